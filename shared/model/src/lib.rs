@@ -1,0 +1,24 @@
+//! Plain types that both planes speak: ids, key hashes, secrets, money, limits, budget windows and error kinds.
+//!
+//! Nothing here does I/O, knows a wire format or depends on a runtime.
+
+pub mod clock;
+pub mod duration;
+pub mod error;
+pub mod hash;
+pub mod money;
+pub mod rows;
+pub mod route;
+pub mod secret;
+pub mod usage;
+pub mod window;
+
+pub use clock::{Clock, UnixMillis};
+pub use duration::{DurationError, WindowLength};
+pub use error::ErrorKind;
+pub use hash::KeyHash;
+pub use money::{NanoUsd, PicoUsd};
+pub use route::{Dialect, Endpoint};
+pub use secret::Secret;
+pub use usage::Usage;
+pub use window::Window;
