@@ -7,6 +7,7 @@ pub mod duration;
 pub mod error;
 pub mod hash;
 pub mod money;
+pub mod redact;
 pub mod rows;
 pub mod route;
 pub mod secret;

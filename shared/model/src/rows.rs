@@ -81,7 +81,7 @@ pub struct JsonMember {
 }
 
 /// One place where a model is served: an element of `model_list`.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Default)]
 pub struct DeploymentRow {
     /// `model_info.id`, else derived from the declaration without its secrets.
     pub id: String,

@@ -1,1 +1,32 @@
-//! Test doubles that misbehave as the real things do: mock provider, fault proxy.
+//! Test doubles that misbehave as the real things do, and what tests need around them.
+//!
+//! - [`MockProvider`]: a provider that speaks OpenAI's and Anthropic's dialects, keeps its own books, and misbehaves by
+//!   model name.
+//! - [`FaultProxy`]: a TCP proxy that delays, loses, cuts and corrupts, switchable at run time.
+//! - [`client`]: an HTTP/1.1 client on a bare socket, which can be slow, rude and exact.
+//! - [`body`], [`GatewayYaml`]: request bodies and configuration files.
+//! - [`canary`]: secrets to plant, and the search for them in whatever comes out.
+//!
+//! For development only: nothing that ships depends on it, and it depends on no code under test, so that its counting
+//! is a second opinion. Doubles run on threads and clocks of their own: a test that pauses time does not pause them.
+#![expect(
+    clippy::expect_used,
+    reason = "a test double that cannot do its part fails the test, loudly and at once"
+)]
+
+pub mod body;
+pub mod canary;
+pub mod client;
+pub mod provider;
+pub mod proxy;
+
+mod gateway_yaml;
+mod patience;
+mod port;
+mod thread;
+
+pub use gateway_yaml::GatewayYaml;
+pub use patience::eventually;
+pub use port::free_port;
+pub use provider::MockProvider;
+pub use proxy::FaultProxy;

@@ -1,0 +1,96 @@
+//! The load generator as a process.
+
+use std::net::ToSocketAddrs;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::Context;
+use clap::Parser;
+use http::Uri;
+use loadtest::load::{Load, Pace};
+use loadtest::process;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Sends requests at a fixed rate (or, with --closed, as fast as so many connections can) and prints one JSON object.
+#[derive(Parser)]
+struct Arguments {
+    /// Where to send them: http://HOST:PORT/PATH.
+    #[arg(long)]
+    url: Uri,
+    /// Requests a second, whatever the answers do.
+    #[arg(long, required_unless_present = "closed")]
+    rate: Option<f64>,
+    /// Instead of a rate: so many connections that each send the next request when the answer is there.
+    #[arg(long, conflicts_with = "rate")]
+    closed: Option<usize>,
+    /// How long to measure.
+    #[arg(long, default_value_t = 10.0)]
+    seconds: f64,
+    /// How long to send before measuring.
+    #[arg(long, default_value_t = 0.0)]
+    warmup: f64,
+    /// Connections to spread a rate over.
+    #[arg(long, default_value_t = 64)]
+    connections: usize,
+    /// A file with the body; without it, GET.
+    #[arg(long)]
+    body_file: Option<PathBuf>,
+    /// The body itself.
+    #[arg(long, conflicts_with = "body_file")]
+    body: Option<String>,
+    /// A header, NAME:VALUE; may be repeated.
+    #[arg(long)]
+    header: Vec<String>,
+    /// Answers are streams of events.
+    #[arg(long)]
+    stream: bool,
+    /// Events that each stream must have; by default as many as the first one had.
+    #[arg(long)]
+    events: Option<u64>,
+    /// Seconds after which a request has failed.
+    #[arg(long, default_value_t = 60.0)]
+    timeout: f64,
+    /// Threads.
+    #[arg(long, default_value_t = 1)]
+    workers: usize,
+}
+
+fn main() -> anyhow::Result<()> {
+    let arguments = Arguments::parse();
+    let report = load(&arguments)?.run()?;
+    process::say(&report.json().to_string())?;
+    Ok(())
+}
+
+fn load(arguments: &Arguments) -> anyhow::Result<Load> {
+    let authority = arguments.url.authority().context("the URL needs a host and a port")?;
+    let port = authority.port_u16().unwrap_or(80);
+    let addr = (authority.host(), port).to_socket_addrs()?.next().context("the host has no address")?;
+    let path = arguments.url.path_and_query().map_or("/", |path| path.as_str());
+    let mut load = Load::to(addr, path);
+    load.host = authority.to_string();
+    for header in &arguments.header {
+        let (name, value) = header.split_once(':').context("a header is NAME:VALUE")?;
+        load.headers.push((name.trim().to_owned(), value.trim().to_owned()));
+    }
+    load.body = match (&arguments.body_file, &arguments.body) {
+        (Some(file), _) => {
+            Some(std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))?.into())
+        }
+        (None, body) => body.clone().map(Into::into),
+    };
+    load.pace = match (arguments.closed, arguments.rate) {
+        (Some(_), _) => Pace::Closed,
+        (None, rate) => Pace::Open { rate: rate.unwrap_or(1.0) },
+    };
+    load.connections = arguments.closed.unwrap_or(arguments.connections);
+    load.duration = Duration::try_from_secs_f64(arguments.seconds)?;
+    load.warmup = Duration::try_from_secs_f64(arguments.warmup)?;
+    load.timeout = Duration::try_from_secs_f64(arguments.timeout)?;
+    load.stream = arguments.stream;
+    load.events = arguments.events;
+    load.workers = arguments.workers;
+    Ok(load)
+}

@@ -1,0 +1,7 @@
+//! Load, and the test doubles as processes.
+//!
+//! The binaries `mock-provider`, `fault-proxy` and `load` are thin: what they do is in `bulkhead-testkit` and in
+//! [`load`], so that tests use the same code in process.
+
+pub mod load;
+pub mod process;

@@ -1,0 +1,117 @@
+//! From paths to endpoints.
+
+use bulkhead_model::{Dialect, Endpoint};
+use http::HeaderMap;
+
+use super::errors::Flavour;
+
+/// What a path means.
+pub(crate) struct Route {
+    pub(crate) target: Target,
+    pub(crate) flavour: Flavour,
+    /// Azure names the model in the path.
+    pub(crate) deployment: Option<String>,
+}
+
+/// What is asked for.
+pub(crate) enum Target {
+    Api(Endpoint),
+    /// The list of models, or one of them.
+    Models(Option<String>),
+    Unknown,
+}
+
+impl Route {
+    /// Reads a path, with or without `/v1`, or Azure's.
+    pub(crate) fn of(path: &str, headers: &HeaderMap) -> Self {
+        let azure = path.strip_prefix("/openai");
+        let (deployment, rest) = match azure.and_then(|rest| rest.strip_prefix("/deployments/")) {
+            Some(rest) => match rest.split_once('/') {
+                Some((model, rest)) => (Some(percent_decoded(model)), rest),
+                None => (None, ""),
+            },
+            None => (None, azure.unwrap_or(path).trim_start_matches('/')),
+        };
+        let rest = rest.strip_prefix("v1/").unwrap_or(rest);
+        let target = target(rest);
+        let anthropic = match target {
+            Target::Api(endpoint) => endpoint.dialect() == Dialect::Anthropic,
+            _ => headers.contains_key("anthropic-version"),
+        };
+        let flavour = match azure {
+            Some(_) => Flavour::Azure,
+            None if anthropic => Flavour::Anthropic,
+            None => Flavour::OpenAi,
+        };
+        Self { target, flavour, deployment }
+    }
+
+    /// The canonical path, for the ledger.
+    pub(crate) fn label(&self) -> &'static str {
+        match self.target {
+            Target::Api(Endpoint::ChatCompletions) => "/v1/chat/completions",
+            Target::Api(Endpoint::Completions) => "/v1/completions",
+            Target::Api(Endpoint::Embeddings) => "/v1/embeddings",
+            Target::Api(Endpoint::Responses) => "/v1/responses",
+            Target::Api(Endpoint::Messages) => "/v1/messages",
+            Target::Api(Endpoint::CountTokens) => "/v1/messages/count_tokens",
+            Target::Models(_) => "/v1/models",
+            Target::Unknown => "unknown",
+        }
+    }
+}
+
+fn target(rest: &str) -> Target {
+    let found = Endpoint::ALL.into_iter().find(|endpoint| endpoint.path().strip_prefix('/') == Some(rest));
+    match found {
+        Some(endpoint) => Target::Api(endpoint),
+        None if rest == "models" => Target::Models(None),
+        None => rest
+            .strip_prefix("models/")
+            .map_or(Target::Unknown, |name| Target::Models(Some(percent_decoded(name)))),
+    }
+}
+
+fn percent_decoded(text: &str) -> String {
+    let mut out = Vec::with_capacity(text.len());
+    let mut bytes = text.bytes();
+    while let Some(byte) = bytes.next() {
+        let mut ahead = bytes.clone();
+        let digits = (ahead.next().and_then(hex_digit), ahead.next().and_then(hex_digit));
+        match (byte, digits) {
+            (b'%', (Some(high), Some(low))) => {
+                out.push(high << 4 | low);
+                bytes = ahead;
+            }
+            _ => out.push(byte),
+        }
+    }
+    String::from_utf8_lossy(&out).into_owned()
+}
+
+fn hex_digit(byte: u8) -> Option<u8> {
+    char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_find_their_endpoint() {
+        let none = HeaderMap::new();
+        for (path, label, deployment) in [
+            ("/v1/chat/completions", "/v1/chat/completions", None),
+            ("/chat/completions", "/v1/chat/completions", None),
+            ("/v1/messages/count_tokens", "/v1/messages/count_tokens", None),
+            ("/openai/deployments/ok%2Bcrlf/embeddings", "/v1/embeddings", Some("ok+crlf")),
+            ("/openai/v1/responses", "/v1/responses", None),
+            ("/v1/models/gpt-4o", "/v1/models", None),
+            ("/v1/nothing", "unknown", None),
+        ] {
+            let route = Route::of(path, &none);
+            assert_eq!((route.label(), route.deployment.as_deref()), (label, deployment), "{path}");
+        }
+        assert!(matches!(Route::of("/v1/messages", &none).flavour, Flavour::Anthropic));
+    }
+}
