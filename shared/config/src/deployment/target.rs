@@ -1,0 +1,172 @@
+//! Where a deployment's requests go, and with which key.
+
+use bulkhead_model::Secret;
+
+use super::base_url;
+use crate::field::{Cx, Field, Fields};
+use crate::provider::{self, Provider};
+
+/// Base URL, key and version of a deployment.
+#[derive(Clone)]
+pub(super) struct Target {
+    pub(super) api_base: Option<String>,
+    pub(super) api_key: Option<Secret>,
+    pub(super) api_version: Option<String>,
+}
+
+/// What a deployment itself says about its target.
+pub(super) struct Declared {
+    /// `None` is not said; the inner `None` is said wrongly, and reported.
+    api_base: Option<Option<String>>,
+    api_key: Option<Secret>,
+    api_version: Option<String>,
+}
+
+/// Reads what is declared, whoever the provider is.
+pub(super) fn declared(params: &Fields<'_>, cx: &mut Cx<'_>) -> Declared {
+    Declared {
+        api_base: declared_base(params, cx).map(|field| checked(&field, cx)),
+        api_key: params.get("api_key").and_then(|field| field.secret(cx)),
+        api_version: params.get("api_version").and_then(|field| super::printable(&field, "2024-10-21", cx)),
+    }
+}
+
+/// Looks for the rest in the provider's variables. `None` is reported.
+pub(super) fn complete(
+    declared: Declared,
+    params: &Fields<'_>,
+    provider: &Provider,
+    cx: &mut Cx<'_>,
+) -> Option<Target> {
+    let declares_base = declared.api_base.is_some();
+    let api_base = match declared.api_base {
+        Some(checked) => checked.map(Some),
+        None => default_base(params, provider, cx),
+    };
+    let api_key = declared.api_key.or_else(|| default_key(params, provider, declares_base, cx));
+    let unversioned = api_base.iter().flatten().any(|base| base.ends_with("/openai/v1"));
+    let api_version = declared.api_version.or_else(|| default_version(params, provider, unversioned, cx));
+    let api_base = api_base?.map(|base| provider::with_path(provider, base));
+    Some(Target { api_base, api_key, api_version })
+}
+
+/// What the provider's variables give, for a deployment that declares nothing. `None` where they do not suffice.
+pub(super) fn from_environment(provider: &Provider, cx: &mut Cx<'_>) -> Option<Target> {
+    let api_key = Some(key_of(provider, cx)?);
+    let api_base = match provider.base_url_env.iter().find_map(|name| cx.env.get(name)) {
+        Some(base) => Some(provider::with_path(provider, base_url::check(&base).ok()?)),
+        None if provider.base_url.is_some() => None,
+        None => return None,
+    };
+    let api_version = match &provider.api_version_env {
+        Some(name) => Some(cx.env.get(name)?),
+        None => None,
+    };
+    Some(Target { api_base, api_key, api_version })
+}
+
+/// `api_base`, or LiteLLM's other name for it.
+fn declared_base<'n>(params: &Fields<'n>, cx: &mut Cx<'_>) -> Option<Field<'n>> {
+    let (base, url) = (params.get("api_base"), params.get("base_url"));
+    if let (Some(_), Some(url)) = (&base, &url) {
+        url.error(cx, "`base_url` is another name of `api_base`, which is there too", "one of the two");
+    }
+    base.or(url)
+}
+
+fn checked(field: &Field<'_>, cx: &mut Cx<'_>) -> Option<String> {
+    let text = field.text(cx, "https://api.example.com/v1")?;
+    match base_url::check(&text) {
+        Ok(base) => Some(base),
+        Err(what) => {
+            field.error(cx, what, format!("{}: https://api.example.com/v1", field.name()));
+            None
+        }
+    }
+}
+
+/// The variable's URL; `Some(None)` leaves it to the provider table.
+fn default_base(params: &Fields<'_>, provider: &Provider, cx: &mut Cx<'_>) -> Option<Option<String>> {
+    let path = format!("{}.api_base", params.path);
+    if let Some(name) = provider.base_url_env.iter().find(|name| cx.env.get(name).is_some()) {
+        return match base_url::check(&cx.env.get(name).unwrap_or_default()) {
+            Ok(base) => Some(Some(base)),
+            Err(what) => {
+                let what = format!("the variable {name} gives the base URL: {what}");
+                cx.report.error(params.place, &path, what, format!("{name}=https://api.example.com/v1"));
+                None
+            }
+        };
+    }
+    if provider.base_url.is_some() {
+        return Some(None);
+    }
+    let what = format!("`{}` has no address of its own", provider.name);
+    let mut remedy = format!("api_base: https://{}.example.com/v1", provider.name.replace('_', "-"));
+    if let Some(name) = provider.base_url_env.first() {
+        remedy = format!("{remedy}, or set the variable {name}");
+    }
+    cx.report.error(params.place, &path, what, remedy);
+    None
+}
+
+/// The first variable that is set and holds what a header can carry.
+fn key_of(provider: &Provider, cx: &Cx<'_>) -> Option<Secret> {
+    let usable = |key: &String| key.trim().bytes().all(|byte| byte.is_ascii_graphic());
+    let mut keys = provider.api_key_env.iter().filter_map(|name| cx.env.get(name));
+    keys.find(usable).map(|key| Secret::new(key.trim()))
+}
+
+fn default_key(
+    params: &Fields<'_>,
+    provider: &Provider,
+    declares_base: bool,
+    cx: &mut Cx<'_>,
+) -> Option<Secret> {
+    let key = key_of(provider, cx);
+    if params.get("api_key").is_some() || !provider::is_a_service(provider) {
+        return key;
+    }
+    let names = provider.api_key_env.join(" or ");
+    let what = match (&key, declares_base) {
+        // A server of one's own may need no key.
+        (None, true) | (Some(_), false) => return key,
+        (None, false) => format!(
+            "there is no usable api_key, neither here nor in {names}: `{}` will refuse",
+            provider.name
+        ),
+        (Some(_), true) => {
+            format!("there is no api_key here, so the one in {names} is sent to this api_base")
+        }
+    };
+    let variable = provider.api_key_env.first().map_or("API_KEY", String::as_str);
+    cx.report.warn(
+        params.place,
+        &format!("{}.api_key", params.path),
+        what,
+        format!("api_key: os.environ/{variable}"),
+    );
+    key
+}
+
+/// Azure's paths carry a version, unless the base URL is that of its unversioned API.
+fn default_version(
+    params: &Fields<'_>,
+    provider: &Provider,
+    unversioned: bool,
+    cx: &mut Cx<'_>,
+) -> Option<String> {
+    let variable = provider.api_version_env.as_ref()?;
+    let version = cx.env.get(variable);
+    if version.is_none() && !unversioned && params.get("api_version").is_none() {
+        let path = format!("{}.api_version", params.path);
+        let what = format!("`{}` needs an api_version", provider.name);
+        cx.report.error(
+            params.place,
+            &path,
+            what,
+            format!("api_version: \"2024-10-21\", or set the variable {variable}"),
+        );
+    }
+    version
+}

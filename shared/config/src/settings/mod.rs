@@ -1,0 +1,50 @@
+//! The sections that hold for the whole gateway.
+
+mod alias;
+mod bulkhead;
+mod general;
+mod litellm;
+mod master_key;
+mod router;
+
+pub(crate) use alias::check as check_aliases;
+pub(crate) use bulkhead::accept_unenforced;
+
+use bulkhead_model::rows::SettingsRow;
+
+use crate::field::{Cx, Fields};
+
+/// What the settings sections declare.
+pub(crate) struct Settings {
+    pub(crate) row: SettingsRow,
+    pub(crate) aliases: alias::Aliases,
+}
+
+/// Reads the settings sections of the file. Where the file is not complete, a missing master key may be in the part
+/// that could not be read.
+pub(crate) fn read(root: &Fields<'_>, complete: bool, cx: &mut Cx<'_>) -> Settings {
+    let mut row = SettingsRow::default();
+    if let Some(section) = section(root, "litellm_settings", cx) {
+        litellm::read(&section, &mut row, cx);
+    }
+    let mut aliases = alias::Aliases::default();
+    if let Some(section) = section(root, "router_settings", cx) {
+        aliases = router::read(&section, &mut row, cx);
+    }
+    let general = section(root, "general_settings", cx);
+    if let Some(section) = &general {
+        general::read(section, &mut row, cx);
+    }
+    if complete || general.as_ref().is_some_and(|general| general.declared("master_key").is_some()) {
+        row.master_key = master_key::read(root, general.as_ref(), cx);
+    }
+    if let Some(section) = section(root, "bulkhead_settings", cx) {
+        bulkhead::read(&section, &mut row, cx);
+    }
+    bulkhead::check_memory(root, &row, cx);
+    Settings { row, aliases }
+}
+
+fn section<'n>(root: &Fields<'n>, name: &str, cx: &mut Cx<'_>) -> Option<Fields<'n>> {
+    root.get(name).and_then(|field| field.fields(cx, "a mapping of settings"))
+}

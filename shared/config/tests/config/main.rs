@@ -1,0 +1,20 @@
+//! What a configuration file means, and what is said about one that means nothing.
+
+#[cfg(test)]
+mod arbitrary;
+#[cfg(test)]
+mod drop_in;
+#[cfg(test)]
+mod master_key;
+#[cfg(test)]
+mod mistakes;
+#[cfg(test)]
+mod rows;
+#[cfg(test)]
+mod secrets;
+#[cfg(test)]
+mod structure;
+#[cfg(test)]
+mod support;
+#[cfg(test)]
+mod warnings;
