@@ -1,0 +1,143 @@
+//! Two kinds of refusal that have fallbacks of their own, told by code and by the words of the big providers.
+
+use super::ProviderError;
+
+const CONTEXT_CODES: [&str; 3] =
+    ["context_length_exceeded", "exceed_context_size_error", "context_window_exceeded"];
+
+/// In lower case, as all patterns here.
+const CONTEXT_WORDS: [&str; 20] = [
+    // OpenAI, Azure, vLLM, Mistral, DeepSeek, OpenRouter, Together
+    "maximum context length",
+    "context_length_exceeded",
+    "context length exceeded",
+    "exceeds the context window",
+    "exceed the context window",
+    "exceeds the model's context",
+    "longer than the model's context length",
+    "context window exceed",
+    // Anthropic
+    "prompt is too long",
+    "exceed context limit",
+    "exceeds context limit",
+    // Bedrock
+    "input is too long",
+    // Gemini
+    "exceeds the maximum number of tokens allowed",
+    // Groq
+    "reduce the length of the messages",
+    // xAI
+    "maximum prompt length",
+    // llama.cpp, Ollama, LM Studio
+    "exceeds the available context size",
+    "exceeds context length",
+    "exceeds context size",
+    // Fireworks, DashScope
+    "maximum model length",
+    "range of input length should be",
+];
+
+const POLICY_CODES: [&str; 7] = [
+    "content_policy_violation",
+    "content_filter",
+    "content_filter_error",
+    "responsibleaipolicyviolation",
+    "data_inspection_failed",
+    "datainspectionfailed",
+    "moderation_blocked",
+];
+
+const POLICY_WORDS: [&str; 13] = [
+    "content management policy",
+    "content policy",
+    "content_policy_violation",
+    "content filtering policy",
+    "content filter being triggered",
+    "responsibleaipolicyviolation",
+    "violating our usage policy",
+    "violates our usage policy",
+    "violation of our usage policies",
+    "rejected as a result of our safety system",
+    "rejected by the safety system",
+    "flagged for containing",
+    "inappropriate content",
+];
+
+/// True when the provider says that the request does not fit the model's context.
+pub fn is_context_window(error: &ProviderError) -> bool {
+    matches(error, &CONTEXT_CODES, &CONTEXT_WORDS)
+}
+
+/// True when the provider's content policy stands against the request.
+pub fn is_content_policy(error: &ProviderError) -> bool {
+    matches(error, &POLICY_CODES, &POLICY_WORDS)
+}
+
+fn matches(error: &ProviderError, codes: &[&str], words: &[&str]) -> bool {
+    let names = [&error.code, &error.kind];
+    let by_code = names.into_iter().flatten().any(|name| {
+        let name = name.to_ascii_lowercase();
+        codes.contains(&name.as_str())
+    });
+    by_code || {
+        let message = error.message.to_ascii_lowercase();
+        words.iter().any(|word| message.contains(word))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn said(message: &str) -> ProviderError {
+        ProviderError { message: message.to_owned(), ..ProviderError::default() }
+    }
+
+    #[test]
+    fn context_windows_are_recognised() {
+        for message in [
+            "This model's maximum context length is 8192 tokens. However, your messages resulted in 9000 tokens.",
+            "prompt is too long: 208310 tokens > 200000 maximum",
+            "input length and `max_tokens` exceed context limit: 199000 + 4096 > 200000",
+            "Input is too long for requested model.",
+            "The input token count (1048577) exceeds the maximum number of tokens allowed (1048576).",
+            "Please reduce the length of the messages or completion.",
+            "This model's maximum prompt length is 131072 but the request contains 537812 tokens.",
+            "the request exceeds the available context size, try increasing it",
+        ] {
+            assert!(is_context_window(&said(message)), "{message}");
+            assert!(!is_content_policy(&said(message)), "{message}");
+        }
+        let coded = ProviderError { code: Some("context_length_exceeded".to_owned()), ..said("too much") };
+        assert!(is_context_window(&coded));
+    }
+
+    #[test]
+    fn content_policies_are_recognised() {
+        for message in [
+            "The response was filtered due to the prompt triggering Azure OpenAI's content management policy.",
+            "Your request was rejected as a result of our safety system.",
+            "Output blocked by content filtering policy",
+            "Invalid prompt: your prompt was flagged as potentially violating our usage policy.",
+        ] {
+            assert!(is_content_policy(&said(message)), "{message}");
+            assert!(!is_context_window(&said(message)), "{message}");
+        }
+        let coded = ProviderError { code: Some("ResponsibleAIPolicyViolation".to_owned()), ..said("no") };
+        assert!(is_content_policy(&coded));
+    }
+
+    #[test]
+    fn other_refusals_are_neither() {
+        for message in [
+            "Rate limit reached for gpt-4o on tokens per min (TPM): Limit 30000, Requested 40000.",
+            "This request would exceed your organization's rate limit of 20,000,000 prompt bytes per hour. \
+             Please reduce the prompt length or the maximum tokens requested.",
+            "max_tokens: 999999 > 8192, which is the maximum allowed number of output tokens",
+            "Invalid 'messages[3]'. Content blocks are expected to be either text or image_url type.",
+            "Overloaded",
+        ] {
+            assert!(!is_context_window(&said(message)) && !is_content_policy(&said(message)), "{message}");
+        }
+    }
+}

@@ -1,0 +1,278 @@
+//! Forwards a stream of events in the dialect it comes in, and reads on the way what the gateway has to know.
+//!
+//! Events leave as they came, but for the model's name, and for the usage chunk if only the gateway asked for it. What
+//! is not touched is not copied.
+
+mod chat;
+mod failure;
+mod messages;
+mod output;
+mod progress;
+mod responses;
+mod template;
+#[cfg(test)]
+mod tests;
+
+use std::ops::Range;
+
+use bulkhead_model::{Endpoint, Usage};
+use bytes::{Bytes, BytesMut};
+
+pub use failure::StreamFailure;
+
+use crate::json::view::{is_object, part};
+use crate::sse::{Boundary, Fields};
+use output::Output;
+use progress::{Progress, Reading};
+use template::{Hole, HoleKind, Match, Template};
+
+/// How a stream is to be forwarded.
+#[derive(Debug, Clone)]
+pub struct RelayOptions {
+    /// The endpoint, which decides the dialect of the events.
+    pub endpoint: Endpoint,
+    /// The model's name that the client shall see; `None` leaves the provider's.
+    pub shown_model: Option<String>,
+    /// Keep back the chunk that has only usage: the client did not ask for it.
+    pub withhold_usage: bool,
+    /// The longest event in bytes, its blank line included.
+    pub max_event: usize,
+}
+
+/// Why a stream cannot be forwarded any further.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum RelayError {
+    /// An event is longer than allowed.
+    #[error("an event of the stream is longer than {limit} bytes")]
+    EventTooLarge {
+        /// The longest event allowed, in bytes.
+        limit: usize,
+    },
+}
+
+/// How a stream ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// With the dialect's end of a stream, or with all choices finished.
+    Complete,
+    /// Before that.
+    Truncated,
+}
+
+/// What happens to an event.
+enum Verdict {
+    Forward,
+    Withhold,
+    /// Forward with the shown model in the place of this part of the raw event.
+    Rename(Range<usize>),
+}
+
+/// One stream on its way from a provider to a client.
+pub struct Relay {
+    endpoint: Endpoint,
+    /// The shown model as JSON text.
+    shown: Option<Box<[u8]>>,
+    withhold_usage: bool,
+    max_event: usize,
+    boundary: Boundary,
+    partial: BytesMut,
+    at_start: bool,
+    ended: bool,
+    progress: Progress,
+    reading: Reading,
+    template: Template,
+}
+
+impl Relay {
+    /// A relay before the first byte.
+    pub fn new(options: RelayOptions) -> Self {
+        let RelayOptions { endpoint, shown_model, withhold_usage, max_event } = options;
+        let json = |name: String| serde_json::Value::from(name).to_string().into_bytes().into_boxed_slice();
+        Self {
+            endpoint,
+            shown: shown_model.map(json),
+            withhold_usage,
+            max_event,
+            boundary: Boundary::default(),
+            partial: BytesMut::new(),
+            at_start: true,
+            ended: false,
+            progress: Progress::new(endpoint),
+            reading: Reading::default(),
+            template: Template::default(),
+        }
+    }
+
+    /// Takes the next bytes of the provider's body and appends what may be forwarded to `out`: every event that is
+    /// complete now. Also when it fails, the events before the failure are in `out`.
+    pub fn feed(&mut self, chunk: Bytes, out: &mut Vec<Bytes>) -> Result<(), RelayError> {
+        let mut output = Output::new(&chunk, out);
+        let result = self.events(&chunk, &mut output);
+        output.finish();
+        result
+    }
+
+    /// Ends the stream. An event whose blank line is missing counts, and is forwarded as it is, when its data is
+    /// whole; otherwise its bytes are dropped.
+    pub fn finish(&mut self, out: &mut Vec<Bytes>) -> End {
+        let rest = self.partial.split().freeze();
+        self.ended = true;
+        let is_whole = self.boundary == Boundary::Blank || {
+            let fields = Fields::parse(&rest, self.at_start);
+            let data = fields.data(&rest);
+            is_object(&data) || data.trim_ascii() == b"[DONE]"
+        };
+        if is_whole && !rest.is_empty() {
+            let mut output = Output::new(&rest, out);
+            let verdict = self.event(&rest);
+            self.pass(&mut output, 0..rest.len(), verdict);
+            output.finish();
+        }
+        if self.is_complete() { End::Complete } else { End::Truncated }
+    }
+
+    /// True once there was something that a user would see or act on. Role deltas, `message_start`, pings and
+    /// comments are not.
+    pub fn has_content(&self) -> bool {
+        self.progress.has_content
+    }
+
+    /// The first error event.
+    pub fn failure(&self) -> Option<&StreamFailure> {
+        self.progress.failure.as_ref()
+    }
+
+    /// The usage reported so far.
+    pub fn usage(&self) -> Option<Usage> {
+        self.progress.meter.usage()
+    }
+
+    /// True when that usage covers the whole answer.
+    pub fn usage_is_final(&self) -> bool {
+        self.progress.meter.is_final() || (self.usage().is_some() && self.is_complete())
+    }
+
+    /// True when nothing is missing: the dialect's end was there or, without `[DONE]`, the body is over and every
+    /// choice was finished.
+    pub fn is_complete(&self) -> bool {
+        self.progress.complete || (self.ended && self.progress.choices.all_finished())
+    }
+
+    /// Bytes of text, reasoning and tool arguments generated so far, escapes as they are spelled. For estimates.
+    pub fn content_bytes(&self) -> u64 {
+        self.progress.content_bytes
+    }
+
+    /// Why the answer ended, in the dialect's own words; of several choices, the last one's.
+    pub fn finish_reason(&self) -> Option<&str> {
+        self.progress.finish.as_deref()
+    }
+
+    fn events(&mut self, chunk: &[u8], output: &mut Output<'_>) -> Result<(), RelayError> {
+        let mut at = 0;
+        if !self.partial.is_empty() {
+            let Some(length) = self.boundary.find(chunk) else { return self.hold(chunk) };
+            self.partial.extend_from_slice(part(chunk, 0..length));
+            let event = self.partial.split().freeze();
+            self.check(event.len())?;
+            let verdict = match self.template.matches(&event) {
+                Some(found) if found.length == event.len() => self.repeated(found),
+                _ => self.event(&event),
+            };
+            match verdict {
+                Verdict::Forward => output.insert(&event),
+                Verdict::Withhold => {}
+                Verdict::Rename(model) => {
+                    output.insert(part(&event, 0..model.start));
+                    output.insert(self.shown.as_deref().unwrap_or_default());
+                    output.insert(part(&event, model.end..event.len()));
+                }
+            }
+            at = length;
+        }
+        while at < chunk.len() {
+            let ahead = part(chunk, at..chunk.len());
+            let (length, verdict) = if let Some(found) = self.template.matches(ahead) {
+                self.check(found.length)?;
+                (found.length, self.repeated(found))
+            } else {
+                let Some(length) = self.boundary.find(ahead) else { return self.hold(ahead) };
+                self.check(length)?;
+                (length, self.event(part(ahead, 0..length)))
+            };
+            self.pass(output, at..at + length, verdict);
+            at += length;
+        }
+        Ok(())
+    }
+
+    fn pass(&self, output: &mut Output<'_>, event: Range<usize>, verdict: Verdict) {
+        match verdict {
+            Verdict::Forward => output.keep(event),
+            Verdict::Withhold => {}
+            Verdict::Rename(model) => {
+                let model = progress::within(&event, model);
+                output.replace(event, model, self.shown.as_deref().unwrap_or_default());
+            }
+        }
+    }
+
+    /// Keeps the beginning of an event until the rest is there.
+    fn hold(&mut self, bytes: &[u8]) -> Result<(), RelayError> {
+        self.partial.extend_from_slice(bytes);
+        self.check(self.partial.len())
+    }
+
+    fn check(&self, length: usize) -> Result<(), RelayError> {
+        if length > self.max_event {
+            Err(RelayError::EventTooLarge { limit: self.max_event })
+        } else {
+            Ok(())
+        }
+    }
+
+    fn repeated(&mut self, found: Match) -> Verdict {
+        self.progress.content(found.content);
+        found.model.map_or(Verdict::Forward, Verdict::Rename)
+    }
+
+    fn event(&mut self, raw: &[u8]) -> Verdict {
+        let fields = Fields::parse(raw, std::mem::take(&mut self.at_start));
+        if !fields.has_data() {
+            return Verdict::Forward;
+        }
+        let (event, data) = (fields.event(raw), fields.data(raw));
+        self.reading.clear();
+        let read = match self.endpoint {
+            Endpoint::ChatCompletions | Endpoint::Completions | Endpoint::Embeddings => chat::read,
+            Endpoint::Responses => responses::read,
+            Endpoint::Messages | Endpoint::CountTokens => messages::read,
+        };
+        read(&data, event, &mut self.progress, &mut self.reading);
+        if self.reading.only_usage && self.withhold_usage {
+            return Verdict::Withhold;
+        }
+        let model =
+            self.reading.model.clone().filter(|range| {
+                self.shown.as_deref().is_some_and(|shown| part(&data, range.clone()) != shown)
+            });
+        if self.reading.repeats {
+            self.learn(raw, &fields, model.clone());
+        }
+        match model.and_then(|range| fields.to_raw(range)) {
+            Some(range) => Verdict::Rename(range),
+            None => Verdict::Forward,
+        }
+    }
+
+    fn learn(&mut self, raw: &[u8], fields: &Fields, model: Option<Range<usize>>) {
+        let holes = &mut self.reading.holes;
+        holes.extend(model.map(|range| Hole { range, kind: HoleKind::Model }));
+        for hole in holes.iter_mut() {
+            let Some(range) = fields.to_raw(hole.range.clone()) else { return };
+            hole.range = range;
+        }
+        holes.sort_unstable_by_key(|hole| hole.range.start);
+        self.template.learn(raw, holes);
+    }
+}
