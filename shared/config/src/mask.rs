@@ -3,9 +3,11 @@
 //! Messages are made so that they never quote a secret's value. This is the second wall: an alias can put a key where
 //! a number belongs, a wrong indentation can make a key the name of a field.
 
+use bulkhead_model::redact;
+
 use crate::yaml::{Map, Node, Value};
 
-const MASK: &str = "***";
+const MASK: &str = redact::MASK;
 
 /// Shorter values are masked only by their shape: hiding every `none` would make messages unreadable.
 const SHORTEST: usize = 8;
@@ -59,30 +61,7 @@ pub(crate) fn text(text: &str, secrets: &[String]) -> String {
     for secret in secrets.iter().filter(|secret| text.contains(secret.as_str())) {
         out = out.replace(secret.as_str(), MASK);
     }
-    mask_userinfo(&mask_keys(&out)).replace(char::is_control, "\u{fffd}")
-}
-
-/// `sk-` and eight or more characters that keys are made of.
-fn mask_keys(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some((before, after)) = rest.split_once("sk-") {
-        let of_a_key = |c: &char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
-        let length = after.chars().take_while(of_a_key).count();
-        out.push_str(before);
-        out.push_str("sk-");
-        match after.split_at_checked(length) {
-            Some((_, behind))
-                if length >= SHORTEST && !before.ends_with(|c: char| c.is_ascii_alphanumeric()) =>
-            {
-                out.push_str(MASK);
-                rest = behind;
-            }
-            _ => rest = after,
-        }
-    }
-    out.push_str(rest);
-    out
+    mask_userinfo(&redact::mask(&out)).replace(char::is_control, "\u{fffd}")
 }
 
 /// `scheme://user:password@host` becomes `scheme://***@host`.
@@ -113,11 +92,11 @@ mod tests {
     fn secrets_are_masked_by_value_and_by_shape() {
         let secrets = vec!["hunter2-hunter2".to_owned()];
         for (plain, masked) in [
-            ("found `hunter2-hunter2`", "found `***`"),
-            ("keys[0].sk-abcdefgh1234: x", "keys[0].sk-***: x"),
+            ("found `hunter2-hunter2`", "found `[redacted]`"),
+            ("keys[0].sk-abcdefgh1234: x", "keys[0].[redacted]: x"),
             ("sk-1234 is a default", "sk-1234 is a default"),
             ("echo \"sk-$(openssl rand -hex 24)\"", "echo \"sk-$(openssl rand -hex 24)\""),
-            ("postgres://me:pw@db/x and http://h/a@b", "postgres://***@db/x and http://h/a@b"),
+            ("postgres://me:pw@db/x and http://h/a@b", "postgres://[redacted]@db/x and http://h/a@b"),
             ("task-abcdefghij", "task-abcdefghij"),
             ("é sk-é", "é sk-é"),
             ("a\nb\u{1b}[31m", "a\u{fffd}b\u{fffd}[31m"),

@@ -1,0 +1,20 @@
+# Everything a newcomer needs:  make up  and  make test.
+
+.PHONY: up down test check fmt
+
+## Build, start and show a working request. Keys of providers in the environment are used; without any, a mock provider
+## answers. CONFIG=path runs your own gateway.yaml instead.
+up:
+	@scripts/up
+
+## Stop what `make up` started.
+down:
+	@scripts/down
+
+## Install what the tests need and run everything that CI runs.
+test:
+	@scripts/test
+
+## Format.
+fmt:
+	cargo fmt --all

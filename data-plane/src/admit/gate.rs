@@ -1,0 +1,245 @@
+//! The gate: holders of limits and budgets, and the permits that requests get from them.
+
+use std::collections::HashMap;
+use std::hash::BuildHasher;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bulkhead_model::{Clock, NanoUsd, UnixMillis};
+use parking_lot::Mutex;
+use smallvec::SmallVec;
+use tokio::time::{Instant, timeout_at};
+
+use super::denial::Denial;
+use super::holder::{Ask, Hold, Holder, Rules, Saved, Standing, Tried};
+use super::ledger::Ledger;
+
+/// How long a request waits for others' reservations to end before it is told `budget_contended` (design §6).
+const CONTENDED_WAIT: Duration = Duration::from_secs(2);
+/// How long a request waits for the ledger to claim money on disk (design §1.1).
+const CLAIM_WAIT: Duration = Duration::from_millis(100);
+const SHARDS: usize = 64;
+
+type Shard = Mutex<HashMap<Box<str>, Arc<Holder>, foldhash::fast::RandomState>>;
+
+/// One holder that a request must pass: its id in the ledger and its rules.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Claim<'a> {
+    pub(crate) id: &'a str,
+    pub(crate) rules: Rules<'a>,
+}
+
+/// Every holder in use, shared by all workers, so that a limit is exact on the whole node.
+pub(crate) struct Gate {
+    shards: Box<[Shard]>,
+    hasher: foldhash::fast::RandomState,
+    clock: Clock,
+    ledger: Ledger,
+}
+
+/// What a request holds. Dropping it gives everything back as unused.
+pub(crate) struct Permit {
+    gate: Arc<Gate>,
+    holds: SmallVec<[Held; 2]>,
+}
+
+struct Held {
+    id: Box<str>,
+    holder: Arc<Holder>,
+    hold: Hold,
+    standing: Standing,
+}
+
+/// A refusal and which claim refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Refused {
+    pub(crate) claim: usize,
+    pub(crate) denial: Denial,
+}
+
+impl Gate {
+    pub(crate) fn new(clock: Clock, ledger: Ledger) -> Arc<Self> {
+        let shards = std::iter::repeat_with(Shard::default).take(SHARDS).collect();
+        Arc::new(Self { shards, hasher: foldhash::fast::RandomState::default(), clock, ledger })
+    }
+
+    /// Admits a request past every claim, or past none.
+    pub(crate) async fn admit(self: &Arc<Self>, claims: &[Claim<'_>], ask: Ask) -> Result<Permit, Refused> {
+        let started = Instant::now();
+        let mut vouch = !self.ledger.is_failing();
+        loop {
+            let (stopped, wait) = match self.try_all(claims, ask, vouch) {
+                Ok(permit) => return Ok(permit),
+                Err(Stopped::Refused(refused)) => return Err(refused),
+                Err(Stopped::Contended(stopped)) => (stopped, CONTENDED_WAIT),
+                Err(Stopped::Unclaimed(stopped)) => {
+                    self.ledger.urge();
+                    (stopped, CLAIM_WAIT)
+                }
+            };
+            let Some(claim) = claims.get(stopped) else { continue };
+            let holder = self.holder(claim.id);
+            let freed = holder.freed.notified();
+            tokio::pin!(freed);
+            freed.as_mut().enable();
+            // What was freed between the try and the registration is found by trying once more.
+            match self.try_all(claims, ask, vouch) {
+                Ok(permit) => return Ok(permit),
+                Err(Stopped::Refused(refused)) => return Err(refused),
+                Err(_) => {}
+            }
+            if timeout_at(started + wait, freed).await.is_err() {
+                if wait == CONTENDED_WAIT {
+                    return Err(Refused { claim: stopped, denial: Denial::Contended });
+                }
+                // The disk is slow: the process still counts exactly, only a crash would forget.
+                vouch = false;
+            }
+        }
+    }
+
+    fn try_all(self: &Arc<Self>, claims: &[Claim<'_>], ask: Ask, vouch: bool) -> Result<Permit, Stopped> {
+        let now = self.clock.now();
+        let mut permit = Permit { gate: self.clone(), holds: SmallVec::new() };
+        let stopped = self.hold_all(claims, ask, vouch, now, &mut permit.holds);
+        match stopped {
+            None => Ok(permit),
+            Some(stopped) => {
+                for held in permit.holds.drain(..) {
+                    held.holder.undo(&held.hold);
+                }
+                Err(stopped)
+            }
+        }
+    }
+
+    fn hold_all(
+        &self,
+        claims: &[Claim<'_>],
+        ask: Ask,
+        vouch: bool,
+        now: UnixMillis,
+        holds: &mut SmallVec<[Held; 2]>,
+    ) -> Option<Stopped> {
+        for (index, claim) in claims.iter().enumerate() {
+            let holder = self.holder(claim.id);
+            match holder.try_hold(&claim.rules, ask, now, vouch) {
+                Tried::Held { hold, standing, first_change } => {
+                    self.note(claim.id, &holder, first_change);
+                    holds.push(Held { id: claim.id.into(), holder, hold, standing });
+                }
+                Tried::Denied(denial) => return Some(Stopped::Refused(Refused { claim: index, denial })),
+                Tried::Contended => return Some(Stopped::Contended(index)),
+                Tried::Unclaimed { first_change } => {
+                    self.note(claim.id, &holder, first_change);
+                    return Some(Stopped::Unclaimed(index));
+                }
+            }
+        }
+        None
+    }
+
+    fn note(&self, id: &str, holder: &Arc<Holder>, first_change: bool) {
+        if first_change {
+            self.ledger.note(id, holder);
+        }
+    }
+
+    /// The holder of an id, made from what a former process wrote down where there is something.
+    pub(crate) fn holder(&self, id: &str) -> Arc<Holder> {
+        let Some(shard) = self.shards.get(self.shard(id)) else { return Arc::default() };
+        let mut shard = shard.lock();
+        if let Some(holder) = shard.get(id) {
+            return holder.clone();
+        }
+        let holder = Arc::new(Holder::restore(self.ledger.take_saved(id).unwrap_or_default()));
+        shard.insert(id.into(), holder.clone());
+        holder
+    }
+
+    fn shard(&self, id: &str) -> usize {
+        usize::try_from(self.hasher.hash_one(id)).unwrap_or_default() % SHARDS
+    }
+
+    /// Forgets holders that hold nothing and used nothing worth keeping.
+    pub(crate) fn sweep(&self) {
+        let now = self.clock.now();
+        for shard in &self.shards {
+            shard.lock().retain(|_, holder| Arc::strong_count(holder) > 1 || !holder.is_blank(now));
+        }
+    }
+
+    /// Holders known, requests in flight and money reserved.
+    pub(crate) fn totals(&self) -> (usize, u64, NanoUsd) {
+        let mut totals = (0, 0, NanoUsd::ZERO);
+        for shard in &self.shards {
+            for holder in shard.lock().values() {
+                let (parallel, reserved) = holder.in_flight();
+                totals = (totals.0 + 1, totals.1 + u64::from(parallel), totals.2.plus(reserved));
+            }
+        }
+        totals
+    }
+
+    pub(crate) fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+}
+
+enum Stopped {
+    Refused(Refused),
+    Contended(usize),
+    Unclaimed(usize),
+}
+
+impl Permit {
+    /// A permit of a caller without limits.
+    pub(crate) fn unlimited(gate: &Arc<Gate>) -> Self {
+        Self { gate: gate.clone(), holds: SmallVec::new() }
+    }
+
+    /// Reserves more for a request that produces more than was expected.
+    pub(crate) fn extend(&mut self, more: Ask) {
+        for held in &mut self.holds {
+            held.holder.extend(&mut held.hold, more);
+        }
+    }
+
+    /// What the first holder looked like when the request was admitted.
+    pub(crate) fn standing(&self) -> Option<&Standing> {
+        self.holds.first().map(|held| &held.standing)
+    }
+
+    /// What the first holder has spent by now.
+    pub(crate) fn spent(&self) -> Option<NanoUsd> {
+        self.holds.first().map(|held| held.holder.spent())
+    }
+
+    /// What is reserved for this request.
+    pub(crate) fn reserved(&self) -> Ask {
+        self.holds.first().map(|held| held.hold.asked).unwrap_or_default()
+    }
+
+    /// Counts what was used and gives the rest back.
+    pub(crate) fn settle(mut self, used: Ask) {
+        self.release(used);
+    }
+
+    fn release(&mut self, used: Ask) {
+        for held in std::mem::take(&mut self.holds) {
+            let first_change = held.holder.settle(&held.hold, used);
+            self.gate.note(&held.id, &held.holder, first_change);
+        }
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        self.release(Ask::default());
+    }
+}
+
+/// A saved state that a crash left: what had been claimed beyond what is known to be spent.
+pub(crate) fn unsettled(saved: &Saved) -> NanoUsd {
+    saved.claimed.minus(saved.spent)
+}

@@ -1,0 +1,278 @@
+//! The local ledger: what keys have used, on disk, so that budgets survive a restart and a `kill -9`.
+//!
+//! A journal of lines, one holder's state each, the last one of a holder counts. A thread of its own writes what
+//! changed every 100 ms, and at once when a request waits for a claim. Money is *claimed* on disk before requests may
+//! reserve it: after a crash all that was claimed counts as spent, so that no crash gives money back; while nothing
+//! is in flight the claim is what was spent, so that an idle gateway loses nothing either.
+
+use std::collections::HashMap;
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::time::Duration;
+
+use bulkhead_model::{NanoUsd, UnixMillis};
+use parking_lot::Mutex;
+use tokio::time::Instant;
+
+use super::holder::{Holder, Saved};
+
+const FLUSH: Duration = Duration::from_millis(100);
+const SYNC: Duration = Duration::from_secs(1);
+/// The journal is rewritten when it is this long and four times as long as what lives in it.
+const REWRITE_BYTES: u64 = 4 << 20;
+
+type Noted = (Box<str>, Arc<Holder>);
+
+/// The handle that the gate holds.
+pub(crate) struct Ledger {
+    shared: Arc<Shared>,
+    urge: SyncSender<Wake>,
+    thread: Mutex<Option<std::thread::JoinHandle<()>>>,
+}
+
+struct Shared {
+    dirty: Mutex<Vec<Noted>>,
+    saved: Mutex<HashMap<Box<str>, Saved>>,
+    failing: AtomicBool,
+    errors: AtomicU64,
+}
+
+enum Wake {
+    Now,
+    Stop,
+}
+
+impl Ledger {
+    /// Opens or makes the journal in `dir` and starts its thread. Returns what a crash left unsettled as well.
+    pub(crate) fn open(dir: &Path) -> io::Result<(Self, Vec<(Box<str>, Saved)>)> {
+        let path = dir.join("ledger.ndjson");
+        let saved = read(&path)?;
+        let unsettled = saved.iter().filter(|(_, saved)| saved.claimed > saved.spent);
+        let unsettled = unsettled.map(|(id, saved)| (id.clone(), *saved)).collect();
+        let journal = Journal::rewrite(path, saved.clone())?;
+        let shared = Arc::new(Shared {
+            dirty: Mutex::default(),
+            saved: Mutex::new(saved),
+            failing: AtomicBool::new(false),
+            errors: AtomicU64::new(0),
+        });
+        let (urge, wakes) = sync_channel(1);
+        let writer = Writer { shared: shared.clone(), journal, ahead: Vec::new() };
+        let thread = std::thread::Builder::new().name("ledger".to_owned()).spawn(move || writer.run(&wakes))?;
+        Ok((Self { shared, urge, thread: Mutex::new(Some(thread)) }, unsettled))
+    }
+
+    /// Remembers a holder that changed.
+    pub(super) fn note(&self, id: &str, holder: &Arc<Holder>) {
+        self.shared.dirty.lock().push((id.into(), holder.clone()));
+    }
+
+    /// Asks for a flush now; one that is asked for already will do.
+    pub(super) fn urge(&self) {
+        let _ = self.urge.try_send(Wake::Now);
+    }
+
+    /// What a former process wrote down of a holder, once.
+    pub(super) fn take_saved(&self, id: &str) -> Option<Saved> {
+        self.shared.saved.lock().remove(id)
+    }
+
+    /// True while the disk refuses writes.
+    pub(crate) fn is_failing(&self) -> bool {
+        self.shared.failing.load(Ordering::Relaxed)
+    }
+
+    /// Writes that failed since the start.
+    pub(crate) fn errors(&self) -> u64 {
+        self.shared.errors.load(Ordering::Relaxed)
+    }
+
+    /// Writes down the last changes and ends the thread. Blocks for as long as the disk takes.
+    pub(crate) fn close(&self) {
+        let Some(thread) = self.thread.lock().take() else { return };
+        if self.urge.send(Wake::Stop).is_ok() {
+            let _ = thread.join();
+        }
+    }
+}
+
+struct Writer {
+    shared: Arc<Shared>,
+    journal: Journal,
+    /// Holders whose claim is ahead of what they use: written again until it is not.
+    ahead: Vec<Noted>,
+}
+
+impl Writer {
+    fn run(mut self, wakes: &Receiver<Wake>) {
+        loop {
+            let last = match wakes.recv_timeout(FLUSH) {
+                Ok(Wake::Now) | Err(RecvTimeoutError::Timeout) => false,
+                Ok(Wake::Stop) | Err(RecvTimeoutError::Disconnected) => true,
+            };
+            let outcome = self.flush(!last);
+            self.report(outcome);
+            if last {
+                let outcome = self.journal.sync();
+                return self.report(outcome);
+            }
+        }
+    }
+
+    fn flush(&mut self, ahead: bool) -> io::Result<()> {
+        let mut noted = std::mem::take(&mut *self.shared.dirty.lock());
+        noted.append(&mut self.ahead);
+        noted.sort_by(|(a, _), (b, _)| a.cmp(b));
+        noted.dedup_by(|(a, _), (b, _)| a == b);
+        let states: Vec<_> = noted.iter().map(|(id, holder)| (id.clone(), holder.save(ahead))).collect();
+        if let Err(error) = self.journal.append(&states) {
+            // Tried again on the next flush; nothing is forgotten while the process lives.
+            self.ahead = noted;
+            return Err(error);
+        }
+        for ((_, holder), (_, saved)) in noted.iter().zip(&states) {
+            holder.claimed(saved);
+        }
+        noted.retain(|(_, holder)| holder.claims_ahead());
+        self.ahead = noted;
+        self.journal.maintain()
+    }
+
+    fn report(&self, outcome: io::Result<()>) {
+        let failing = outcome.is_err();
+        let was_failing = self.shared.failing.swap(failing, Ordering::Relaxed);
+        match outcome {
+            Err(error) => {
+                self.shared.errors.fetch_add(1, Ordering::Relaxed);
+                if !was_failing {
+                    tracing::error!(%error, "the ledger cannot be written: budgets are exact until this process ends");
+                }
+            }
+            Ok(()) if was_failing => tracing::info!("the ledger can be written again"),
+            Ok(()) => {}
+        }
+    }
+}
+
+/// The file.
+struct Journal {
+    path: PathBuf,
+    file: File,
+    len: u64,
+    /// The last state of every holder, to rewrite from.
+    live: HashMap<Box<str>, Saved>,
+    live_bytes: u64,
+    synced: Instant,
+    unsynced: bool,
+}
+
+impl Journal {
+    /// Writes the journal anew: to a temporary file, synced, renamed over the old one.
+    fn rewrite(path: PathBuf, live: HashMap<Box<str>, Saved>) -> io::Result<Self> {
+        let temporary = path.with_extension("tmp");
+        let mut file = File::create(&temporary)?;
+        let mut text = String::new();
+        for (id, saved) in &live {
+            push_line(&mut text, id, saved);
+        }
+        file.write_all(text.as_bytes())?;
+        file.sync_all()?;
+        fs::rename(&temporary, &path)?;
+        let len = u64::try_from(text.len()).unwrap_or(u64::MAX);
+        Ok(Self { path, file, len, live, live_bytes: len, synced: Instant::now(), unsynced: false })
+    }
+
+    fn append(&mut self, states: &[(Box<str>, Saved)]) -> io::Result<()> {
+        let mut text = String::new();
+        for (id, saved) in states {
+            push_line(&mut text, id, saved);
+        }
+        if text.is_empty() {
+            return Ok(());
+        }
+        self.file.write_all(text.as_bytes())?;
+        self.unsynced = true;
+        self.len = self.len.saturating_add(u64::try_from(text.len()).unwrap_or(u64::MAX));
+        for (id, saved) in states {
+            self.live.insert(id.clone(), *saved);
+        }
+        Ok(())
+    }
+
+    fn maintain(&mut self) -> io::Result<()> {
+        if self.len > REWRITE_BYTES && self.len / 4 > self.live_bytes {
+            let live = std::mem::take(&mut self.live);
+            *self = Self::rewrite(self.path.clone(), live)?;
+        }
+        if self.unsynced && self.synced.elapsed() >= SYNC {
+            self.sync()?;
+        }
+        Ok(())
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        self.file.sync_data()?;
+        self.unsynced = false;
+        self.synced = Instant::now();
+        Ok(())
+    }
+}
+
+/// `<checksum> <rate start> <requests> <tokens> <budget start> <spent> <claimed> <id>`
+fn push_line(out: &mut String, id: &str, saved: &Saved) {
+    use std::fmt::Write as _;
+    let Saved { rate_start, requests, tokens, budget_start, spent, claimed } = saved;
+    let (rate, budget) = (rate_start.0, budget_start.0);
+    let id = serde_json::Value::from(id);
+    let body = format!("{rate} {requests} {tokens} {budget} {} {} {id}", spent.0, claimed.0);
+    let _ = writeln!(out, "{:08x} {body}", checksum(&body));
+}
+
+fn checksum(body: &str) -> u32 {
+    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, body.as_bytes());
+    digest.as_ref().first_chunk().map_or(0, |bytes| u32::from_be_bytes(*bytes))
+}
+
+fn read(path: &Path) -> io::Result<HashMap<Box<str>, Saved>> {
+    let text = match fs::read(path) {
+        Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(HashMap::new()),
+        Err(error) => return Err(error),
+    };
+    let mut states = HashMap::new();
+    let mut damaged = 0;
+    for line in text.lines() {
+        match read_line(line) {
+            Some((id, saved)) => drop(states.insert(id, saved)),
+            None => damaged += 1,
+        }
+    }
+    // The last line may be torn by a power cut; more than that is a damaged disk.
+    if damaged > 0 {
+        tracing::warn!(damaged, file = %path.display(), "lines of the ledger were damaged and are left out");
+    }
+    Ok(states)
+}
+
+fn read_line(line: &str) -> Option<(Box<str>, Saved)> {
+    let (sum, body) = line.split_once(' ')?;
+    if u32::from_str_radix(sum, 16).ok()? != checksum(body) {
+        return None;
+    }
+    let mut fields = body.splitn(7, ' ');
+    let mut number = || fields.next()?.parse::<i64>().ok();
+    let saved = Saved {
+        rate_start: UnixMillis(number()?),
+        requests: u64::try_from(number()?).ok()?,
+        tokens: u64::try_from(number()?).ok()?,
+        budget_start: UnixMillis(number()?),
+        spent: NanoUsd(number()?),
+        claimed: NanoUsd(number()?),
+    };
+    let id: String = serde_json::from_str(fields.next()?).ok()?;
+    Some((id.into(), saved))
+}

@@ -1,0 +1,12 @@
+//! Attempt: one request to one deployment, from the edited body to the head of the answer.
+
+mod edit;
+mod headers;
+mod prepared;
+mod refusal;
+mod send;
+
+pub(crate) use edit::{Edited, edit};
+pub(crate) use prepared::{Prepared, run};
+pub(crate) use refusal::stream_refusal;
+pub(crate) use send::{Waits, connection_lost, timed_out};

@@ -1,0 +1,94 @@
+//! A provider's error, in the words that LiteLLM has for it (litellm.md §4.6).
+
+use bulkhead_dialect::error::{ProviderError, is_content_policy, is_context_window, read_provider_error};
+use bulkhead_dialect::relay::StreamFailure;
+use bulkhead_model::ErrorKind;
+use bulkhead_snapshot::Deployment;
+
+use crate::fault::Fault;
+
+/// The fault that an error answer of a provider becomes.
+pub(crate) fn refusal(status: u16, body: &[u8], deployment: &Deployment, expose_auth: bool) -> Box<Fault> {
+    described(status, &read_provider_error(body), deployment, expose_auth)
+}
+
+/// The fault that an error event becomes when nothing has been sent to the client yet.
+pub(crate) fn stream_refusal(failure: &StreamFailure, deployment: &Deployment, expose_auth: bool) -> Box<Fault> {
+    let status = failure.status.unwrap_or_else(|| status_of(failure.kind.as_deref(), failure.code.as_deref()));
+    let error = ProviderError {
+        message: failure.message.clone(),
+        kind: failure.kind.clone(),
+        code: failure.code.clone(),
+        param: None,
+    };
+    described(status, &error, deployment, expose_auth)
+}
+
+/// The status that a provider would have answered with, from the name of the error.
+fn status_of(kind: Option<&str>, code: Option<&str>) -> u16 {
+    for name in [code, kind].into_iter().flatten() {
+        match name {
+            "rate_limit_error" | "rate_limit_exceeded" | "insufficient_quota" | "tokens" | "requests" => return 429,
+            "overloaded_error" => return 529,
+            "invalid_request_error" | "context_length_exceeded" => return 400,
+            "authentication_error" | "invalid_api_key" => return 401,
+            "permission_error" => return 403,
+            "not_found_error" | "model_not_found" => return 404,
+            "request_too_large" => return 413,
+            "timeout_error" => return 408,
+            _ => {}
+        }
+    }
+    500
+}
+
+fn described(status: u16, error: &ProviderError, deployment: &Deployment, expose_auth: bool) -> Box<Fault> {
+    let who = &deployment.provider.exception;
+    let said = error.message.as_str();
+    match status {
+        401..=403 if !expose_auth => Fault::new(
+            ErrorKind::UpstreamAuthentication,
+            format!(
+                "The provider of deployment '{}' refused the gateway's credentials. Please tell the gateway's operator.",
+                deployment.id
+            ),
+        ),
+        401 => Fault::new(ErrorKind::UpstreamBadRequest, format!("litellm.BadRequestError: {who} - {said}"))
+            .with_status(401),
+        402 | 403 => Fault::new(ErrorKind::UpstreamBadRequest, format!("litellm.PermissionDeniedError: {who} - {said}"))
+            .with_status(status),
+        _ if is_context_window(error) => Fault::new(
+            ErrorKind::ContextWindow,
+            format!(
+                "litellm.ContextWindowExceededError: litellm.BadRequestError: ContextWindowExceededError: {who} - {said}"
+            ),
+        ),
+        _ if is_content_policy(error) => Fault::new(
+            ErrorKind::ContentPolicy,
+            format!(
+                "litellm.ContentPolicyViolationError: litellm.BadRequestError: ContentPolicyViolationError: {who} - {said}"
+            ),
+        ),
+        404 => Fault::new(ErrorKind::UpstreamNotFound, format!("litellm.NotFoundError: NotFoundError: {who} - {said}")),
+        408 | 504 => Fault::new(ErrorKind::UpstreamTimeout, format!("litellm.Timeout: Timeout Error: {who} - {said}")),
+        429 => Fault::new(
+            ErrorKind::UpstreamRateLimited,
+            format!("litellm.RateLimitError: RateLimitError: {who} - {said}"),
+        ),
+        503 | 529 => Fault::new(
+            ErrorKind::UpstreamOverloaded,
+            format!("litellm.ServiceUnavailableError: ServiceUnavailableError: {who} - {said}"),
+        ),
+        500.. => Fault::new(
+            ErrorKind::UpstreamServer,
+            format!("litellm.InternalServerError: InternalServerError: {who} - {said}"),
+        ),
+        400..500 => Fault::new(ErrorKind::UpstreamBadRequest, format!("litellm.BadRequestError: {who} - {said}"))
+            .with_status(status),
+        // 1xx and 3xx: a provider that redirects is misconfigured; following would carry credentials elsewhere.
+        _ => Fault::new(
+            ErrorKind::UpstreamBadAnswer,
+            format!("litellm.InternalServerError: InternalServerError: {who} - unexpected status {status}"),
+        ),
+    }
+}

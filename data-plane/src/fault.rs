@@ -1,0 +1,111 @@
+//! A failed request: what went wrong, and how the client is told.
+
+use std::borrow::Cow;
+
+use bulkhead_dialect::error::{ErrorBody, render};
+use bulkhead_model::{Dialect, ErrorKind};
+use http::header::{CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
+use http::{Response, StatusCode};
+
+use crate::respond::OutBody;
+
+/// Why a request failed. The message is written for the client; internal causes are logged where they happen and
+/// never come here.
+#[derive(Debug)]
+pub(crate) struct Fault {
+    pub(crate) kind: ErrorKind,
+    status: u16,
+    message: Cow<'static, str>,
+    param: Option<Cow<'static, str>>,
+    /// Whole seconds.
+    retry_after: Option<u64>,
+    headers: Vec<(HeaderName, HeaderValue)>,
+    /// The provider may have worked all the same: nobody can say what it will bill.
+    pub(crate) in_doubt: bool,
+}
+
+/// A `Result` whose error is small enough to travel through every step.
+pub(crate) type Outcome<T> = Result<T, Box<Fault>>;
+
+impl Fault {
+    pub(crate) fn new(kind: ErrorKind, message: impl Into<Cow<'static, str>>) -> Box<Self> {
+        Box::new(Self {
+            kind,
+            status: kind.status(),
+            message: message.into(),
+            param: None,
+            retry_after: None,
+            headers: Vec::new(),
+            in_doubt: false,
+        })
+    }
+
+    /// A member of the body that is wrong.
+    pub(crate) fn field(name: &str, message: impl Into<Cow<'static, str>>) -> Box<Self> {
+        Self::new(ErrorKind::BadRequest, message).param(name.to_owned())
+    }
+
+    pub(crate) fn param(mut self: Box<Self>, param: impl Into<Cow<'static, str>>) -> Box<Self> {
+        self.param = Some(param.into());
+        self
+    }
+
+    pub(crate) fn with_status(mut self: Box<Self>, status: u16) -> Box<Self> {
+        self.status = status;
+        self
+    }
+
+    pub(crate) fn retry_after(mut self: Box<Self>, seconds: u64) -> Box<Self> {
+        self.retry_after = Some(seconds);
+        self
+    }
+
+    pub(crate) fn header(mut self: Box<Self>, name: HeaderName, value: HeaderValue) -> Box<Self> {
+        self.headers.push((name, value));
+        self
+    }
+
+    pub(crate) fn in_doubt(mut self: Box<Self>) -> Box<Self> {
+        self.in_doubt = true;
+        self
+    }
+
+    /// What the dialect's error body says.
+    pub(crate) fn body(&self) -> FaultBody<'_> {
+        FaultBody { fault: self, code: self.status.to_string() }
+    }
+
+    /// The whole answer, in the client's dialect.
+    pub(crate) fn into_response(self, dialect: Dialect) -> Response<OutBody> {
+        let body = self.body();
+        let mut response = Response::new(OutBody::full(render(dialect, &body.as_error_body())));
+        *response.status_mut() = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        if let Some(seconds) = self.retry_after {
+            headers.insert(RETRY_AFTER, seconds.into());
+        }
+        for (name, value) in self.headers {
+            headers.append(name, value);
+        }
+        response
+    }
+}
+
+/// Holds the texts that an error body borrows.
+pub(crate) struct FaultBody<'a> {
+    fault: &'a Fault,
+    code: String,
+}
+
+impl FaultBody<'_> {
+    pub(crate) fn as_error_body(&self) -> ErrorBody<'_> {
+        ErrorBody {
+            message: &self.fault.message,
+            kind: self.fault.kind.openai_type(),
+            param: self.fault.param.as_deref(),
+            code: &self.code,
+            status: self.fault.status,
+        }
+    }
+}

@@ -1,0 +1,181 @@
+//! The workers: a thread each, with a current-thread runtime, connections and a pool of its own (design §9).
+
+use std::io;
+use std::net::TcpStream;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bulkhead_telemetry::metric::Gauge;
+use rustls::ServerConfig;
+use tokio::runtime::Builder;
+use tokio::sync::{mpsc, watch};
+use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio_rustls::TlsAcceptor;
+use tokio_util::task::TaskTracker;
+
+use super::connection;
+use crate::worker::Worker;
+
+/// Connections that wait for a worker to take them; more are closed.
+const HANDOVER: usize = 4096;
+const HEARTBEAT: Duration = Duration::from_millis(500);
+const SWEEP: Duration = Duration::from_secs(5);
+
+/// How a worker is told to stop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Drain {
+    /// Serve.
+    No,
+    /// Finish what is in flight, by then at the latest.
+    Until(Instant),
+}
+
+/// All workers.
+pub(crate) struct Crew {
+    members: Vec<Member>,
+}
+
+struct Member {
+    worker: Arc<Worker>,
+    handover: mpsc::Sender<TcpStream>,
+    /// Connections given to this worker and not ended.
+    load: Arc<Gauge>,
+    thread: parking_lot::Mutex<Option<std::thread::JoinHandle<()>>>,
+}
+
+impl Crew {
+    /// Starts a thread for each worker.
+    pub(crate) fn start(
+        workers: Vec<Arc<Worker>>,
+        tls: Option<Arc<ServerConfig>>,
+        drain: &watch::Receiver<Drain>,
+    ) -> io::Result<Arc<Self>> {
+        let members = workers
+            .into_iter()
+            .enumerate()
+            .map(|(index, worker)| Member::start(index, worker, tls.clone(), drain.clone()))
+            .collect::<io::Result<_>>()?;
+        Ok(Arc::new(Self { members }))
+    }
+
+    /// Gives a connection to the worker with the fewest.
+    pub(super) fn assign(&self, socket: TcpStream) {
+        let Some(member) = self.members.iter().min_by_key(|member| member.load.get()) else { return };
+        member.load.add(1);
+        if member.handover.try_send(socket).is_err() {
+            member.load.sub(1);
+            tracing::warn!("a connection was closed: its worker does not take any");
+        }
+    }
+
+    /// Every worker.
+    pub(crate) fn workers(&self) -> impl Iterator<Item = &Arc<Worker>> {
+        self.members.iter().map(|member| &member.worker)
+    }
+
+    /// Waits for the threads, which end when they are told to drain and have.
+    pub(crate) fn join(&self) {
+        for member in &self.members {
+            if let Some(thread) = member.thread.lock().take() {
+                let _ = thread.join();
+            }
+        }
+    }
+}
+
+impl Member {
+    fn start(
+        index: usize,
+        worker: Arc<Worker>,
+        tls: Option<Arc<ServerConfig>>,
+        drain: watch::Receiver<Drain>,
+    ) -> io::Result<Self> {
+        let (handover, sockets) = mpsc::channel(HANDOVER);
+        let load = Arc::<Gauge>::default();
+        let turn = Turn { worker: worker.clone(), sockets, load: load.clone(), tls: tls.map(TlsAcceptor::from), drain };
+        let runtime = Builder::new_current_thread().enable_all().max_blocking_threads(4).build()?;
+        let thread = std::thread::Builder::new()
+            .name(format!("worker-{index}"))
+            .spawn(move || runtime.block_on(turn.run()))?;
+        Ok(Self { worker, handover, load, thread: parking_lot::Mutex::new(Some(thread)) })
+    }
+}
+
+/// What a worker's thread does.
+struct Turn {
+    worker: Arc<Worker>,
+    sockets: mpsc::Receiver<TcpStream>,
+    load: Arc<Gauge>,
+    tls: Option<TlsAcceptor>,
+    drain: watch::Receiver<Drain>,
+}
+
+impl Turn {
+    async fn run(mut self) {
+        let tasks = TaskTracker::new();
+        let mut heartbeat = interval(HEARTBEAT);
+        heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut swept = Instant::now();
+        let mut drain = self.drain.clone();
+        let until = loop {
+            tokio::select! {
+                biased;
+                Some(socket) = self.sockets.recv() => self.take(socket, &tasks),
+                _ = heartbeat.tick() => {
+                    self.worker.beat();
+                    if swept.elapsed() >= SWEEP {
+                        swept = Instant::now();
+                        self.worker.pool.sweep();
+                    }
+                }
+                told = drain.wait_for(|drain| *drain != Drain::No) => match told.as_deref() {
+                    Ok(Drain::Until(until)) => break *until,
+                    _ => break Instant::now(),
+                },
+            }
+        };
+        self.finish(&tasks, until).await;
+    }
+
+    fn take(&self, socket: TcpStream, tasks: &TaskTracker) {
+        let guard = LoadGuard(self.load.clone());
+        let socket = match tokio::net::TcpStream::from_std(socket) {
+            Ok(socket) => socket,
+            Err(error) => return tracing::debug!(%error, "a connection ended before it was served"),
+        };
+        let (worker, tls, drain) = (self.worker.clone(), self.tls.clone(), self.drain.clone());
+        tasks.spawn(async move {
+            connection::serve(worker, socket, tls, drain).await;
+            drop(guard);
+        });
+    }
+
+    /// Serves what was handed over already, then waits for every connection to end.
+    async fn finish(mut self, tasks: &TaskTracker, until: Instant) {
+        self.sockets.close();
+        while let Ok(socket) = self.sockets.try_recv() {
+            self.take(socket, tasks);
+        }
+        tasks.close();
+        let beating = async {
+            let mut heartbeat = interval(HEARTBEAT);
+            loop {
+                heartbeat.tick().await;
+                self.worker.beat();
+            }
+        };
+        tokio::select! {
+            () = tasks.wait() => {}
+            () = tokio::time::sleep_until(until) => tracing::warn!(left = tasks.len(), "connections were cut at the end of the grace period"),
+            () = beating => {}
+        }
+    }
+}
+
+struct LoadGuard(Arc<Gauge>);
+
+impl Drop for LoadGuard {
+    fn drop(&mut self) {
+        self.0.sub(1);
+    }
+}

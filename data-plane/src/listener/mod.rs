@@ -1,0 +1,10 @@
+//! The inference listener: accepts, hands connections to workers, serves HTTP on them, drains.
+
+mod accept;
+mod connection;
+mod crew;
+mod tls;
+
+pub(crate) use accept::{Bound, bind};
+pub(crate) use crew::{Crew, Drain};
+pub(crate) use tls::server_config;

@@ -1,0 +1,157 @@
+//! `/v1/models`: what the caller may use.
+
+use std::collections::BTreeSet;
+
+use bulkhead_model::ErrorKind;
+use bulkhead_snapshot::{Group, Snapshot};
+use http::{HeaderMap, Response, StatusCode};
+use serde::Serialize;
+
+use crate::fault::{Fault, Outcome};
+use crate::identify::{Caller, identify, permit_route};
+use crate::pages::json_bytes;
+use crate::respond::OutBody;
+use crate::worker::Worker;
+
+/// LiteLLM's constant: when a model was made is not known to a gateway.
+const CREATED: u64 = 1_677_610_602;
+
+/// One model in OpenAI's shape with LiteLLM's additions.
+#[derive(Serialize)]
+struct Model {
+    id: String,
+    object: &'static str,
+    created: u64,
+    owned_by: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mode: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_input_tokens: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_output_tokens: Option<u64>,
+}
+
+#[derive(Serialize)]
+struct OpenAiList {
+    data: Vec<Model>,
+    object: &'static str,
+}
+
+#[derive(Serialize)]
+struct AnthropicModel {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    display_name: String,
+    created_at: &'static str,
+    id: String,
+}
+
+#[derive(Serialize)]
+struct AnthropicList {
+    first_id: Option<String>,
+    last_id: Option<String>,
+    has_more: bool,
+    data: Vec<AnthropicModel>,
+}
+
+/// `GET /v1/models`, in Anthropic's shape for a client that names Anthropic's version.
+pub(crate) fn models(worker: &Worker, headers: &HeaderMap, path: &str) -> Outcome<Response<OutBody>> {
+    let models = visible(worker, headers, path)?;
+    let text = if headers.contains_key("anthropic-version") {
+        let data: Vec<_> = models.into_iter().map(anthropic).collect();
+        let first_id = data.first().map(|model| model.id.clone());
+        let last_id = data.last().map(|model| model.id.clone());
+        serde_json::to_vec(&AnthropicList { first_id, last_id, has_more: false, data })
+    } else {
+        serde_json::to_vec(&OpenAiList { data: models, object: "list" })
+    };
+    written(text)
+}
+
+/// `GET /v1/models/{id}`.
+pub(crate) fn model(worker: &Worker, headers: &HeaderMap, path: &str, id: &str) -> Outcome<Response<OutBody>> {
+    let models = visible(worker, headers, path)?;
+    let Some(model) = models.into_iter().find(|model| model.id == id) else {
+        let message = format!("The model '{id}' does not exist or is not available for this API key.");
+        return Err(Fault::new(ErrorKind::NotFound, message).param("model"));
+    };
+    let anthropic_shape = headers.contains_key("anthropic-version");
+    written(if anthropic_shape { serde_json::to_vec(&anthropic(model)) } else { serde_json::to_vec(&model) })
+}
+
+fn written(text: serde_json::Result<Vec<u8>>) -> Outcome<Response<OutBody>> {
+    match text {
+        Ok(text) => Ok(json_bytes(StatusCode::OK, text.into())),
+        Err(_) => Err(Fault::new(ErrorKind::Internal, "Internal server error")),
+    }
+}
+
+fn anthropic(model: Model) -> AnthropicModel {
+    AnthropicModel { kind: "model", display_name: model.id.clone(), created_at: "2023-02-28T18:56:42Z", id: model.id }
+}
+
+fn visible(worker: &Worker, headers: &HeaderMap, path: &str) -> Outcome<Vec<Model>> {
+    let snapshot = worker.node.snapshot.load();
+    let Some(snapshot) = snapshot.as_deref() else {
+        return Err(Fault::new(ErrorKind::NotReady, "The gateway has no configuration yet."));
+    };
+    let caller = identify(snapshot, headers, worker.node.clock.now())?;
+    permit_route(&caller, path, None)?;
+    Ok(list(snapshot, &caller))
+}
+
+fn list(snapshot: &Snapshot, caller: &Caller) -> Vec<Model> {
+    let mut seen = BTreeSet::new();
+    let mut models = Vec::new();
+    for (name, group) in snapshot.models.names() {
+        for name in expanded(snapshot, &name, group) {
+            let allowed = caller.key().is_none_or(|key| key.models.allows(&name, group));
+            if allowed && seen.insert(name.clone()) {
+                models.push(described(snapshot, name, group));
+            }
+        }
+    }
+    models
+}
+
+/// A wildcard group stands for the names that the price data knows of its provider.
+fn expanded(snapshot: &Snapshot, name: &str, group: &Group) -> Vec<String> {
+    let Some(pattern) = &group.pattern else { return vec![name.to_owned()] };
+    let mut names: Vec<_> = group
+        .deployments
+        .iter()
+        .flat_map(|deployment| {
+            let provider = &deployment.provider.name;
+            snapshot.prices.names_of(provider).map(move |name| match name.starts_with(&format!("{provider}/")) {
+                true => name.to_owned(),
+                false => format!("{provider}/{name}"),
+            })
+        })
+        .filter(|name| pattern.matches(name))
+        .collect();
+    names.sort();
+    names.dedup();
+    names
+}
+
+fn described(snapshot: &Snapshot, id: String, group: &Group) -> Model {
+    let deployment = group.deployments.first();
+    let listed = deployment
+        .filter(|_| group.pattern.is_some())
+        .and_then(|deployment| snapshot.prices.find(&deployment.provider.name, &id));
+    Model {
+        object: "model",
+        created: CREATED,
+        owned_by: "openai",
+        mode: deployment
+            .and_then(|deployment| deployment.mode.as_deref().map(str::to_owned))
+            .or_else(|| listed.and_then(|price| price.mode.as_deref().map(str::to_owned))),
+        max_input_tokens: deployment
+            .and_then(|deployment| deployment.max_input_tokens)
+            .or_else(|| listed.and_then(|price| price.max_input_tokens)),
+        max_output_tokens: deployment
+            .and_then(|deployment| deployment.max_output_tokens)
+            .or_else(|| listed.and_then(|price| price.max_output_tokens)),
+        id,
+    }
+}

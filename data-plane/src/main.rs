@@ -1,0 +1,59 @@
+//! The data plane: serves inference traffic from an in-memory snapshot and touches no database.
+
+mod admission;
+mod admit;
+mod args;
+mod attempt;
+mod exchange;
+mod fault;
+mod identify;
+mod listener;
+mod listing;
+mod metrics;
+mod node;
+mod ops;
+mod pages;
+mod read;
+mod receive;
+mod respond;
+mod route;
+mod settle;
+mod snapshot;
+mod upstream;
+mod usage;
+mod worker;
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use clap::Parser;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Bad configuration, as in sysexits.h.
+const EX_USAGE: u8 = 64;
+
+fn main() -> ExitCode {
+    let args = match args::Args::try_parse() {
+        Ok(args) => args,
+        Err(error) => {
+            let _ = error.print();
+            return if error.use_stderr() { ExitCode::from(EX_USAGE) } else { ExitCode::SUCCESS };
+        }
+    };
+    let env: std::collections::HashMap<String, String> = std::env::vars().collect();
+    let filter = env.get("BULKHEAD_LOG").or_else(|| env.get("LITELLM_LOG"));
+    bulkhead_telemetry::log::init(filter.map(String::as_str));
+    match node::run(args, env) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(node::Failure::Configuration(problems)) => {
+            let _ = writeln!(std::io::stderr(), "{problems}");
+            ExitCode::from(EX_USAGE)
+        }
+        Err(node::Failure::Other(error)) => {
+            let _ = writeln!(std::io::stderr(), "data-plane: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! The operations listener: probes, metrics and a summary of the snapshot, on a thread and runtime of its own, so
+//! that it answers however busy the workers are (design §2).
+
+mod metrics;
+mod summary;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::IntoResponse;
+use axum::routing::get;
+
+use crate::listener::{Bound, Crew};
+use crate::worker::Node;
+
+/// A worker that has not turned for this long is stuck.
+const STUCK_MILLIS: i64 = 5000;
+
+/// What the operations listener looks at.
+#[derive(Clone)]
+pub(crate) struct Ops {
+    pub(crate) node: Arc<Node>,
+    pub(crate) crew: Arc<Crew>,
+}
+
+/// Serves until the runtime ends.
+pub(crate) async fn serve(bound: Bound, ops: Ops) -> std::io::Result<()> {
+    let router = Router::new()
+        .route("/livez", get(livez))
+        .route("/readyz", get(readyz))
+        .route("/metrics", get(metrics))
+        .route("/metrics/", get(metrics))
+        .route("/snapshot", get(snapshot))
+        .with_state(ops);
+    axum::serve(bound.listen()?, router).await
+}
+
+async fn livez() -> &'static str {
+    "ok"
+}
+
+async fn readyz(State(ops): State<Ops>) -> impl IntoResponse {
+    match ops.unready() {
+        None => (StatusCode::OK, "ready".to_owned()),
+        Some(reason) => (StatusCode::SERVICE_UNAVAILABLE, reason),
+    }
+}
+
+async fn metrics(State(ops): State<Ops>) -> impl IntoResponse {
+    match metrics::render(&ops) {
+        Ok(text) => ([(header::CONTENT_TYPE, metrics::CONTENT_TYPE)], text).into_response(),
+        Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+    }
+}
+
+async fn snapshot(State(ops): State<Ops>) -> impl IntoResponse {
+    let summary = ops.node.snapshot.load().as_deref().map(summary::of);
+    match summary {
+        Some(summary) => ([(header::CONTENT_TYPE, "application/json")], summary.to_string()).into_response(),
+        None => (StatusCode::SERVICE_UNAVAILABLE, "no snapshot").into_response(),
+    }
+}
+
+impl Ops {
+    /// Why the node should get no traffic.
+    fn unready(&self) -> Option<String> {
+        if self.node.is_draining() {
+            return Some("draining".to_owned());
+        }
+        if self.node.snapshot.load().is_none() {
+            return Some("no snapshot".to_owned());
+        }
+        let stuck = self.crew.workers().filter(|worker| worker.silent_millis() > STUCK_MILLIS).count();
+        (stuck > 0).then(|| format!("{stuck} workers have not turned for {} s", STUCK_MILLIS / 1000))
+    }
+}

@@ -1,0 +1,267 @@
+//! What a request asks for, as far as the gateway has to know.
+
+use std::time::Duration;
+
+use bulkhead_dialect::json::{Kind, Member, Scan, Segments};
+use bulkhead_model::{Endpoint, ErrorKind};
+use serde::Deserialize;
+use smallvec::SmallVec;
+
+use super::fields::{Field, classify};
+use super::memory::BodyLease;
+use crate::fault::{Fault, Outcome};
+
+/// Longest texts that are read out of a body; a model name or a user id beyond that is not one.
+const TEXT_CAP: usize = 1 << 10;
+const METADATA_CAP: usize = 64 << 10;
+/// The largest timeout a caller may ask for: LiteLLM's default for all requests.
+const LONGEST_TIMEOUT: f64 = 6000.0;
+
+/// A request's body and what it says.
+pub(crate) struct Call {
+    pub(crate) endpoint: Endpoint,
+    /// The model asked for.
+    pub(crate) model: String,
+    /// The client wants a stream.
+    pub(crate) stream: bool,
+    /// The client wants the usage chunk of a stream.
+    pub(crate) usage_wanted: bool,
+    /// The most tokens one answer may have, where the client says so.
+    pub(crate) max_output: Option<u64>,
+    /// Answers wanted.
+    pub(crate) choices: u64,
+    /// Tags of the request, for routing and records.
+    pub(crate) tags: Vec<String>,
+    /// The caller's own name for whoever is behind the request.
+    pub(crate) end_user: Option<String>,
+    /// The caller's timeouts.
+    pub(crate) timeout: Option<Duration>,
+    pub(crate) stream_timeout: Option<Duration>,
+    /// Ordinals of members that do not travel on.
+    pub(crate) removed: SmallVec<[usize; 4]>,
+    /// Those of them without effect here, named to the client.
+    pub(crate) ignored: SmallVec<[String; 2]>,
+    pub(crate) body: Segments,
+    pub(crate) scan: Scan,
+    /// Gives the body's memory back when the call ends.
+    pub(crate) _lease: BodyLease,
+}
+
+#[derive(Deserialize, Default)]
+struct StreamOptions {
+    #[serde(default)]
+    include_usage: Option<bool>,
+}
+
+#[derive(Deserialize, Default)]
+struct Metadata {
+    #[serde(default)]
+    tags: Option<Vec<String>>,
+    #[serde(default)]
+    user_id: Option<String>,
+}
+
+impl Call {
+    /// Reads what the gateway must know out of a scanned body.
+    pub(crate) fn read(
+        endpoint: Endpoint,
+        path_model: Option<&str>,
+        body: Segments,
+        scan: Scan,
+        lease: BodyLease,
+    ) -> Outcome<Self> {
+        let mut call = Self {
+            endpoint,
+            model: String::new(),
+            stream: false,
+            usage_wanted: false,
+            max_output: None,
+            choices: 1,
+            tags: Vec::new(),
+            end_user: None,
+            timeout: None,
+            stream_timeout: None,
+            removed: SmallVec::new(),
+            ignored: SmallVec::new(),
+            body,
+            scan: Scan::default(),
+            _lease: lease,
+        };
+        let mut seen: SmallVec<[&str; 16]> = SmallVec::new();
+        let mut content = false;
+        for member in scan.members() {
+            let Some(name) = scan.name(member) else { continue };
+            let field = classify(name);
+            if field.is_governed() {
+                if seen.contains(&name) {
+                    return Err(Fault::field(name, format!("'{name}' occurs more than once. Send it once.")));
+                }
+                seen.push(name);
+            }
+            content |= call.takes_content(field);
+            call.take(field, name, member)?;
+        }
+        if let Some(model) = path_model {
+            call.model = model.to_owned();
+        }
+        if call.model.is_empty() {
+            return Err(missing(endpoint, "model"));
+        }
+        if let Some(needed) = call.content_field().filter(|_| !content) {
+            return Err(missing(endpoint, needed));
+        }
+        drop(seen);
+        call.scan = scan;
+        Ok(call)
+    }
+
+    /// The member that carries the content of this endpoint, where one is required.
+    fn content_field(&self) -> Option<&'static str> {
+        match self.endpoint {
+            Endpoint::ChatCompletions | Endpoint::Messages | Endpoint::CountTokens => Some("messages"),
+            Endpoint::Completions => Some("prompt"),
+            Endpoint::Embeddings => Some("input"),
+            // A stored prompt or a previous response can stand in for it.
+            Endpoint::Responses => None,
+        }
+    }
+
+    fn takes_content(&self, field: Field) -> bool {
+        match self.content_field() {
+            Some("messages") => field == Field::Messages,
+            Some("prompt") => field == Field::Prompt,
+            _ => field == Field::Input,
+        }
+    }
+
+    fn take(&mut self, field: Field, name: &str, member: &Member) -> Outcome<()> {
+        match field {
+            Field::Model => self.model = self.text(name, member)?.unwrap_or_default(),
+            Field::Stream => self.stream = self.flag(name, member)?.unwrap_or(false),
+            Field::StreamOptions => {
+                let options: StreamOptions = self.object(name, member)?.unwrap_or_default();
+                self.usage_wanted = options.include_usage.unwrap_or(false);
+            }
+            Field::MaxTokens => {
+                if let Some(tokens) = self.count(name, member)? {
+                    self.max_output = Some(self.max_output.map_or(tokens, |other| other.max(tokens)));
+                }
+            }
+            Field::Choices => self.choices = self.count(name, member)?.unwrap_or(1).max(self.choices),
+            Field::User => self.end_user = self.text(name, member).ok().flatten(),
+            Field::Metadata => self.metadata(name, member)?,
+            Field::LitellmMetadata => {
+                self.removed.push(member.ordinal);
+                let metadata: Metadata = self.object(name, member)?.unwrap_or_default();
+                self.tags.extend(metadata.tags.unwrap_or_default());
+            }
+            Field::Tags => {
+                self.removed.push(member.ordinal);
+                let tags: Vec<String> = self.object(name, member)?.unwrap_or_default();
+                self.tags.extend(tags);
+            }
+            Field::Timeout => {
+                self.removed.push(member.ordinal);
+                self.timeout = self.seconds(name, member)?;
+            }
+            Field::StreamTimeout => {
+                self.removed.push(member.ordinal);
+                self.stream_timeout = self.seconds(name, member)?;
+            }
+            Field::Ignored => {
+                self.removed.push(member.ordinal);
+                self.ignored.push(name.to_owned());
+            }
+            Field::Restricting => {
+                let message = format!("'{name}' is not available on this gateway. Remove it from the request.");
+                return Err(Fault::field(name, message));
+            }
+            Field::Destination => {
+                let message = format!(
+                    "'{name}' chooses where or as whom a request is sent and may not come from a caller. Declare it in model_list."
+                );
+                return Err(Fault::field(name, message));
+            }
+            Field::Governed | Field::Messages | Field::Prompt | Field::Input | Field::Free => {}
+        }
+        Ok(())
+    }
+
+    /// `metadata` is LiteLLM's on the older OpenAI routes, where it is taken out, and the provider's elsewhere.
+    fn metadata(&mut self, name: &str, member: &Member) -> Outcome<()> {
+        let metadata: Metadata = self.object(name, member).ok().flatten().unwrap_or_default();
+        if self.end_user.is_none() {
+            self.end_user = metadata.user_id;
+        }
+        match self.endpoint {
+            Endpoint::ChatCompletions | Endpoint::Completions | Endpoint::Embeddings => {
+                self.removed.push(member.ordinal);
+                self.tags.extend(metadata.tags.unwrap_or_default());
+            }
+            Endpoint::Responses | Endpoint::Messages | Endpoint::CountTokens => {}
+        }
+        Ok(())
+    }
+
+    fn text(&self, name: &str, member: &Member) -> Outcome<Option<String>> {
+        match member.kind {
+            Kind::Null => Ok(None),
+            Kind::String => match member.string_value(&self.body, TEXT_CAP) {
+                Some(text) => Ok(Some(text)),
+                None => Err(Fault::field(name, format!("'{name}' is too long or not valid Unicode."))),
+            },
+            _ => Err(wrong_kind(name, "a string")),
+        }
+    }
+
+    fn flag(&self, name: &str, member: &Member) -> Outcome<Option<bool>> {
+        match member.kind {
+            Kind::True => Ok(Some(true)),
+            Kind::False => Ok(Some(false)),
+            Kind::Null => Ok(None),
+            _ => Err(wrong_kind(name, "true or false")),
+        }
+    }
+
+    fn count(&self, name: &str, member: &Member) -> Outcome<Option<u64>> {
+        match member.kind {
+            Kind::Null => Ok(None),
+            _ => member.u64_value(&self.body).map(Some).ok_or_else(|| wrong_kind(name, "a whole number, zero or more")),
+        }
+    }
+
+    fn seconds(&self, name: &str, member: &Member) -> Outcome<Option<Duration>> {
+        if member.kind == Kind::Null {
+            return Ok(None);
+        }
+        let value: Option<f64> = member.json_value(&self.body, TEXT_CAP);
+        match value {
+            Some(seconds) if seconds > 0.0 && seconds.is_finite() => {
+                Ok(Some(Duration::from_secs_f64(seconds.min(LONGEST_TIMEOUT))))
+            }
+            _ => Err(wrong_kind(name, "a number of seconds above zero")),
+        }
+    }
+
+    fn object<T: for<'de> Deserialize<'de>>(&self, name: &str, member: &Member) -> Outcome<Option<T>> {
+        if member.kind == Kind::Null {
+            return Ok(None);
+        }
+        member.json_value(&self.body, METADATA_CAP).map(Some).ok_or_else(|| {
+            Fault::field(name, format!("'{name}' has the wrong shape or is larger than {METADATA_CAP} bytes."))
+        })
+    }
+
+    /// Input tokens, estimated from the body's length: a token is about four bytes.
+    pub(crate) fn input_estimate(&self) -> u64 {
+        u64::try_from(self.body.len() / 4).unwrap_or(u64::MAX).max(1)
+    }
+}
+
+fn missing(endpoint: Endpoint, name: &'static str) -> Box<Fault> {
+    Fault::new(ErrorKind::BadRequest, format!("{}: Missing required parameter: '{name}'.", endpoint.path())).param(name)
+}
+
+fn wrong_kind(name: &str, expected: &str) -> Box<Fault> {
+    Fault::field(name, format!("Invalid type for '{name}': expected {expected}."))
+}

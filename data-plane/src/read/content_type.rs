@@ -1,0 +1,43 @@
+//! Which bodies are read as JSON.
+
+use bulkhead_model::ErrorKind;
+use http::HeaderMap;
+use http::header::CONTENT_TYPE;
+
+use crate::fault::{Fault, Outcome};
+
+/// Accepts JSON in any of its names, and a body that names no type.
+pub(crate) fn check_content_type(headers: &HeaderMap) -> Outcome<()> {
+    let Some(value) = headers.get(CONTENT_TYPE) else { return Ok(()) };
+    let text = value.to_str().unwrap_or("unreadable");
+    let essence = text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    let json = matches!(essence.as_str(), "application/json" | "text/json" | "") || essence.ends_with("+json");
+    if json {
+        return Ok(());
+    }
+    let message = format!("Content-Type '{essence}' is not read here. Send 'Content-Type: application/json'.");
+    Err(Fault::new(ErrorKind::UnsupportedMediaType, message).param("content-type"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::HeaderValue;
+
+    #[test]
+    fn json_is_taken_and_forms_are_not() {
+        for (value, taken) in [
+            ("application/json", true),
+            ("Application/JSON; charset=utf-8", true),
+            ("application/vnd.api+json", true),
+            ("text/json", true),
+            ("application/x-www-form-urlencoded", false),
+            ("multipart/form-data; boundary=x", false),
+            ("text/plain", false),
+        ] {
+            let headers = HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static(value))]);
+            assert_eq!(check_content_type(&headers).is_ok(), taken, "{value}");
+        }
+        assert!(check_content_type(&HeaderMap::new()).is_ok());
+    }
+}

@@ -1,0 +1,12 @@
+//! Read: the body, scanned as it arrives, and what of it the gateway has to know.
+
+mod body;
+mod call;
+mod content_type;
+mod fields;
+mod memory;
+
+pub(crate) use body::{BodyLimits, collect, drain};
+pub(crate) use call::Call;
+pub(crate) use content_type::check_content_type;
+pub(crate) use memory::{BodyLease, BodyMemory};

@@ -1,0 +1,6 @@
+//! Receive: which route a request is for and in which dialect its caller wants to be answered. Looks at the head
+//! only; no byte of the body is polled here.
+
+mod routes;
+
+pub(crate) use routes::{Plain, Route, Takes, dialect_of, route};

@@ -1,0 +1,205 @@
+//! The one static table of routes.
+//!
+//! A path matches byte for byte: no decoding, no cleaning, no prefixes, so that what is authorised is what is served
+//! (requirements R-151).
+
+use bulkhead_model::{Dialect, Endpoint};
+use http::Method;
+
+/// Where a request goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Route<'p> {
+    /// To a provider. `model` is set where the path names it.
+    Inference { endpoint: Endpoint, model: Option<&'p str> },
+    /// `/v1/models`.
+    Models,
+    /// `/v1/models/{id}`.
+    Model(&'p str),
+    /// Answered without a key.
+    Plain(Plain),
+    /// A route of LiteLLM's that the control plane serves.
+    Management,
+    /// Known, but not with this method; what it does take.
+    WrongMethod(Takes),
+    /// Nothing here.
+    Unknown,
+}
+
+/// Routes that need no key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Plain {
+    /// `/health/liveliness`
+    Liveliness,
+    /// `/health/readiness`
+    Readiness,
+    /// `/`
+    Root,
+    /// `/metrics`, which is on the operations port.
+    Metrics,
+    /// `/ui`, which the control plane serves.
+    Ui,
+}
+
+/// The method that a route takes, for the `Allow` header.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Takes {
+    Get,
+    Post,
+}
+
+impl Takes {
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Get => "GET",
+            Self::Post => "POST",
+        }
+    }
+}
+
+/// Finds the route of a request.
+pub(crate) fn route<'p>(method: &Method, path: &'p str) -> Route<'p> {
+    if let Some((endpoint, model)) = inference(path) {
+        return match *method {
+            Method::POST => Route::Inference { endpoint, model },
+            _ => Route::WrongMethod(Takes::Post),
+        };
+    }
+    if let Some(found) = get_only(path) {
+        return match *method {
+            Method::GET | Method::HEAD => found,
+            _ => Route::WrongMethod(Takes::Get),
+        };
+    }
+    if is_management(path) { Route::Management } else { Route::Unknown }
+}
+
+/// The dialect that errors are written in.
+pub(crate) fn dialect_of(path: &str) -> Dialect {
+    inference(path).map_or(Dialect::OpenAi, |(endpoint, _)| endpoint.dialect())
+}
+
+fn inference(path: &str) -> Option<(Endpoint, Option<&str>)> {
+    let endpoint = match path {
+        "/v1/chat/completions" | "/chat/completions" => Endpoint::ChatCompletions,
+        "/v1/completions" | "/completions" => Endpoint::Completions,
+        "/v1/embeddings" | "/embeddings" => Endpoint::Embeddings,
+        "/v1/responses" | "/responses" | "/openai/v1/responses" => Endpoint::Responses,
+        "/v1/messages" => Endpoint::Messages,
+        "/v1/messages/count_tokens" => Endpoint::CountTokens,
+        _ => return model_in_path(path),
+    };
+    Some((endpoint, None))
+}
+
+/// `/engines/{model}/…` and Azure's `/openai/deployments/{model}/…`. A model name may hold slashes.
+fn model_in_path(path: &str) -> Option<(Endpoint, Option<&str>)> {
+    let rest = path.strip_prefix("/engines/").or_else(|| path.strip_prefix("/openai/deployments/"))?;
+    [Endpoint::ChatCompletions, Endpoint::Completions, Endpoint::Embeddings].into_iter().find_map(|endpoint| {
+        let model = rest.strip_suffix(endpoint.path())?;
+        let is_name = !model.is_empty() && !model.starts_with('/') && !model.ends_with('/');
+        is_name.then_some((endpoint, Some(model)))
+    })
+}
+
+fn get_only(path: &str) -> Option<Route<'_>> {
+    Some(match path {
+        "/v1/models" | "/models" => Route::Models,
+        "/health/liveliness" | "/health/liveness" => Route::Plain(Plain::Liveliness),
+        "/health/readiness" => Route::Plain(Plain::Readiness),
+        "/" => Route::Plain(Plain::Root),
+        "/metrics" | "/metrics/" => Route::Plain(Plain::Metrics),
+        "/ui" => Route::Plain(Plain::Ui),
+        _ if path.starts_with("/ui/") => Route::Plain(Plain::Ui),
+        _ => {
+            let id = path.strip_prefix("/v1/models/").or_else(|| path.strip_prefix("/models/"))?;
+            (!id.is_empty()).then_some(Route::Model(id))?
+        }
+    })
+}
+
+/// First segments of LiteLLM's management API, and whole paths where a segment is shared with inference.
+const MANAGEMENT: &[&str] = &[
+    "access_group", "add", "audit", "budget", "cache", "callbacks", "config", "config_overrides", "coordination_redis",
+    "cost", "credentials", "customer", "delete", "email", "end_user", "fallback", "gateway", "get", "global",
+    "guardrails", "invitation", "jwt", "key", "login", "management", "model", "model_group", "onboarding",
+    "organization", "openapi.json", "policies", "policy", "project", "prompts", "provider", "public", "reload", "router",
+    "routes", "schedule", "scim", "search_tools", "spend", "sso", "tag", "team", "update", "user", "utils",
+    "vector_store", "docs", "redoc",
+];
+const MANAGEMENT_V: &[&str] = &["access_group", "guardrails", "key", "login", "model", "organization", "team", "tool", "user"];
+const MANAGEMENT_HEALTH: &[&str] = &["/health", "/health/readiness/details", "/health/services", "/health/latest", "/health/history"];
+
+/// True for a route of LiteLLM's management API.
+pub(crate) fn is_management(path: &str) -> bool {
+    let mut segments = path.split('/').skip(1);
+    match segments.next() {
+        Some("v1" | "v2" | "v3") => segments.next().is_some_and(|second| MANAGEMENT_V.contains(&second)),
+        Some(first) => MANAGEMENT.contains(&first) || MANAGEMENT_HEALTH.contains(&path),
+        None => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_alias_of_every_endpoint_is_found() {
+        for (path, endpoint, model) in [
+            ("/v1/chat/completions", Endpoint::ChatCompletions, None),
+            ("/chat/completions", Endpoint::ChatCompletions, None),
+            ("/engines/gpt-4o/chat/completions", Endpoint::ChatCompletions, Some("gpt-4o")),
+            ("/openai/deployments/gpt-4o/chat/completions", Endpoint::ChatCompletions, Some("gpt-4o")),
+            ("/engines/org/model/completions", Endpoint::Completions, Some("org/model")),
+            ("/v1/completions", Endpoint::Completions, None),
+            ("/completions", Endpoint::Completions, None),
+            ("/openai/deployments/m/completions", Endpoint::Completions, Some("m")),
+            ("/v1/embeddings", Endpoint::Embeddings, None),
+            ("/embeddings", Endpoint::Embeddings, None),
+            ("/engines/m/embeddings", Endpoint::Embeddings, Some("m")),
+            ("/openai/deployments/m/embeddings", Endpoint::Embeddings, Some("m")),
+            ("/v1/responses", Endpoint::Responses, None),
+            ("/responses", Endpoint::Responses, None),
+            ("/openai/v1/responses", Endpoint::Responses, None),
+            ("/v1/messages", Endpoint::Messages, None),
+            ("/v1/messages/count_tokens", Endpoint::CountTokens, None),
+        ] {
+            assert_eq!(route(&Method::POST, path), Route::Inference { endpoint, model }, "{path}");
+            assert_eq!(route(&Method::GET, path), Route::WrongMethod(Takes::Post), "{path}");
+        }
+    }
+
+    #[test]
+    fn the_rest_goes_where_it_belongs() {
+        for (path, expected) in [
+            ("/v1/models", Route::Models),
+            ("/models", Route::Models),
+            ("/v1/models/gpt-4o", Route::Model("gpt-4o")),
+            ("/models/a/b", Route::Model("a/b")),
+            ("/health/liveliness", Route::Plain(Plain::Liveliness)),
+            ("/health/liveness", Route::Plain(Plain::Liveliness)),
+            ("/health/readiness", Route::Plain(Plain::Readiness)),
+            ("/metrics", Route::Plain(Plain::Metrics)),
+            ("/metrics/", Route::Plain(Plain::Metrics)),
+            ("/ui", Route::Plain(Plain::Ui)),
+            ("/ui/keys", Route::Plain(Plain::Ui)),
+            ("/key/generate", Route::Management),
+            ("/v1/model/info", Route::Management),
+            ("/v2/team/list", Route::Management),
+            ("/health", Route::Management),
+        ] {
+            assert_eq!(route(&Method::GET, path), expected, "{path}");
+        }
+    }
+
+    #[test]
+    fn look_alikes_are_unknown() {
+        for path in [
+            "//v1/chat/completions", "/v1/chat/completions/", "/v1//chat/completions", "/v1/chat/completions;x",
+            "/v1/chat%2fcompletions", "/V1/chat/completions", "/v1/../v1/chat/completions", "", "/v1", "/v1/models/",
+            "/engines//chat/completions", "/nope", "/v1/nope", "/keys",
+        ] {
+            assert_eq!(route(&Method::POST, path), Route::Unknown, "{path}");
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! Answers in one piece.
+
+use bulkhead_dialect::answer;
+use bulkhead_model::ErrorKind;
+use bytes::{Bytes, BytesMut};
+use http::{HeaderMap, Response, StatusCode};
+use tokio::time::timeout_at;
+
+use super::decode::Decoder;
+use super::out::{OutBody, Through};
+use crate::attempt::{Waits, connection_lost, timed_out};
+use crate::fault::{Fault, Outcome};
+use crate::settle::Settle;
+use crate::upstream::AnswerBody;
+
+/// Larger answers are forwarded as they come (design §5).
+const HELD: usize = 16 << 20;
+
+/// What to do with an answer that was read.
+pub(crate) struct Buffered {
+    pub(crate) body: OutBody,
+    pub(crate) settle: Option<Settle>,
+}
+
+/// Reads a whole answer, puts the model's name back and reads the usage.
+pub(crate) async fn buffered(
+    head: &HeaderMap,
+    mut body: AnswerBody,
+    mut settle: Settle,
+    waits: &Waits,
+) -> Outcome<Buffered> {
+    let deployment = settle.exchange.routed.deployment.clone();
+    let mut decoder = Decoder::of(head).map_err(|_| bad_answer(&mut settle))?;
+    let mut chunks: Vec<Bytes> = Vec::new();
+    let mut len = 0;
+    loop {
+        let chunk = match timeout_at(waits.end(), std::future::poll_fn(|cx| body.poll_chunk(cx))).await {
+            Err(_) => {
+                settle.fail(ErrorKind::UpstreamTimeout);
+                return Err(timed_out(waits, waits.total));
+            }
+            Ok(None) => break,
+            Ok(Some(Err(error))) => {
+                tracing::debug!(deployment = %deployment.id, %error, "the provider's answer broke off");
+                settle.fail(ErrorKind::UpstreamConnection);
+                return Err(connection_lost(&deployment));
+            }
+            Ok(Some(Ok(chunk))) => decoder.feed(chunk, HELD).map_err(|_| bad_answer(&mut settle))?,
+        };
+        settle.first_byte();
+        len += chunk.len();
+        chunks.push(chunk);
+        if len > HELD {
+            if !matches!(decoder, Decoder::Identity) {
+                return Err(bad_answer(&mut settle));
+            }
+            let deadline = Box::pin(tokio::time::sleep_until(waits.end()));
+            let through = Through { first: chunks, rest: body, settle, deadline, ended: false };
+            return Ok(Buffered { body: OutBody::Through(Box::new(through)), settle: None });
+        }
+    }
+    let text = join(chunks, len);
+    let Some(answer) = answer::read(settle.exchange.endpoint, &text) else {
+        return Err(bad_answer(&mut settle));
+    };
+    settle.report(answer.usage, true);
+    settle.complete();
+    let text = match answer.model {
+        Some(range) => with_model(&text, range, &settle.exchange.asked),
+        None => text,
+    };
+    Ok(Buffered { body: OutBody::full(text), settle: Some(settle) })
+}
+
+fn bad_answer(settle: &mut Settle) -> Box<Fault> {
+    settle.fail(ErrorKind::UpstreamBadAnswer);
+    let message = format!(
+        "litellm.InternalServerError: InternalServerError: {} - the answer could not be read",
+        settle.exchange.routed.deployment.provider.exception
+    );
+    Fault::new(ErrorKind::UpstreamBadAnswer, message)
+}
+
+fn join(mut chunks: Vec<Bytes>, len: usize) -> Bytes {
+    if chunks.len() <= 1 {
+        return chunks.pop().unwrap_or_default();
+    }
+    let mut whole = BytesMut::with_capacity(len);
+    for chunk in chunks {
+        whole.extend_from_slice(&chunk);
+    }
+    whole.freeze()
+}
+
+/// The answer with `model` set to the name that was asked for.
+fn with_model(text: &Bytes, range: std::ops::Range<usize>, asked: &str) -> Bytes {
+    let quoted = serde_json::Value::from(asked).to_string();
+    let (Some(before), Some(old), Some(after)) = (text.get(..range.start), text.get(range.clone()), text.get(range.end..))
+    else {
+        return text.clone();
+    };
+    if old == quoted.as_bytes() {
+        return text.clone();
+    }
+    let mut out = BytesMut::with_capacity(text.len() + quoted.len());
+    out.extend_from_slice(before);
+    out.extend_from_slice(quoted.as_bytes());
+    out.extend_from_slice(after);
+    out.freeze()
+}
+
+/// An answer with this status and body.
+pub(crate) fn response(status: StatusCode, headers: HeaderMap, body: OutBody) -> Response<OutBody> {
+    let mut response = Response::new(body);
+    *response.status_mut() = status;
+    *response.headers_mut() = headers;
+    response
+}

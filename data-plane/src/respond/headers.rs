@@ -1,0 +1,166 @@
+//! Headers of an answer: the provider's, filtered, and the gateway's own (design §5, litellm.md §7.3).
+
+use bulkhead_model::NanoUsd;
+use http::HeaderMap;
+use http::header::{
+    CACHE_CONTROL, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER,
+    SET_COOKIE, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
+};
+use parking_lot::Mutex;
+use std::collections::HashMap;
+use std::time::Duration;
+
+use crate::admit::{Permit, Standing};
+use bulkhead_snapshot::{Deployment, Key};
+
+const ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
+
+/// `llm_provider-*` names by the provider's, so that a name is put together once and not for every answer.
+#[derive(Default)]
+pub(crate) struct PrefixedNames(Mutex<HashMap<HeaderName, HeaderName, foldhash::fast::RandomState>>);
+
+/// Providers send a few dozen different names; more is somebody making them up.
+const NAMES_KEPT: usize = 512;
+
+impl PrefixedNames {
+    fn get(&self, name: &HeaderName) -> Option<HeaderName> {
+        let mut names = self.0.lock();
+        if let Some(prefixed) = names.get(name) {
+            return Some(prefixed.clone());
+        }
+        let prefixed = HeaderName::from_bytes(format!("llm_provider-{name}").as_bytes()).ok()?;
+        if names.len() < NAMES_KEPT {
+            names.insert(name.clone(), prefixed.clone());
+        }
+        Some(prefixed)
+    }
+}
+
+/// The provider's headers as the client gets them.
+pub(crate) fn client_headers(provider: &HeaderMap, names: &PrefixedNames) -> HeaderMap {
+    let mut headers = HeaderMap::with_capacity(provider.len() + 24);
+    for (name, value) in provider {
+        if is_never_forwarded(name) {
+            continue;
+        }
+        if is_forwarded(name) {
+            headers.append(name, value.clone());
+        } else if let Some(prefixed) = names.get(name) {
+            headers.append(prefixed, value.clone());
+        }
+    }
+    headers
+}
+
+fn is_never_forwarded(name: &HeaderName) -> bool {
+    [CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, SET_COOKIE, TE, TRAILER, TRANSFER_ENCODING, UPGRADE].contains(name)
+        || matches!(name.as_str(), "keep-alive" | "set-cookie2" | "alt-svc" | "strict-transport-security")
+        || name.as_str().starts_with("proxy-")
+}
+
+fn is_forwarded(name: &HeaderName) -> bool {
+    *name == CONTENT_TYPE
+        || *name == RETRY_AFTER
+        || matches!(name.as_str(), "request-id" | "x-request-id")
+        || name.as_str().starts_with("x-ratelimit-")
+        || name.as_str().starts_with("anthropic-ratelimit-")
+}
+
+/// What an intermediary must know about a stream.
+pub(crate) fn add_stream_headers(headers: &mut HeaderMap) {
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    headers.insert(ACCEL_BUFFERING, HeaderValue::from_static("no"));
+}
+
+/// What the gateway tells about an exchange.
+pub(crate) struct Facts<'a> {
+    pub(crate) call_id: &'a HeaderValue,
+    pub(crate) deployment: Option<&'a Deployment>,
+    pub(crate) key: Option<&'a Key>,
+    pub(crate) permit: Option<&'a Permit>,
+    pub(crate) cost: Option<NanoUsd>,
+    /// Time since the request's head was read.
+    pub(crate) total: Duration,
+    /// The part of it spent waiting for the provider.
+    pub(crate) upstream: Duration,
+    pub(crate) timeout: Option<Duration>,
+    pub(crate) dropped: &'a [String],
+}
+
+macro_rules! name {
+    ($name:literal) => {
+        HeaderName::from_static($name)
+    };
+}
+
+/// Adds `x-litellm-*` and `x-ratelimit-api_key-*`. What is not known is left out.
+pub(crate) fn add_facts(headers: &mut HeaderMap, facts: &Facts<'_>) {
+    headers.insert(name!("x-litellm-call-id"), facts.call_id.clone());
+    if let Some(deployment) = facts.deployment {
+        headers.insert(name!("x-litellm-model-id"), deployment.id_header.clone());
+        headers.insert(name!("x-litellm-model-api-base"), deployment.api_base.clone());
+        headers.insert(name!("x-litellm-model-group"), deployment.group_header.clone());
+        headers.insert(name!("x-litellm-attempted-retries"), HeaderValue::from_static("0"));
+        headers.insert(name!("x-litellm-attempted-fallbacks"), HeaderValue::from_static("0"));
+    }
+    if let Some(cost) = facts.cost {
+        headers.insert(name!("x-litellm-response-cost"), text(cost.to_string()));
+    }
+    if let Some(timeout) = facts.timeout {
+        headers.insert(name!("x-litellm-timeout"), text(format!("{:?}", timeout.as_secs_f64())));
+    }
+    let overhead = facts.total.saturating_sub(facts.upstream);
+    headers.insert(name!("x-litellm-response-duration-ms"), millis(facts.total));
+    headers.insert(name!("x-litellm-overhead-duration-ms"), millis(overhead));
+    if !facts.dropped.is_empty() {
+        headers.insert(name!("x-bulkhead-dropped-params"), text(facts.dropped.join(",")));
+    }
+    if let (Some(key), Some(permit)) = (facts.key, facts.permit) {
+        add_key_facts(headers, key, permit, facts.deployment);
+    }
+}
+
+fn add_key_facts(headers: &mut HeaderMap, key: &Key, permit: &Permit, deployment: Option<&Deployment>) {
+    if let Some(spent) = permit.spent() {
+        headers.insert(name!("x-litellm-key-spend"), text(spent.to_string()));
+    }
+    if let Some(budget) = key.budget {
+        headers.insert(name!("x-litellm-key-max-budget"), text(budget.max.to_string()));
+    }
+    let Some(standing) = permit.standing() else { return };
+    let Standing { remaining_requests, remaining_tokens, remaining_parallel, spent: _ } = *standing;
+    let group = deployment.map(|deployment| &*deployment.group);
+    if let (Some(limit), Some(remaining)) = (key.limits.rpm, remaining_requests) {
+        headers.insert(name!("x-litellm-key-rpm-limit"), limit.into());
+        headers.insert(name!("x-ratelimit-api_key-limit-requests"), limit.into());
+        headers.insert(name!("x-ratelimit-api_key-remaining-requests"), remaining.into());
+        add_legacy(headers, "requests", group, remaining);
+    }
+    if let (Some(limit), Some(remaining)) = (key.limits.tpm, remaining_tokens) {
+        headers.insert(name!("x-litellm-key-tpm-limit"), limit.into());
+        headers.insert(name!("x-ratelimit-api_key-limit-tokens"), limit.into());
+        headers.insert(name!("x-ratelimit-api_key-remaining-tokens"), remaining.into());
+        add_legacy(headers, "tokens", group, remaining);
+    }
+    if let (Some(limit), Some(remaining)) = (key.limits.max_parallel, remaining_parallel) {
+        headers.insert(name!("x-ratelimit-api_key-limit-max_parallel_requests"), limit.into());
+        headers.insert(name!("x-ratelimit-api_key-remaining-max_parallel_requests"), remaining.into());
+    }
+}
+
+/// `x-litellm-key-remaining-requests-{model_group}`, where the group's name can be part of a header's.
+fn add_legacy(headers: &mut HeaderMap, what: &str, group: Option<&str>, remaining: u64) {
+    let Some(group) = group else { return };
+    if let Ok(name) = HeaderName::from_bytes(format!("x-litellm-key-remaining-{what}-{group}").as_bytes()) {
+        headers.insert(name, remaining.into());
+    }
+}
+
+fn millis(duration: Duration) -> HeaderValue {
+    text(format!("{:.3}", duration.as_secs_f64() * 1000.0))
+}
+
+fn text(text: String) -> HeaderValue {
+    HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static(""))
+}
+

@@ -1,0 +1,343 @@
+//! Answers in events.
+//!
+//! Events without content are held back until the first content, so that a failure before it can still be an
+//! ordinary error answer; from then on every event leaves as soon as it is there (design §5, "Commit point").
+
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bulkhead_dialect::error::render_event;
+use bulkhead_dialect::relay::{End, Relay, RelayOptions};
+use bulkhead_model::ErrorKind;
+use bytes::{Bytes, BytesMut};
+use http::Response;
+use tokio::time::{Instant, Sleep, sleep_until};
+
+use super::decode::Decoder;
+use super::is_event_stream;
+use crate::attempt::{Waits, connection_lost, stream_refusal, timed_out};
+use crate::fault::{Fault, Outcome};
+use crate::settle::Settle;
+use crate::upstream::AnswerBody;
+
+/// The largest event; a larger one is no answer.
+const MAX_EVENT: usize = 16 << 20;
+/// Held before the first content.
+const HELD: usize = 64 << 10;
+/// Put together for one write.
+const ONE_WRITE: usize = 64 << 10;
+const KEEPALIVE: Bytes = Bytes::from_static(b": ping\n\n");
+
+/// The head of an answer that has not come yet.
+pub(crate) type Pending = Pin<Box<dyn Future<Output = Outcome<Response<AnswerBody>>> + Send>>;
+
+/// Where events come from.
+enum Source {
+    /// Nothing yet: the provider has not answered, but the client has been told to wait.
+    Waiting(Pending),
+    Reading(AnswerBody, Decoder),
+}
+
+/// A stream between a provider and a client.
+pub(crate) struct Relaying {
+    source: Source,
+    relay: Relay,
+    settle: Settle,
+    waits: Waits,
+    keepalive: Duration,
+    expose_auth: bool,
+    out: Vec<Bytes>,
+    out_len: usize,
+    /// When the provider was last heard.
+    heard: Instant,
+    /// When the client was last sent something.
+    spoke: Instant,
+    timer: Pin<Box<Sleep>>,
+    ended: bool,
+}
+
+enum Step {
+    /// Something was put into `out`.
+    Output,
+    /// Silence for so long that the client should hear something.
+    Silence,
+    /// The provider's answer is over.
+    Ended,
+    Failed(Box<Fault>),
+}
+
+/// What a stream needs besides its source.
+pub(crate) struct Terms {
+    pub(crate) waits: Waits,
+    pub(crate) options: RelayOptions,
+    /// Silence after which the client hears a comment; zero is never.
+    pub(crate) keepalive: Duration,
+    pub(crate) expose_auth: bool,
+}
+
+/// Starts to relay an answer: returns when there is content to send, or when the client has waited long enough to be
+/// told that there will be. A failure before that is a fault.
+pub(crate) async fn streamed(body: AnswerBody, decoder: Decoder, settle: Settle, terms: Terms) -> Outcome<Relaying> {
+    let mut relaying = Relaying::new(Source::Reading(body, decoder), settle, terms);
+    std::future::poll_fn(|cx| relaying.poll_begin(cx)).await?;
+    Ok(relaying)
+}
+
+/// A stream whose provider has not even answered: the client hears a comment now, the rest when it comes.
+pub(crate) fn awaited(pending: Pending, settle: Settle, terms: Terms) -> Relaying {
+    let mut relaying = Relaying::new(Source::Waiting(pending), settle, terms);
+    relaying.spoke = Instant::now();
+    relaying.push(KEEPALIVE);
+    relaying.arm();
+    relaying
+}
+
+impl Relaying {
+    fn new(source: Source, settle: Settle, terms: Terms) -> Self {
+        let Terms { waits, options, keepalive, expose_auth } = terms;
+        let now = Instant::now();
+        let mut relaying = Self {
+            source,
+            relay: Relay::new(RelayOptions { max_event: MAX_EVENT, ..options }),
+            settle,
+            waits,
+            keepalive,
+            expose_auth,
+            out: Vec::new(),
+            out_len: 0,
+            heard: now,
+            // The client has waited since its request was read.
+            spoke: waits.started,
+            timer: Box::pin(sleep_until(now)),
+            ended: false,
+        };
+        relaying.arm();
+        relaying
+    }
+
+    pub(crate) fn settle(&self) -> &Settle {
+        &self.settle
+    }
+
+    fn poll_begin(&mut self, cx: &mut Context<'_>) -> Poll<Outcome<()>> {
+        loop {
+            match std::task::ready!(self.poll_step(cx)) {
+                Step::Output => {
+                    if let Some(fault) = self.refused_before_content() {
+                        return Poll::Ready(Err(fault));
+                    }
+                    if self.relay.has_content() || self.out_len > HELD {
+                        return Poll::Ready(Ok(()));
+                    }
+                }
+                Step::Silence => {
+                    self.push(KEEPALIVE);
+                    return Poll::Ready(Ok(()));
+                }
+                Step::Ended if self.relay.is_complete() => return Poll::Ready(Ok(())),
+                Step::Ended if self.relay.failure().is_some() => {
+                    return Poll::Ready(self.refused_before_content().map_or(Ok(()), Err));
+                }
+                Step::Ended => return Poll::Ready(Err(self.truncated())),
+                Step::Failed(fault) => return Poll::Ready(Err(fault)),
+            }
+        }
+    }
+
+    /// The next bytes for the client; all that is ready leaves in one write.
+    pub(crate) fn poll_out(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        while !self.ended && self.out_len < ONE_WRITE {
+            match self.poll_step(cx) {
+                Poll::Pending if self.out.is_empty() => return Poll::Pending,
+                Poll::Pending => break,
+                Poll::Ready(Step::Output) => {}
+                Poll::Ready(Step::Silence) => self.push(KEEPALIVE),
+                Poll::Ready(Step::Ended) => self.ended = true,
+                Poll::Ready(Step::Failed(fault)) => {
+                    self.ended = true;
+                    let event = render_event(self.settle.exchange.endpoint, &fault.body().as_error_body());
+                    self.push(event);
+                }
+            }
+        }
+        self.spoke = self.heard.max(self.spoke);
+        Poll::Ready(self.take_out())
+    }
+
+    fn poll_step(&mut self, cx: &mut Context<'_>) -> Poll<Step> {
+        let Source::Reading(body, decoder) = &mut self.source else { return self.poll_head(cx) };
+        let chunk = match body.poll_chunk(cx) {
+            Poll::Pending => return self.poll_timer(cx),
+            Poll::Ready(Some(Ok(chunk))) => chunk,
+            Poll::Ready(Some(Err(error))) => {
+                tracing::debug!(deployment = %self.settle.exchange.routed.deployment.id, %error, "the stream broke off");
+                return Poll::Ready(self.broke_off());
+            }
+            Poll::Ready(None) => return Poll::Ready(self.finish()),
+        };
+        self.heard = Instant::now();
+        self.settle.first_byte();
+        let Ok(chunk) = decoder.feed(chunk, MAX_EVENT) else { return Poll::Ready(self.bad_answer()) };
+        let before = self.out.len();
+        if self.relay.feed(chunk, &mut self.out).is_err() {
+            return Poll::Ready(self.bad_answer());
+        }
+        self.out_len += self.out.iter().skip(before).map(Bytes::len).sum::<usize>();
+        self.settle.produced(self.relay.content_bytes());
+        Poll::Ready(Step::Output)
+    }
+
+    /// Waits for the head of an answer that the client has been told to wait for.
+    fn poll_head(&mut self, cx: &mut Context<'_>) -> Poll<Step> {
+        let Source::Waiting(pending) = &mut self.source else { return Poll::Ready(Step::Output) };
+        let answer = match pending.as_mut().poll(cx) {
+            Poll::Pending => return self.poll_timer(cx),
+            Poll::Ready(Ok(answer)) => answer,
+            Poll::Ready(Err(fault)) => {
+                self.settle.refused_by(&fault);
+                return Poll::Ready(Step::Failed(fault));
+            }
+        };
+        let (head, body) = answer.into_parts();
+        self.heard = Instant::now();
+        match Decoder::of(&head.headers) {
+            // An answer in one piece cannot follow the head of a stream.
+            Ok(decoder) if is_event_stream(&head.headers) => {
+                self.source = Source::Reading(body, decoder);
+                Poll::Ready(Step::Output)
+            }
+            _ => Poll::Ready(self.bad_answer()),
+        }
+    }
+
+    fn poll_timer(&mut self, cx: &mut Context<'_>) -> Poll<Step> {
+        loop {
+            std::task::ready!(self.timer.as_mut().poll(cx));
+            let now = Instant::now();
+            if now >= self.waits.end() || now >= self.heard + self.waits.idle {
+                self.settle_usage();
+                self.settle.fail(ErrorKind::UpstreamTimeout);
+                let limit = if now >= self.waits.end() { self.waits.total } else { self.waits.idle };
+                return Poll::Ready(Step::Failed(timed_out(&self.waits, limit)));
+            }
+            let silent = !self.keepalive.is_zero() && now >= self.spoke + self.keepalive;
+            if silent {
+                self.spoke = now;
+            }
+            self.arm();
+            if silent {
+                return Poll::Ready(Step::Silence);
+            }
+        }
+    }
+
+    /// Sets the timer to whatever comes first. Progress does not touch it; it looks again when it goes off.
+    fn arm(&mut self) {
+        let mut next = self.waits.end().min(self.heard + self.waits.idle);
+        if !self.keepalive.is_zero() {
+            next = next.min(self.spoke + self.keepalive);
+        }
+        self.timer.as_mut().reset(next);
+    }
+
+    fn finish(&mut self) -> Step {
+        let before = self.out.len();
+        let end = self.relay.finish(&mut self.out);
+        self.out_len += self.out.iter().skip(before).map(Bytes::len).sum::<usize>();
+        self.settle_usage();
+        if let Some(fault) = self.provider_failure() {
+            self.settle.fail(fault.kind);
+            return Step::Ended;
+        }
+        match end {
+            End::Complete => {
+                self.settle.complete();
+                Step::Ended
+            }
+            End::Truncated => Step::Failed(self.truncated()),
+        }
+    }
+
+    fn broke_off(&mut self) -> Step {
+        self.settle_usage();
+        if self.relay.is_complete() {
+            // Everything was said; a provider that then drops the connection instead of closing it is only rude.
+            self.settle.complete();
+            return Step::Ended;
+        }
+        if self.relay.has_content() {
+            return Step::Failed(self.truncated());
+        }
+        self.settle.fail(ErrorKind::UpstreamConnection);
+        Step::Failed(connection_lost(&self.settle.exchange.routed.deployment))
+    }
+
+    /// An error event before any content becomes an ordinary error answer.
+    fn refused_before_content(&mut self) -> Option<Box<Fault>> {
+        if self.relay.has_content() {
+            return None;
+        }
+        let fault = self.provider_failure()?;
+        self.settle_usage();
+        self.settle.refused_by(&fault);
+        Some(fault)
+    }
+
+    fn provider_failure(&self) -> Option<Box<Fault>> {
+        let failure = self.relay.failure()?;
+        Some(stream_refusal(failure, &self.settle.exchange.routed.deployment, self.expose_auth))
+    }
+
+    fn truncated(&mut self) -> Box<Fault> {
+        self.settle.fail(ErrorKind::UpstreamTruncated);
+        let message = format!(
+            "litellm.APIConnectionError: {} - the stream ended before it was complete",
+            self.settle.exchange.routed.deployment.provider.exception
+        );
+        Fault::new(ErrorKind::UpstreamTruncated, message)
+    }
+
+    fn bad_answer(&mut self) -> Step {
+        self.settle_usage();
+        self.settle.fail(ErrorKind::UpstreamBadAnswer);
+        let message = format!(
+            "litellm.InternalServerError: InternalServerError: {} - the stream could not be read",
+            self.settle.exchange.routed.deployment.provider.exception
+        );
+        Step::Failed(Fault::new(ErrorKind::UpstreamBadAnswer, message))
+    }
+
+    fn settle_usage(&mut self) {
+        self.settle.produced(self.relay.content_bytes());
+        self.settle.report(self.relay.usage(), self.relay.usage_is_final());
+    }
+
+    fn push(&mut self, bytes: Bytes) {
+        self.out_len += bytes.len();
+        self.out.push(bytes);
+    }
+
+    fn take_out(&mut self) -> Option<Bytes> {
+        let len = std::mem::take(&mut self.out_len);
+        match self.out.len() {
+            0 => None,
+            1 => self.out.pop(),
+            _ => {
+                let mut whole = BytesMut::with_capacity(len);
+                for bytes in self.out.drain(..) {
+                    whole.extend_from_slice(&bytes);
+                }
+                Some(whole.freeze())
+            }
+        }
+    }
+}
+
+impl Drop for Relaying {
+    /// A client that leaves is billed for what was produced.
+    fn drop(&mut self) {
+        self.settle_usage();
+    }
+}

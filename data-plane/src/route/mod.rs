@@ -1,0 +1,69 @@
+//! Route: from the model asked for to the deployment that will serve it.
+
+mod pick;
+
+use std::sync::Arc;
+
+use bulkhead_model::ErrorKind;
+use bulkhead_snapshot::{Deployment, Resolved, Snapshot};
+use bytes::Bytes;
+
+pub(crate) use pick::{Rng, pick};
+
+use crate::fault::{Fault, Outcome};
+use crate::identify::Caller;
+
+/// A deployment and what the model is called there.
+#[derive(Debug, Clone)]
+pub(crate) struct Routed {
+    pub(crate) deployment: Arc<Deployment>,
+    /// The provider's name of the model.
+    pub(crate) model: String,
+    /// The same as a JSON text.
+    pub(crate) model_json: Bytes,
+}
+
+impl Routed {
+    fn new(deployment: &Arc<Deployment>, captured: &[&str]) -> Self {
+        match &deployment.model_json {
+            Some(json) => Self {
+                deployment: deployment.clone(),
+                model: deployment.model.text().to_owned(),
+                model_json: json.clone(),
+            },
+            None => {
+                let model = deployment.model.fill(captured);
+                let model_json = serde_json::Value::from(model.as_str()).to_string().into();
+                Self { deployment: deployment.clone(), model, model_json }
+            }
+        }
+    }
+}
+
+/// Resolves a name and checks that the caller may use it. Unknown and forbidden models look the same to a key that
+/// may not use everything, so that names cannot be guessed.
+pub(crate) fn resolve<'s>(snapshot: &'s Snapshot, caller: &Caller, asked: &'s str) -> Outcome<Resolved<'s, 's>> {
+    let found = snapshot.models.resolve(asked);
+    match (found, caller.key()) {
+        (Some(resolved), None) => Ok(resolved),
+        (Some(resolved), Some(key)) if key.models.allows(asked, resolved.group) => Ok(resolved),
+        (None, Some(key)) if key.models == bulkhead_snapshot::ModelAccess::All => Err(unknown(asked)),
+        (None, None) => Err(unknown(asked)),
+        (_, Some(_)) => Err(denied(asked)),
+    }
+}
+
+fn unknown(asked: &str) -> Box<Fault> {
+    let message = format!(
+        "litellm.BadRequestError: You passed in model={asked}. There are no healthy deployments for this model"
+    );
+    Fault::new(ErrorKind::UnknownModel, message)
+}
+
+fn denied(asked: &str) -> Box<Fault> {
+    let message = format!(
+        "The requested model '{asked}' is not available for this API key, or the model name is invalid. \
+         Check the models available to you and try again."
+    );
+    Fault::new(ErrorKind::ModelDenied, message).param("model")
+}

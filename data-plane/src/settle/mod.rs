@@ -1,0 +1,194 @@
+//! Settle: what an exchange used, cost and left behind. Runs on drop, whatever ended the exchange.
+
+mod meter;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bulkhead_model::usage::UsageSource;
+use bulkhead_model::{Endpoint, ErrorKind, NanoUsd, UnixMillis, Usage};
+use bulkhead_pricing::Rates;
+use http::HeaderValue;
+use tokio::time::Instant;
+
+pub(crate) use meter::Typical;
+
+use crate::admit::{Ask, Permit};
+use crate::fault::Fault;
+use crate::identify::Caller;
+use crate::route::Routed;
+use crate::usage::UsageEvent;
+use crate::worker::Worker;
+
+/// How many bytes of generated text make a token, roughly.
+const BYTES_PER_TOKEN: u64 = 4;
+
+/// What is known of an exchange before anything is sent.
+pub(crate) struct Exchange {
+    pub(crate) endpoint: Endpoint,
+    pub(crate) call_id: HeaderValue,
+    /// The model asked for.
+    pub(crate) asked: String,
+    pub(crate) caller: Caller,
+    pub(crate) routed: Routed,
+    pub(crate) rates: Option<Rates>,
+    pub(crate) stream: bool,
+    pub(crate) tags: Vec<String>,
+    pub(crate) end_user: Option<String>,
+    /// Input tokens estimated from the body.
+    pub(crate) input_estimate: u64,
+    /// When the head of the request was read.
+    pub(crate) started: Instant,
+    pub(crate) started_at: UnixMillis,
+}
+
+/// The guard of a running exchange. Exactly one usage event leaves it.
+pub(crate) struct Settle {
+    worker: Arc<Worker>,
+    pub(crate) exchange: Box<Exchange>,
+    permit: Option<Permit>,
+    usage: Option<Usage>,
+    usage_is_final: bool,
+    /// Bytes of generated text that went by.
+    content_bytes: u64,
+    /// The request was handed to a connection: the provider may have started.
+    sent: bool,
+    outcome: Option<Result<(), ErrorKind>>,
+    first_byte: Option<Duration>,
+}
+
+impl Settle {
+    pub(crate) fn new(worker: &Arc<Worker>, exchange: Exchange, permit: Permit) -> Self {
+        worker.metrics.in_flight.add(1);
+        Self {
+            worker: worker.clone(),
+            exchange: Box::new(exchange),
+            permit: Some(permit),
+            usage: None,
+            usage_is_final: false,
+            content_bytes: 0,
+            sent: false,
+            outcome: None,
+            first_byte: None,
+        }
+    }
+
+    pub(crate) fn permit(&self) -> Option<&Permit> {
+        self.permit.as_ref()
+    }
+
+    /// From here on the provider may be working.
+    pub(crate) fn sent(&mut self) {
+        self.sent = true;
+    }
+
+    /// The first byte of the answer is there.
+    pub(crate) fn first_byte(&mut self) {
+        if self.first_byte.is_none() {
+            self.first_byte = Some(self.exchange.started.elapsed());
+        }
+    }
+
+    /// What the provider reported. `is_final` is false while a stream may still raise it.
+    pub(crate) fn report(&mut self, usage: Option<Usage>, is_final: bool) {
+        self.usage = usage;
+        self.usage_is_final = is_final && usage.is_some();
+    }
+
+    /// Generated text seen so far; reserves more where the answer outgrows what was expected.
+    pub(crate) fn produced(&mut self, content_bytes: u64) {
+        self.content_bytes = content_bytes;
+        let Some(permit) = &mut self.permit else { return };
+        let reserved = permit.reserved();
+        let tokens = self.exchange.input_estimate.saturating_add(content_bytes / BYTES_PER_TOKEN);
+        if reserved.tokens == 0 || tokens <= reserved.tokens {
+            return;
+        }
+        // Twice as much at a time, so that a long stream extends a few times and not at every event.
+        let more = reserved.tokens;
+        let cost = self.exchange.rates.as_ref().and_then(|rates| bulkhead_pricing::estimate(rates, 0, more));
+        permit.extend(Ask { tokens: more, cost: cost.unwrap_or_default() });
+    }
+
+    /// The exchange ended well.
+    pub(crate) fn complete(&mut self) {
+        self.outcome.get_or_insert(Ok(()));
+    }
+
+    /// The exchange failed; the first failure counts.
+    pub(crate) fn fail(&mut self, kind: ErrorKind) {
+        self.outcome.get_or_insert(Err(kind));
+    }
+
+    /// There is no answer. A provider that said so has produced nothing; one that fell silent may have.
+    pub(crate) fn refused_by(&mut self, fault: &Fault) {
+        self.sent = fault.in_doubt;
+        self.fail(fault.kind);
+    }
+
+    /// The cost of what was reported; `None` where the price is unknown or nothing was reported yet.
+    pub(crate) fn cost(&self) -> Option<NanoUsd> {
+        let usage = self.usage.as_ref().filter(|_| self.usage_is_final)?;
+        self.price(usage)
+    }
+
+    fn price(&self, usage: &Usage) -> Option<NanoUsd> {
+        if !self.exchange.endpoint.is_billed() {
+            return Some(NanoUsd::ZERO);
+        }
+        bulkhead_pricing::cost(self.exchange.rates.as_ref()?, usage).map(|cost| cost.total)
+    }
+
+    /// What to write down as used, and how sure that is (design §8).
+    fn used(&self) -> (Usage, UsageSource) {
+        if !self.exchange.endpoint.is_billed() {
+            return (Usage::default(), UsageSource::Reported);
+        }
+        let produced = self.content_bytes.div_ceil(BYTES_PER_TOKEN);
+        match self.usage {
+            Some(usage) if self.usage_is_final => (usage, UsageSource::Reported),
+            Some(usage) => (Usage { output: usage.output.max(produced), ..usage }, UsageSource::Estimated),
+            None if !self.sent => (Usage::default(), UsageSource::Reported),
+            None => {
+                let source = if produced > 0 || self.outcome == Some(Ok(())) {
+                    UsageSource::Estimated
+                } else {
+                    UsageSource::Unknown
+                };
+                (Usage { input: self.exchange.input_estimate, output: produced, ..Usage::default() }, source)
+            }
+        }
+    }
+
+    fn finish(&mut self) {
+        let Some(permit) = self.permit.take() else { return };
+        let outcome = self.outcome.unwrap_or(Err(ErrorKind::ClientGone));
+        let reserved = permit.reserved();
+        let (usage, source) = self.used();
+        let cost = self.price(&usage);
+        permit.settle(Ask {
+            tokens: usage.input.saturating_add(usage.output),
+            cost: cost.unwrap_or_default(),
+        });
+        if source == UsageSource::Reported && outcome.is_ok() && self.exchange.endpoint.is_billed() {
+            self.worker.typical.learn(&self.exchange.routed.deployment.group, usage.output);
+        }
+        let took = self.exchange.started.elapsed();
+        self.worker.metrics.in_flight.sub(1);
+        self.worker.metrics.settled(&self.exchange, outcome, &usage, cost, took, self.first_byte);
+        self.worker.record(UsageEvent::new(
+            &self.exchange,
+            outcome,
+            (&usage, source),
+            cost,
+            reserved.cost,
+            (took, self.first_byte),
+        ));
+    }
+}
+
+impl Drop for Settle {
+    fn drop(&mut self) {
+        self.finish();
+    }
+}

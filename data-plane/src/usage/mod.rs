@@ -1,0 +1,7 @@
+//! Usage records: one for every exchange that reached a provider.
+
+mod event;
+mod recorder;
+
+pub(crate) use event::UsageEvent;
+pub(crate) use recorder::Recorder;

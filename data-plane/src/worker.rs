@@ -1,0 +1,97 @@
+//! What the exchanges of one worker share, and what all workers share.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::time::Duration;
+
+use arc_swap::ArcSwapOption;
+use bulkhead_model::Clock;
+use bulkhead_snapshot::Snapshot;
+use http::HeaderValue;
+
+use crate::admit::Gate;
+use crate::metrics::WorkerMetrics;
+use crate::read::BodyMemory;
+use crate::respond::PrefixedNames;
+use crate::route::Rng;
+use crate::settle::Typical;
+use crate::upstream::{Dialer, Pool};
+use crate::usage::{Recorder, UsageEvent};
+
+/// What the whole process shares.
+pub(crate) struct Node {
+    /// The snapshot in force; `None` until there is one.
+    pub(crate) snapshot: ArcSwapOption<Snapshot>,
+    pub(crate) gate: Arc<Gate>,
+    pub(crate) body_memory: Arc<BodyMemory>,
+    pub(crate) recorder: Recorder,
+    pub(crate) clock: Clock,
+    /// Where the operations port is, for signposts.
+    pub(crate) ops_address: String,
+    pub(crate) reloads: crate::snapshot::Reloads,
+    pub(crate) draining: AtomicBool,
+    /// How long a client may keep the gateway waiting: idle between requests, for a head, for a body to begin to flow.
+    pub(crate) patience: Duration,
+}
+
+impl Node {
+    /// True from SIGTERM on.
+    pub(crate) fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Relaxed)
+    }
+}
+
+/// One worker: its own runtime, connections and counters.
+pub(crate) struct Worker {
+    pub(crate) node: Arc<Node>,
+    pub(crate) pool: Arc<Pool>,
+    pub(crate) metrics: Arc<WorkerMetrics>,
+    pub(crate) typical: Typical,
+    pub(crate) rng: Rng,
+    pub(crate) names: PrefixedNames,
+    /// Unix milliseconds of the last sign of life.
+    heartbeat: AtomicI64,
+}
+
+impl Worker {
+    pub(crate) fn new(node: Arc<Node>, dialer: Arc<Dialer>, seed: u64) -> Arc<Self> {
+        let heartbeat = AtomicI64::new(node.clock.now().0);
+        Arc::new(Self {
+            node,
+            pool: Pool::new(dialer),
+            metrics: Arc::default(),
+            typical: Typical::default(),
+            rng: Rng::new(seed),
+            names: PrefixedNames::default(),
+            heartbeat,
+        })
+    }
+
+    /// Hands an event to the recorder; never waits.
+    pub(crate) fn record(&self, event: UsageEvent) {
+        self.node.recorder.record(event);
+    }
+
+    pub(crate) fn beat(&self) {
+        self.heartbeat.store(self.node.clock.now().0, Ordering::Relaxed);
+    }
+
+    /// Milliseconds since the worker last turned.
+    pub(crate) fn silent_millis(&self) -> i64 {
+        self.node.clock.now().0.saturating_sub(self.heartbeat.load(Ordering::Relaxed))
+    }
+
+    /// A new call id in the form of a version 4 UUID.
+    pub(crate) fn call_id(&self) -> HeaderValue {
+        let (a, b) = (self.rng.next(), self.rng.next());
+        let text = format!(
+            "{:08x}-{:04x}-4{:03x}-{:04x}-{:012x}",
+            a >> 32,
+            (a >> 16) & 0xffff,
+            a & 0xfff,
+            0x8000 | (b >> 48) & 0x3fff,
+            b & 0xffff_ffff_ffff
+        );
+        HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static("0"))
+    }
+}

@@ -1,0 +1,133 @@
+# Shared by the scripts beside it; to be sourced.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+ROOT=$PWD
+LOCAL=$ROOT/.local
+mkdir -p "$LOCAL/run" "$LOCAL/log"
+
+say() { printf '%s\n' "$*"; }
+fail() { printf 'error: %s\n' "$*" >&2; exit 1; }
+
+# step "what" command…: runs a command, shows how long it took, and its output only if it fails.
+step() {
+    local what=$1 started=$SECONDS log
+    shift
+    log=$LOCAL/log/step.log
+    printf '  %-44s' "$what"
+    if "$@" >"$log" 2>&1; then
+        printf '%3d s\n' $((SECONDS - started))
+    else
+        printf 'failed\n\n'
+        cat "$log" >&2
+        exit 1
+    fi
+}
+
+as_root() {
+    if [ "$(id -u)" = 0 ]; then "$@"; elif command -v sudo >/dev/null; then sudo "$@"; else fail "run as root, or install sudo: $*"; fi
+}
+
+# apt_install package…: Debian and Ubuntu packages.
+apt_install() {
+    command -v apt-get >/dev/null || fail "install these by hand, apt-get is not here: $*"
+    as_root apt-get update -q
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "$@"
+}
+
+# The packages among "command:package …" whose command is missing.
+missing_packages() {
+    local pair
+    for pair in "$@"; do
+        command -v "${pair%%:*}" >/dev/null || printf '%s\n' "${pair#*:}"
+    done
+}
+
+need_rust() {
+    command -v cargo >/dev/null || PATH=$HOME/.cargo/bin:$PATH
+    command -v cargo >/dev/null || fail "a Rust toolchain is needed: https://rustup.rs"
+}
+
+install_missing() {
+    local packages
+    packages=$(missing_packages cc:gcc ld:binutils curl:curl openssl:openssl)
+    [ -f /usr/include/stdlib.h ] || [ -n "$(find /usr/include -maxdepth 2 -name stdlib.h -print -quit 2>/dev/null)" ] || packages="$packages libc6-dev"
+    # shellcheck disable=SC2086
+    [ -z "${packages// /}" ] || step "install $(echo $packages)" apt_install $packages
+}
+
+# The Python environment with the providers' SDKs, one for each state of its lock file. Prints its path.
+sdk_env() {
+    local lock=$ROOT/data-plane/tests/sdk/requirements.lock sum
+    sum=$(sha256sum "$lock" | cut -c1-12)
+    printf '%s\n' "$LOCAL/sdk-$sum"
+}
+
+make_sdk_env() {
+    local env
+    env=$(sdk_env)
+    [ -f "$env/complete" ] && return
+    rm -rf "$env"
+    python3 -m venv "$env"
+    "$env/bin/pip" install --quiet --disable-pip-version-check --no-deps -r "$ROOT/data-plane/tests/sdk/requirements.lock"
+    touch "$env/complete"
+}
+
+need_sdk_env() {
+    [ -f "$(sdk_env)/complete" ] && return
+    if ! python3 -m venv --help >/dev/null 2>&1 || ! python3 -c 'import ensurepip' 2>/dev/null; then
+        step "install python3-venv" apt_install python3 python3-venv
+    fi
+    step "Python SDKs" make_sdk_env
+}
+
+port_is_taken() { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
+
+# The first free port from $1 on.
+free_port() {
+    local port=$1
+    while port_is_taken "$port"; do port=$((port + 1)); done
+    printf '%s\n' "$port"
+}
+
+# alive name: the process that `make up` started under this name still runs.
+alive() {
+    local pid exe
+    read -r pid exe 2>/dev/null <"$LOCAL/run/$1.pid" || return 1
+    [ "$(readlink "/proc/$pid/exe" 2>/dev/null)" = "$exe" ] || [ "$(readlink "/proc/$pid/exe" 2>/dev/null)" = "$exe (deleted)" ]
+}
+
+# start name command…: in the background, with a log.
+start() {
+    local name=$1
+    shift
+    setsid nohup "$@" >"$LOCAL/log/$name.log" 2>&1 </dev/null &
+    printf '%s %s\n' $! "$(readlink -f "$1")" >"$LOCAL/run/$name.pid"
+}
+
+# stop name: only what `start` started, and only if it is still that process.
+stop() {
+    local pid _
+    if alive "$1"; then
+        read -r pid _ <"$LOCAL/run/$1.pid"
+        kill -TERM "$pid"
+        for _ in $(seq 400); do
+            alive "$1" || break
+            sleep 0.1
+        done
+        alive "$1" && kill -KILL "$pid"
+        say "  stopped $1"
+    fi
+    rm -f "$LOCAL/run/$1.pid"
+}
+
+# wait_for url name: until it answers 200, or the process ends.
+wait_for() {
+    local _
+    for _ in $(seq 200); do
+        curl -fs -o /dev/null --max-time 2 "$1" && return
+        alive "$2" || { cat "$LOCAL/log/$2.log"; return 1; }
+        sleep 0.05
+    done
+    cat "$LOCAL/log/$2.log"
+    return 1
+}

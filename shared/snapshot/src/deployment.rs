@@ -1,0 +1,360 @@
+//! A deployment, compiled down to what sending a request to it takes.
+
+use std::time::Duration;
+
+use bulkhead_dialect::providers::{Auth, Provider};
+use bulkhead_model::Endpoint;
+use bulkhead_model::rows::{DeploymentRow, JsonMember, SettingsRow};
+use bulkhead_pricing::{PriceBook, Rates};
+use bytes::Bytes;
+use http::header::{HeaderName, HeaderValue};
+use http::uri::{PathAndQuery, Uri};
+
+use crate::compile::CompileError;
+use crate::pattern::Pattern;
+
+/// Where connections go: what makes two connections interchangeable.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Target {
+    /// TLS or not.
+    pub https: bool,
+    /// Host name or address literal, without brackets.
+    pub host: Box<str>,
+    /// Port.
+    pub port: u16,
+}
+
+/// How long to wait for what (requirements R-110).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Timeouts {
+    /// From sending to the end of an answer that does not stream.
+    pub total: Duration,
+    /// From sending to the first byte of a stream, and from one byte to the next.
+    pub idle: Duration,
+    /// From sending to the end of a stream.
+    pub stream_total: Duration,
+}
+
+/// One place where a model is served.
+#[derive(Debug)]
+pub struct Deployment {
+    /// `model_info.id`.
+    pub id: Box<str>,
+    /// The model group's name.
+    pub group: Box<str>,
+    /// The provider.
+    pub provider: &'static Provider,
+    /// The provider's name of the model; a pattern that the group's captures fill.
+    pub model: Pattern,
+    /// `model` as a JSON text, where it holds no `*`.
+    pub model_json: Option<Bytes>,
+    /// Where to connect.
+    pub target: Target,
+    /// The `Host` header.
+    pub host: HeaderValue,
+    /// The base URL, for the `x-litellm-model-api-base` header.
+    pub api_base: HeaderValue,
+    /// The id as a header value.
+    pub id_header: HeaderValue,
+    /// The group's name as a header value.
+    pub group_header: HeaderValue,
+    /// Credentials and extra headers, marked sensitive, set on every request.
+    pub headers: Vec<(HeaderName, HeaderValue)>,
+    /// Timeouts.
+    pub timeouts: Timeouts,
+    /// Share of `simple-shuffle`; all zero means uniform.
+    pub weight: u64,
+    /// Lower orders are tried first.
+    pub order: i64,
+    /// Tags for tag routing.
+    pub tags: Box<[Box<str>]>,
+    /// Members added where the client sent none: call parameters, then `extra_body`.
+    pub defaults: Box<[JsonMember]>,
+    /// Drop what the provider does not know instead of refusing it.
+    pub drop_params: bool,
+    /// Top-level members that are always dropped.
+    pub drop_always: Box<[Box<str>]>,
+    /// The price of a fixed model; `None` is unknown or depends on the captures.
+    pub rates: Option<Rates>,
+    /// The price book's name of the model where it is declared.
+    pub base_model: Option<Box<str>>,
+    /// `model_info.mode`, else the price book's.
+    pub mode: Option<Box<str>>,
+    /// Declared or known limits, for `/v1/models`.
+    pub max_input_tokens: Option<u64>,
+    /// As `max_input_tokens`.
+    pub max_output_tokens: Option<u64>,
+    prefix: Box<str>,
+    api_version: Option<Box<str>>,
+    prices: Vec<(String, bulkhead_model::PicoUsd)>,
+    paths: [Option<PathAndQuery>; Endpoint::ALL.len()],
+}
+
+impl Deployment {
+    pub(crate) fn compile(row: &DeploymentRow, settings: &SettingsRow, book: &PriceBook) -> Result<Self, CompileError> {
+        let wrong = |what: String| CompileError { id: row.id.clone(), what };
+        let provider = bulkhead_dialect::providers::provider(&row.provider)
+            .ok_or_else(|| wrong(format!("unknown provider `{}`", row.provider)))?;
+        let base = row.api_base.as_deref().or(provider.base_url.as_deref());
+        let base = base.ok_or_else(|| wrong(format!("provider `{}` needs an api_base", row.provider)))?;
+        let (target, host, prefix) = parse_base(base, provider).map_err(wrong)?;
+        let price = book.find(&row.provider, row.base_model.as_deref().unwrap_or(&row.model));
+        let model = Pattern::new(&row.model);
+        let fixed = !Pattern::is_wildcard(&row.model);
+        let mut deployment = Self {
+            id: row.id.as_str().into(),
+            group: row.group.as_str().into(),
+            provider,
+            model_json: fixed.then(|| json_text(&row.model)),
+            model,
+            target,
+            host,
+            api_base: header(base).map_err(wrong)?,
+            id_header: header(&row.id).map_err(wrong)?,
+            group_header: header(&row.group).map_err(wrong)?,
+            headers: headers(row, provider).map_err(wrong)?,
+            timeouts: timeouts(row, settings),
+            weight: 0,
+            order: row.order.unwrap_or(0),
+            tags: row.tags.iter().map(|tag| tag.as_str().into()).collect(),
+            defaults: row.call_params.iter().chain(&row.extra_body).cloned().collect(),
+            drop_params: row.drop_params.unwrap_or(settings.drop_params),
+            drop_always: row.drop_always.iter().map(|name| name.as_str().into()).collect(),
+            rates: None,
+            base_model: row.base_model.as_deref().map(Into::into),
+            mode: row.mode.as_deref().or(price.and_then(|price| price.mode.as_deref())).map(Into::into),
+            max_input_tokens: row.max_input_tokens.or(price.and_then(|price| price.max_input_tokens)),
+            max_output_tokens: row.max_output_tokens.or(price.and_then(|price| price.max_output_tokens)),
+            prefix: prefix.into(),
+            api_version: row.api_version.as_deref().map(Into::into),
+            prices: row.prices.clone(),
+            paths: Default::default(),
+        };
+        if fixed {
+            deployment.rates = deployment.look_up(&row.model, book);
+            for endpoint in Endpoint::ALL {
+                let path = deployment.build_path(endpoint, &row.model).map_err(wrong)?;
+                if let Some(slot) = deployment.paths.get_mut(endpoint.index()) {
+                    *slot = Some(path);
+                }
+            }
+        }
+        Ok(deployment)
+    }
+
+    /// The path and query of an endpoint. `model` matters where the provider has it in the path.
+    pub fn path(&self, endpoint: Endpoint, model: &str) -> Result<PathAndQuery, String> {
+        match self.paths.get(endpoint.index()) {
+            Some(Some(path)) => Ok(path.clone()),
+            _ => self.build_path(endpoint, model),
+        }
+    }
+
+    /// The price of a model that this deployment serves.
+    pub fn rates_of(&self, model: &str, book: &PriceBook) -> Option<Rates> {
+        if self.rates.is_some() || self.model_json.is_some() { self.rates.clone() } else { self.look_up(model, book) }
+    }
+
+    fn look_up(&self, model: &str, book: &PriceBook) -> Option<Rates> {
+        let name = self.base_model.as_deref().unwrap_or(model);
+        let listed = book.find(&self.provider.name, name).map(|price| price.rates.clone());
+        match self.prices.is_empty() {
+            true => listed,
+            false => Some(listed.unwrap_or_default().overridden(&self.prices)),
+        }
+    }
+
+    fn build_path(&self, endpoint: Endpoint, model: &str) -> Result<PathAndQuery, String> {
+        let prefix = &self.prefix;
+        let path = match (self.provider.auth, self.api_version.as_deref()) {
+            (Auth::AzureApiKey, Some("v1" | "preview" | "latest") | None) => {
+                format!("{prefix}/openai/v1{}", endpoint.path())
+            }
+            (Auth::AzureApiKey, Some(version)) if endpoint == Endpoint::Responses => {
+                format!("{prefix}/openai/responses?api-version={}", encode(version))
+            }
+            (Auth::AzureApiKey, Some(version)) => {
+                let (model, path) = (encode(model), endpoint.path());
+                format!("{prefix}/openai/deployments/{model}{path}?api-version={}", encode(version))
+            }
+            (_, Some(version)) => format!("{prefix}{}?api-version={}", endpoint.path(), encode(version)),
+            (_, None) => format!("{prefix}{}", endpoint.path()),
+        };
+        path.parse().map_err(|_| format!("`{path}` is not a URL path"))
+    }
+
+    #[cfg(test)]
+    pub(crate) fn for_test(provider: &str) -> Self {
+        let row = crate::compile::tests::deployment("test", "test", provider);
+        Self::compile(&row, &SettingsRow::default(), &PriceBook::embedded()).unwrap()
+    }
+}
+
+fn timeouts(row: &DeploymentRow, settings: &SettingsRow) -> Timeouts {
+    let total = row.timeout.unwrap_or(settings.request_timeout);
+    let stream_total = settings.request_timeout;
+    Timeouts { total, stream_total, idle: row.stream_timeout.or(row.timeout).or(settings.stream_timeout).unwrap_or(total) }
+}
+
+/// Splits a base URL into where to connect, the `Host` header and the path before the endpoint's.
+fn parse_base(base: &str, provider: &Provider) -> Result<(Target, HeaderValue, String), String> {
+    let wrong = || format!("`{base}` is not an http or https URL");
+    let uri: Uri = base.parse().map_err(|_| wrong())?;
+    let https = match uri.scheme_str() {
+        Some("https") => true,
+        Some("http") => false,
+        _ => return Err(wrong()),
+    };
+    let authority = uri.authority().ok_or_else(wrong)?;
+    let host = authority.host().trim_start_matches('[').trim_end_matches(']');
+    let port = authority.port_u16().unwrap_or(if https { 443 } else { 80 });
+    let target = Target { https, host: host.into(), port };
+    Ok((target, header(authority.as_str())?, base_path(uri.path(), provider)))
+}
+
+/// The path of a base URL without what people add by habit: a trailing slash, the endpoint itself. Anthropic's and
+/// Azure's base URLs come without the version that their paths start with.
+fn base_path(path: &str, provider: &Provider) -> String {
+    let mut path = path.trim_end_matches('/');
+    let endpoints = Endpoint::ALL.iter().map(|endpoint| endpoint.path());
+    for endpoint in endpoints.filter(|endpoint| *endpoint != "/completions").chain(["/completions"]) {
+        path = path.strip_suffix(endpoint).unwrap_or(path);
+    }
+    match provider.auth {
+        Auth::XApiKey if !path.ends_with("/v1") => format!("{path}/v1"),
+        Auth::AzureApiKey => {
+            let path = path.strip_suffix("/v1").unwrap_or(path);
+            path.strip_suffix("/openai").unwrap_or(path).to_owned()
+        }
+        _ => path.to_owned(),
+    }
+}
+
+fn headers(row: &DeploymentRow, provider: &Provider) -> Result<Vec<(HeaderName, HeaderValue)>, String> {
+    let mut out = Vec::new();
+    if let Some(key) = row.api_key.as_ref().filter(|key| !key.is_empty()) {
+        let (name, value) = match provider.auth {
+            Auth::Bearer => (http::header::AUTHORIZATION, format!("Bearer {}", key.expose())),
+            Auth::XApiKey => (HeaderName::from_static("x-api-key"), key.expose().to_owned()),
+            Auth::AzureApiKey => (HeaderName::from_static("api-key"), key.expose().to_owned()),
+        };
+        out.push((name, secret_header(&value).ok_or("api_key holds characters that a header cannot")?));
+    }
+    if let Some(organization) = &row.organization {
+        out.push((HeaderName::from_static("openai-organization"), header(organization)?));
+    }
+    for extra in &row.extra_headers {
+        let name = HeaderName::from_bytes(extra.name.as_bytes())
+            .map_err(|_| format!("extra_headers: `{}` is not a header name", extra.name))?;
+        let value = secret_header(extra.value.expose())
+            .ok_or_else(|| format!("extra_headers: the value of `{}` holds characters that a header cannot", name))?;
+        out.retain(|(existing, _)| *existing != name);
+        out.push((name, value));
+    }
+    Ok(out)
+}
+
+fn secret_header(text: &str) -> Option<HeaderValue> {
+    let mut value = HeaderValue::from_str(text).ok()?;
+    value.set_sensitive(true);
+    Some(value)
+}
+
+fn header(text: &str) -> Result<HeaderValue, String> {
+    HeaderValue::from_str(text).map_err(|_| format!("`{text}` holds characters that a header cannot"))
+}
+
+fn json_text(text: &str) -> Bytes {
+    serde_json::Value::from(text).to_string().into()
+}
+
+/// Percent-encodes one path segment, so that a model name cannot leave it.
+fn encode(segment: &str) -> String {
+    let mut out = String::with_capacity(segment.len());
+    for byte in segment.bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'~' | b'.' => out.push(char::from(byte)),
+            _ => out.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    // A segment of dots alone would climb.
+    if out.bytes().all(|byte| byte == b'.') { out.replace('.', "%2E") } else { out }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::compile::tests::deployment;
+
+    fn url(provider: &str, base: Option<&str>, version: Option<&str>, endpoint: Endpoint, model: &str) -> String {
+        let mut row = deployment("g", model, provider);
+        row.api_base = base.map(Into::into);
+        row.api_version = version.map(Into::into);
+        let compiled = Deployment::compile(&row, &SettingsRow::default(), &PriceBook::embedded()).unwrap();
+        let scheme = if compiled.target.https { "https" } else { "http" };
+        format!(
+            "{scheme}://{}:{}{}",
+            compiled.target.host,
+            compiled.target.port,
+            compiled.path(endpoint, model).unwrap()
+        )
+    }
+
+    #[test]
+    fn urls_are_what_each_provider_expects() {
+        let chat = Endpoint::ChatCompletions;
+        for (provider, base, version, endpoint, expected) in [
+            ("openai", None, None, chat, "https://api.openai.com:443/v1/chat/completions"),
+            ("openai", Some("http://127.0.0.1:8000/v1/"), None, chat, "http://127.0.0.1:8000/v1/chat/completions"),
+            (
+                "openai",
+                Some("http://h/v1/chat/completions"),
+                None,
+                Endpoint::Embeddings,
+                "http://h:80/v1/embeddings",
+            ),
+            ("anthropic", None, None, Endpoint::Messages, "https://api.anthropic.com:443/v1/messages"),
+            ("anthropic", Some("http://h:1"), None, Endpoint::CountTokens, "http://h:1/v1/messages/count_tokens"),
+            ("anthropic", Some("http://h:1/v1/messages"), None, Endpoint::Messages, "http://h:1/v1/messages"),
+            (
+                "azure",
+                Some("https://x.openai.azure.com"),
+                Some("2024-10-21"),
+                chat,
+                "https://x.openai.azure.com:443/openai/deployments/a%2Fb/chat/completions?api-version=2024-10-21",
+            ),
+            (
+                "azure",
+                Some("https://x.openai.azure.com/openai/v1"),
+                Some("preview"),
+                Endpoint::Responses,
+                "https://x.openai.azure.com:443/openai/v1/responses",
+            ),
+            ("openai", Some("http://[::1]:9/v1"), Some("7"), chat, "http://::1:9/v1/chat/completions?api-version=7"),
+        ] {
+            assert_eq!(url(provider, base, version, endpoint, "a/b"), expected);
+        }
+    }
+
+    #[test]
+    fn a_model_name_cannot_climb_out_of_its_segment() {
+        for (model, segment) in [("..", "%2E%2E"), ("a/../b", "a%2F..%2Fb"), ("x?y#z", "x%3Fy%23z"), ("é", "%C3%A9")] {
+            assert_eq!(encode(model), segment);
+        }
+    }
+
+    #[test]
+    fn credentials_are_sensitive_and_extra_headers_win() {
+        let mut row = deployment("g", "gpt-4o", "openai");
+        row.api_key = Some(bulkhead_model::Secret::new("sk-one"));
+        row.extra_headers = vec![bulkhead_model::rows::ExtraHeader {
+            name: "authorization".into(),
+            value: bulkhead_model::Secret::new("Bearer two"),
+        }];
+        let compiled = Deployment::compile(&row, &SettingsRow::default(), &PriceBook::embedded()).unwrap();
+        let values: Vec<_> = compiled.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
+        assert_eq!(values, [("authorization", &b"Bearer two"[..])]);
+        assert!(compiled.headers.iter().all(|(_, value)| value.is_sensitive()));
+        assert!(!format!("{compiled:?}").contains("two"));
+    }
+}
