@@ -21,7 +21,13 @@ const PLENTY: u64 = 1024;
 /// Input by the body's length. Output by what the model group usually produces, but never more than the request
 /// allows, and no more than a quarter of a token limit where it says nothing. A declared `max_tokens` of 64,000 does
 /// not reserve 64,000: that would deny honest requests for what they could do and not for what they do.
-pub(crate) fn ask(worker: &Worker, call: &Call, routed: &Routed, rates: Option<&Rates>, key: Option<&Arc<Key>>) -> Ask {
+pub(crate) fn ask(
+    worker: &Worker,
+    call: &Call,
+    routed: &Routed,
+    rates: Option<&Rates>,
+    key: Option<&Arc<Key>>,
+) -> Ask {
     if !call.endpoint.is_billed() {
         return Ask::default();
     }
@@ -40,7 +46,12 @@ pub(crate) fn ask(worker: &Worker, call: &Call, routed: &Routed, rates: Option<&
 }
 
 /// Admits a request or says why not.
-pub(crate) async fn admit(worker: &Worker, snapshot: &Snapshot, caller: &Caller, ask: Ask) -> Outcome<Permit> {
+pub(crate) async fn admit(
+    worker: &Worker,
+    snapshot: &Snapshot,
+    caller: &Caller,
+    ask: Ask,
+) -> Outcome<Permit> {
     let gate = &worker.node.gate;
     let Some(key) = caller.key() else { return Ok(Permit::unlimited(gate)) };
     let rules = Rules { limits: key.limits, budget: key.budget, zone: &snapshot.settings.zone };
@@ -56,7 +67,8 @@ fn worded(denial: Denial, key: &Key, snapshot: &Snapshot) -> Box<Fault> {
                 "Budget has been exceeded! Key={alias} ({}) Current cost: {spent}, Max budget: {max}",
                 key.name
             );
-            Fault::new(ErrorKind::BudgetExceeded, message).with_status(snapshot.settings.budget_exceeded_status)
+            Fault::new(ErrorKind::BudgetExceeded, message)
+                .with_status(snapshot.settings.budget_exceeded_status)
         }
         Denial::Contended => Fault::new(
             ErrorKind::BudgetContended,
@@ -67,7 +79,9 @@ fn worded(denial: Denial, key: &Key, snapshot: &Snapshot) -> Box<Fault> {
             let (resets_at, seconds) = match kind {
                 // A place is free as soon as a request ends, not when a window does.
                 LimitKind::Parallel => (now.plus_millis(1000), 1),
-                LimitKind::Requests | LimitKind::Tokens => (resets, seconds_until(resets.0.saturating_sub(now.0))),
+                LimitKind::Requests | LimitKind::Tokens => {
+                    (resets, seconds_until(resets.0.saturating_sub(now.0)))
+                }
             };
             let resets_at = resets_at.utc_seconds();
             let message = format!(

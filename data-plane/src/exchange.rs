@@ -137,7 +137,8 @@ async fn run(
 }
 
 fn not_ready() -> Box<Fault> {
-    Fault::new(ErrorKind::NotReady, "The gateway has no configuration yet. Please retry shortly.").retry_after(1)
+    Fault::new(ErrorKind::NotReady, "The gateway has no configuration yet. Please retry shortly.")
+        .retry_after(1)
 }
 
 fn identify(
@@ -180,7 +181,11 @@ async fn read_call(
         return Err(fault);
     }
     let mut lease = BodyLease::new(&worker.node.body_memory);
-    let limits = BodyLimits { bytes: settings.max_request_bytes, memory: settings.body_memory_bytes, patience: worker.node.patience };
+    let limits = BodyLimits {
+        bytes: settings.max_request_bytes,
+        memory: settings.body_memory_bytes,
+        patience: worker.node.patience,
+    };
     let (segments, scan) = read::collect(body, limits, &mut lease).await?;
     let mut call = Call::read(endpoint, path_model, segments, scan, lease)?;
     if let Some(tags) = head.headers.get("x-litellm-tags").and_then(|value| value.to_str().ok()) {
@@ -213,11 +218,7 @@ fn waits(started: Instant, call: &Call, headers: &HeaderMap, deployment: &Deploy
         return Waits { started, total, idle: total };
     }
     let idle = call.stream_timeout.or_else(|| seconds("x-litellm-stream-timeout")).or(total);
-    Waits {
-        started,
-        total: deployment.timeouts.stream_total,
-        idle: idle.unwrap_or(deployment.timeouts.idle),
-    }
+    Waits { started, total: deployment.timeouts.stream_total, idle: idle.unwrap_or(deployment.timeouts.idle) }
 }
 
 /// What a request takes with it to the provider.
@@ -233,7 +234,8 @@ async fn forward(worker: &Arc<Worker>, forward: Forward, mut settle: Settle) -> 
     let Forward { snapshot, call, routed, waits, client } = forward;
     let prepared = attempt::edit(&call, &routed).and_then(|edited| {
         let Edited { body, usage_added, dropped } = edited;
-        Prepared::new(&call, routed, snapshot.clone(), client, body, waits).map(|prepared| (prepared, usage_added, dropped))
+        Prepared::new(&call, routed, snapshot.clone(), client, body, waits)
+            .map(|prepared| (prepared, usage_added, dropped))
     });
     let (prepared, usage_added, mut dropped) = prepared.inspect_err(|fault| settle.fail(fault.kind))?;
     dropped.extend_from_slice(prepared.dropped_betas());
@@ -242,7 +244,8 @@ async fn forward(worker: &Arc<Worker>, forward: Forward, mut settle: Settle) -> 
     let asked = Instant::now();
     let reply = Reply { worker, waits, dropped, asked };
     if !call.stream {
-        let answer = attempt::run(worker.clone(), prepared).await.inspect_err(|fault| settle.refused_by(fault))?;
+        let answer =
+            attempt::run(worker.clone(), prepared).await.inspect_err(|fault| settle.refused_by(fault))?;
         return reply.whole(answer, settle, &call).await;
     }
     let terms = Terms {
@@ -283,7 +286,12 @@ struct Reply<'w> {
 }
 
 impl Reply<'_> {
-    async fn whole(self, answer: Response<AnswerBody>, settle: Settle, call: &Call) -> Outcome<Response<OutBody>> {
+    async fn whole(
+        self,
+        answer: Response<AnswerBody>,
+        settle: Settle,
+        call: &Call,
+    ) -> Outcome<Response<OutBody>> {
         let (head, body) = answer.into_parts();
         if respond::is_event_stream(&head.headers) {
             return Err(self.not_what_was_asked(settle, call));
@@ -307,7 +315,9 @@ impl Reply<'_> {
         }
         let (head, body) = answer.into_parts();
         let mut headers = respond::client_headers(&head.headers, &self.worker.names);
-        let Ok(decoder) = Decoder::of(&head.headers) else { return Err(self.not_what_was_asked(settle, call)) };
+        let Ok(decoder) = Decoder::of(&head.headers) else {
+            return Err(self.not_what_was_asked(settle, call));
+        };
         let relaying = respond::streamed(body, decoder, settle, terms).await?;
         respond::add_stream_headers(&mut headers);
         self.tell(&mut headers, Some(relaying.settle()));
@@ -317,7 +327,8 @@ impl Reply<'_> {
     fn awaited(self, pending: respond::Pending, settle: Settle, terms: Terms) -> Response<OutBody> {
         let relaying = respond::awaited(pending, settle, terms);
         let mut headers = HeaderMap::with_capacity(24);
-        headers.insert(http::header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream; charset=utf-8"));
+        headers
+            .insert(http::header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream; charset=utf-8"));
         respond::add_stream_headers(&mut headers);
         self.tell(&mut headers, Some(relaying.settle()));
         respond::response(StatusCode::OK, headers, OutBody::Relay(Box::new(relaying)))

@@ -79,7 +79,8 @@ impl Fault {
     pub(crate) fn into_response(self, dialect: Dialect) -> Response<OutBody> {
         let body = self.body();
         let mut response = Response::new(OutBody::full(render(dialect, &body.as_error_body())));
-        *response.status_mut() = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        *response.status_mut() =
+            StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         if let Some(seconds) = self.retry_after {

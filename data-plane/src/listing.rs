@@ -69,7 +69,12 @@ pub(crate) fn models(worker: &Worker, headers: &HeaderMap, path: &str) -> Outcom
 }
 
 /// `GET /v1/models/{id}`.
-pub(crate) fn model(worker: &Worker, headers: &HeaderMap, path: &str, id: &str) -> Outcome<Response<OutBody>> {
+pub(crate) fn model(
+    worker: &Worker,
+    headers: &HeaderMap,
+    path: &str,
+    id: &str,
+) -> Outcome<Response<OutBody>> {
     let models = visible(worker, headers, path)?;
     let Some(model) = models.into_iter().find(|model| model.id == id) else {
         let message = format!("The model '{id}' does not exist or is not available for this API key.");
@@ -87,7 +92,12 @@ fn written(text: serde_json::Result<Vec<u8>>) -> Outcome<Response<OutBody>> {
 }
 
 fn anthropic(model: Model) -> AnthropicModel {
-    AnthropicModel { kind: "model", display_name: model.id.clone(), created_at: "2023-02-28T18:56:42Z", id: model.id }
+    AnthropicModel {
+        kind: "model",
+        display_name: model.id.clone(),
+        created_at: "2023-02-28T18:56:42Z",
+        id: model.id,
+    }
 }
 
 fn visible(worker: &Worker, headers: &HeaderMap, path: &str) -> Outcome<Vec<Model>> {
@@ -122,9 +132,11 @@ fn expanded(snapshot: &Snapshot, name: &str, group: &Group) -> Vec<String> {
         .iter()
         .flat_map(|deployment| {
             let provider = &deployment.provider.name;
-            snapshot.prices.names_of(provider).map(move |name| match name.starts_with(&format!("{provider}/")) {
-                true => name.to_owned(),
-                false => format!("{provider}/{name}"),
+            snapshot.prices.names_of(provider).map(move |name| {
+                match name.starts_with(&format!("{provider}/")) {
+                    true => name.to_owned(),
+                    false => format!("{provider}/{name}"),
+                }
             })
         })
         .filter(|name| pattern.matches(name))

@@ -52,7 +52,8 @@ pub(crate) fn run(args: Args, env: HashMap<String, String>) -> Result<(), Failur
     let patience = seconds(&env, "KEEPALIVE_TIMEOUT", KEEPALIVE_TIMEOUT);
     let source = Arc::new(FileSource::new(args.config.clone(), env));
     let snapshot = source.load(1).map_err(Failure::Configuration)?;
-    let control = Builder::new_current_thread().enable_all().max_blocking_threads(4).build().context("no runtime")?;
+    let control =
+        Builder::new_current_thread().enable_all().max_blocking_threads(4).build().context("no runtime")?;
     control.block_on(serve(&args, source, snapshot, grace, patience)).map_err(Failure::Other)
 }
 
@@ -74,7 +75,8 @@ async fn serve(
     };
     let _lock = lock(&args.state_dir)?;
     let inference = bind(&args.listen).await.with_context(|| format!("--listen {}", args.listen))?;
-    let operations = bind(&args.ops_listen).await.with_context(|| format!("--ops-listen {}", args.ops_listen))?;
+    let operations =
+        bind(&args.ops_listen).await.with_context(|| format!("--ops-listen {}", args.ops_listen))?;
     let ops_address = operations.address.to_string();
     let node = open(args, snapshot, &ops_address, patience)?;
     let (drain, draining) = watch::channel(Drain::No);
@@ -83,7 +85,8 @@ async fn serve(
     tracing::info!("inference listening on {scheme}://{}", inference.address);
     tracing::info!("operations listening on http://{ops_address}");
 
-    let _ops = side_thread("operations", ops::serve(operations, Ops { node: node.clone(), crew: crew.clone() }))?;
+    let _ops =
+        side_thread("operations", ops::serve(operations, Ops { node: node.clone(), crew: crew.clone() }))?;
     let (stop, stopped) = watch::channel(false);
     let _listener = listen(inference, &crew, stopped)?;
     tokio::spawn(crate::snapshot::watch(source, node.clone()));
@@ -112,7 +115,8 @@ fn workers(node: &Arc<Node>) -> Vec<Arc<Worker>> {
 fn open(args: &Args, snapshot: Snapshot, ops_address: &str, patience: Duration) -> anyhow::Result<Arc<Node>> {
     let state = &args.state_dir;
     let name = args.node_name.clone().unwrap_or_else(host_name);
-    let recorder = Recorder::start(state, &name, random()).with_context(|| format!("--state-dir {}", state.display()))?;
+    let recorder = Recorder::start(state, &name, random())
+        .with_context(|| format!("--state-dir {}", state.display()))?;
     let (ledger, left) = Ledger::open(state).with_context(|| format!("--state-dir {}", state.display()))?;
     for (id, saved) in left {
         let bound = unsettled(&saved).to_string();
@@ -143,7 +147,8 @@ fn lock(dir: &Path) -> anyhow::Result<File> {
 }
 
 fn host_name() -> String {
-    std::fs::read_to_string("/proc/sys/kernel/hostname").map_or_else(|_| "node".to_owned(), |name| name.trim().to_owned())
+    std::fs::read_to_string("/proc/sys/kernel/hostname")
+        .map_or_else(|_| "node".to_owned(), |name| name.trim().to_owned())
 }
 
 fn random() -> u64 {
@@ -180,7 +185,11 @@ fn side_runtime() -> anyhow::Result<Runtime> {
     Builder::new_current_thread().enable_all().build().context("no runtime")
 }
 
-fn listen(bound: Bound, crew: &Arc<Crew>, stop: watch::Receiver<bool>) -> anyhow::Result<std::thread::JoinHandle<()>> {
+fn listen(
+    bound: Bound,
+    crew: &Arc<Crew>,
+    stop: watch::Receiver<bool>,
+) -> anyhow::Result<std::thread::JoinHandle<()>> {
     let crew = crew.clone();
     side_thread("listener", async move { bound.accept(crew, stop).await })
 }

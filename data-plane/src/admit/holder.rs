@@ -260,7 +260,9 @@ impl State {
             (None, _) => Window { start: UnixMillis(1), end: None },
             (Some(_), Some(window)) if window.end.is_some() && window.contains(now) => return,
             // A clock that was set back a little does not give a spent budget back.
-            (Some(_), Some(window)) if window.start > now && window.start < now.plus_millis(DAY_MILLIS) => return,
+            (Some(_), Some(window)) if window.start > now && window.start < now.plus_millis(DAY_MILLIS) => {
+                return;
+            }
             (Some(length), _) => Window::containing(now, length, rules.zone),
         };
         if self.window.is_none_or(|window| window.start != fresh.start) && self.window.is_some() {

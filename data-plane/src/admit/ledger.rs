@@ -26,6 +26,8 @@ const SYNC: Duration = Duration::from_secs(1);
 const REWRITE_BYTES: u64 = 4 << 20;
 
 type Noted = (Box<str>, Arc<Holder>);
+/// What a crash left: holders that had claimed more than is known to be spent.
+type Left = Vec<(Box<str>, Saved)>;
 
 /// The handle that the gate holds.
 pub(crate) struct Ledger {
@@ -47,8 +49,8 @@ enum Wake {
 }
 
 impl Ledger {
-    /// Opens or makes the journal in `dir` and starts its thread. Returns what a crash left unsettled as well.
-    pub(crate) fn open(dir: &Path) -> io::Result<(Self, Vec<(Box<str>, Saved)>)> {
+    /// Opens or makes the journal in `dir` and starts its thread.
+    pub(crate) fn open(dir: &Path) -> io::Result<(Self, Left)> {
         let path = dir.join("ledger.ndjson");
         let saved = read(&path)?;
         let unsettled = saved.iter().filter(|(_, saved)| saved.claimed > saved.spent);
@@ -62,7 +64,8 @@ impl Ledger {
         });
         let (urge, wakes) = sync_channel(1);
         let writer = Writer { shared: shared.clone(), journal, ahead: Vec::new() };
-        let thread = std::thread::Builder::new().name("ledger".to_owned()).spawn(move || writer.run(&wakes))?;
+        let thread =
+            std::thread::Builder::new().name("ledger".to_owned()).spawn(move || writer.run(&wakes))?;
         Ok((Self { shared, urge, thread: Mutex::new(Some(thread)) }, unsettled))
     }
 

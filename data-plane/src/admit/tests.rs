@@ -60,7 +60,8 @@ async fn requests_per_minute_are_exact_and_the_window_starts_at_the_first() {
         assert_eq!(permit.standing().unwrap().remaining_requests, Some(left));
     }
     rig.clock.advance(Duration::from_secs(59));
-    let Denial::Rate { kind, limit, remaining, resets, .. } = rig.denial(limits, None, Ask::default()).await else {
+    let Denial::Rate { kind, limit, remaining, resets, .. } = rig.denial(limits, None, Ask::default()).await
+    else {
         panic!("not a rate denial")
     };
     assert_eq!((kind, limit, remaining), (LimitKind::Requests, 3, 0));
@@ -75,7 +76,10 @@ async fn tokens_are_reserved_and_trued_up() {
     let limits = Limits { tpm: Some(100), ..Limits::default() };
     let ask = Ask { tokens: 60, cost: NanoUsd::ZERO };
     let first = rig.admit(limits, None, ask).await.unwrap();
-    assert!(matches!(rig.denial(limits, None, ask).await, Denial::Rate { kind: LimitKind::Tokens, remaining: 40, .. }));
+    assert!(matches!(
+        rig.denial(limits, None, ask).await,
+        Denial::Rate { kind: LimitKind::Tokens, remaining: 40, .. }
+    ));
     first.settle(Ask { tokens: 10, cost: NanoUsd::ZERO });
     let second = rig.admit(limits, None, ask).await.unwrap();
     assert_eq!(second.standing().unwrap().remaining_tokens, Some(30));
@@ -108,7 +112,8 @@ async fn parallel_places_come_back_however_a_request_ends() {
     ));
     one.settle(Ask::default());
     drop(two);
-    let again = (rig.admit(limits, None, Ask::default()).await, rig.admit(limits, None, Ask::default()).await);
+    let again =
+        (rig.admit(limits, None, Ask::default()).await, rig.admit(limits, None, Ask::default()).await);
     assert!(again.0.is_ok() && again.1.is_ok());
     drop(again);
     assert_eq!(rig.gate.totals(), (1, 0, NanoUsd::ZERO));
@@ -136,7 +141,8 @@ async fn fifty_at_once_spend_exactly_what_is_there() {
             let rig = rig.clone();
             tokio::spawn(async move {
                 // Reserves four times what it then costs.
-                let permit = rig.admit(Limits::default(), limit, cost(400)).await.map_err(|refused| refused.denial)?;
+                let permit =
+                    rig.admit(Limits::default(), limit, cost(400)).await.map_err(|refused| refused.denial)?;
                 tokio::task::yield_now().await;
                 permit.settle(cost(100));
                 Ok::<_, Denial>(())
@@ -200,7 +206,10 @@ async fn a_restart_keeps_budgets_and_windows() {
     let rig = rig.restart();
     let permit = rig.admit(limits, limit, cost(30)).await.unwrap();
     assert_eq!(permit.spent(), Some(NanoUsd(33)));
-    assert!(matches!(rig.denial(limits, limit, cost(1)).await, Denial::Rate { kind: LimitKind::Requests, .. }));
+    assert!(matches!(
+        rig.denial(limits, limit, cost(1)).await,
+        Denial::Rate { kind: LimitKind::Requests, .. }
+    ));
 }
 
 #[tokio::test]

@@ -54,7 +54,8 @@ pub(crate) fn beta_header(client: &HeaderMap, deployment: &Deployment) -> (Optio
     if !client.contains_key(ANTHROPIC_BETA) {
         return (None, Vec::new());
     }
-    let sent: Vec<_> = client.get_all(ANTHROPIC_BETA).iter().filter_map(|value| value.to_str().ok()).collect();
+    let sent: Vec<_> =
+        client.get_all(ANTHROPIC_BETA).iter().filter_map(|value| value.to_str().ok()).collect();
     let filtered = beta::filter(&deployment.provider.name, &sent.join(","));
     let value = HeaderValue::from_str(&filtered.keep).ok().filter(|value| !value.is_empty());
     (value, filtered.dropped)

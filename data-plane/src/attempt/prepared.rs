@@ -65,8 +65,13 @@ impl Prepared {
         let mut request = Request::new(SendBody::new(self.body.clone()));
         *request.method_mut() = Method::POST;
         *request.uri_mut() = Uri::from(self.path.clone());
-        *request.headers_mut() =
-            upstream_headers(&self.client, self.dialect, self.beta.as_ref(), &self.deployment, &self.snapshot.settings);
+        *request.headers_mut() = upstream_headers(
+            &self.client,
+            self.dialect,
+            self.beta.as_ref(),
+            &self.deployment,
+            &self.snapshot.settings,
+        );
         request
     }
 }

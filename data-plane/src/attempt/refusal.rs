@@ -13,8 +13,13 @@ pub(crate) fn refusal(status: u16, body: &[u8], deployment: &Deployment, expose_
 }
 
 /// The fault that an error event becomes when nothing has been sent to the client yet.
-pub(crate) fn stream_refusal(failure: &StreamFailure, deployment: &Deployment, expose_auth: bool) -> Box<Fault> {
-    let status = failure.status.unwrap_or_else(|| status_of(failure.kind.as_deref(), failure.code.as_deref()));
+pub(crate) fn stream_refusal(
+    failure: &StreamFailure,
+    deployment: &Deployment,
+    expose_auth: bool,
+) -> Box<Fault> {
+    let status =
+        failure.status.unwrap_or_else(|| status_of(failure.kind.as_deref(), failure.code.as_deref()));
     let error = ProviderError {
         message: failure.message.clone(),
         kind: failure.kind.clone(),
@@ -28,7 +33,9 @@ pub(crate) fn stream_refusal(failure: &StreamFailure, deployment: &Deployment, e
 fn status_of(kind: Option<&str>, code: Option<&str>) -> u16 {
     for name in [code, kind].into_iter().flatten() {
         match name {
-            "rate_limit_error" | "rate_limit_exceeded" | "insufficient_quota" | "tokens" | "requests" => return 429,
+            "rate_limit_error" | "rate_limit_exceeded" | "insufficient_quota" | "tokens" | "requests" => {
+                return 429;
+            }
             "overloaded_error" => return 529,
             "invalid_request_error" | "context_length_exceeded" => return 400,
             "authentication_error" | "invalid_api_key" => return 401,
@@ -55,8 +62,11 @@ fn described(status: u16, error: &ProviderError, deployment: &Deployment, expose
         ),
         401 => Fault::new(ErrorKind::UpstreamBadRequest, format!("litellm.BadRequestError: {who} - {said}"))
             .with_status(401),
-        402 | 403 => Fault::new(ErrorKind::UpstreamBadRequest, format!("litellm.PermissionDeniedError: {who} - {said}"))
-            .with_status(status),
+        402 | 403 => Fault::new(
+            ErrorKind::UpstreamBadRequest,
+            format!("litellm.PermissionDeniedError: {who} - {said}"),
+        )
+        .with_status(status),
         _ if is_context_window(error) => Fault::new(
             ErrorKind::ContextWindow,
             format!(
@@ -69,8 +79,13 @@ fn described(status: u16, error: &ProviderError, deployment: &Deployment, expose
                 "litellm.ContentPolicyViolationError: litellm.BadRequestError: ContentPolicyViolationError: {who} - {said}"
             ),
         ),
-        404 => Fault::new(ErrorKind::UpstreamNotFound, format!("litellm.NotFoundError: NotFoundError: {who} - {said}")),
-        408 | 504 => Fault::new(ErrorKind::UpstreamTimeout, format!("litellm.Timeout: Timeout Error: {who} - {said}")),
+        404 => Fault::new(
+            ErrorKind::UpstreamNotFound,
+            format!("litellm.NotFoundError: NotFoundError: {who} - {said}"),
+        ),
+        408 | 504 => {
+            Fault::new(ErrorKind::UpstreamTimeout, format!("litellm.Timeout: Timeout Error: {who} - {said}"))
+        }
         429 => Fault::new(
             ErrorKind::UpstreamRateLimited,
             format!("litellm.RateLimitError: RateLimitError: {who} - {said}"),
@@ -83,8 +98,10 @@ fn described(status: u16, error: &ProviderError, deployment: &Deployment, expose
             ErrorKind::UpstreamServer,
             format!("litellm.InternalServerError: InternalServerError: {who} - {said}"),
         ),
-        400..500 => Fault::new(ErrorKind::UpstreamBadRequest, format!("litellm.BadRequestError: {who} - {said}"))
-            .with_status(status),
+        400..500 => {
+            Fault::new(ErrorKind::UpstreamBadRequest, format!("litellm.BadRequestError: {who} - {said}"))
+                .with_status(status)
+        }
         // 1xx and 3xx: a provider that redirects is misconfigured; following would carry credentials elsewhere.
         _ => Fault::new(
             ErrorKind::UpstreamBadAnswer,

@@ -44,7 +44,11 @@ pub(crate) async fn answer(
     waits: &Waits,
 ) -> Outcome<Response<AnswerBody>> {
     let deadline = waits.head_deadline();
-    let mut live = worker.pool.get(&deployment.target, deadline).await.map_err(|error| no_connection(&error, deployment, waits))?;
+    let mut live = worker
+        .pool
+        .get(&deployment.target, deadline)
+        .await
+        .map_err(|error| no_connection(&error, deployment, waits))?;
     loop {
         let error = match timeout_at(deadline, live.send(request())).await {
             Err(_) => return Err(timed_out(waits, waits.idle.min(waits.total)).in_doubt()),
@@ -74,7 +78,10 @@ fn no_connection(error: &DialError, deployment: &Deployment, waits: &Waits) -> B
     tracing::debug!(deployment = %deployment.id, %error, "no connection to the provider");
     match error {
         DialError::Timeout => timed_out(waits, waits.idle.min(waits.total)),
-        DialError::Full => Fault::new(ErrorKind::Overloaded, "Too many connections to the provider. Please retry shortly.").retry_after(1),
+        DialError::Full => {
+            Fault::new(ErrorKind::Overloaded, "Too many connections to the provider. Please retry shortly.")
+                .retry_after(1)
+        }
         _ => connection_lost(deployment),
     }
 }
@@ -91,8 +98,10 @@ fn broken(error: &SendError, deployment: &Deployment) -> Box<Fault> {
 
 /// LiteLLM's words for a provider that cannot be reached.
 pub(crate) fn connection_lost(deployment: &Deployment) -> Box<Fault> {
-    let message =
-        format!("litellm.InternalServerError: InternalServerError: {} - Connection error.", deployment.provider.exception);
+    let message = format!(
+        "litellm.InternalServerError: InternalServerError: {} - Connection error.",
+        deployment.provider.exception
+    );
     Fault::new(ErrorKind::UpstreamConnection, message)
 }
 

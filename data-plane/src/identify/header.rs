@@ -26,8 +26,12 @@ pub(crate) fn find<'h>(headers: &'h HeaderMap, configured: Option<&HeaderName>) 
     for name in configured.into_iter().chain(&KEY_HEADERS) {
         if let Some(value) = headers.get(name) {
             let text = value.to_str().map_err(|_| malformed())?.trim();
-            return if *name == AUTHORIZATION { bearer(text) } else { Ok(strip_bearer(text).unwrap_or(text)) }
-                .and_then(|key| if key.is_empty() { Err(missing()) } else { Ok(key) });
+            return if *name == AUTHORIZATION {
+                bearer(text)
+            } else {
+                Ok(strip_bearer(text).unwrap_or(text))
+            }
+            .and_then(|key| if key.is_empty() { Err(missing()) } else { Ok(key) });
         }
     }
     Err(missing())
@@ -65,7 +69,10 @@ mod tests {
     use http::HeaderValue;
 
     fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
-        pairs.iter().map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value))).collect()
+        pairs
+            .iter()
+            .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)))
+            .collect()
     }
 
     #[test]

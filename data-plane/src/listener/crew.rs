@@ -92,7 +92,13 @@ impl Member {
     ) -> io::Result<Self> {
         let (handover, sockets) = mpsc::channel(HANDOVER);
         let load = Arc::<Gauge>::default();
-        let turn = Turn { worker: worker.clone(), sockets, load: load.clone(), tls: tls.map(TlsAcceptor::from), drain };
+        let turn = Turn {
+            worker: worker.clone(),
+            sockets,
+            load: load.clone(),
+            tls: tls.map(TlsAcceptor::from),
+            drain,
+        };
         let runtime = Builder::new_current_thread().enable_all().max_blocking_threads(4).build()?;
         let thread = std::thread::Builder::new()
             .name(format!("worker-{index}"))

@@ -44,7 +44,9 @@ enum Number {
 impl EncodeMetric for Number {
     fn encode(&self, mut encoder: MetricEncoder<'_>) -> Result<(), std::fmt::Error> {
         match self {
-            Self::Count(count) => encoder.encode_counter::<prometheus_client::encoding::NoLabelSet, _, u64>(count, None),
+            Self::Count(count) => {
+                encoder.encode_counter::<prometheus_client::encoding::NoLabelSet, _, u64>(count, None)
+            }
             Self::Dollars(dollars) => {
                 encoder.encode_counter::<prometheus_client::encoding::NoLabelSet, _, u64>(dollars, None)
             }
@@ -83,11 +85,27 @@ impl Scrape {
         let snapshot = node.snapshot.load();
         let revision = snapshot.as_deref().map_or(0, |snapshot| snapshot.revision);
         let gauges = [
-            ("in_flight", "Exchanges with a provider under way", Number::Level(workers().map(|w| w.metrics.in_flight.get()).sum())),
-            ("connections", "Client connections open", Number::Level(workers().map(|w| w.metrics.connections.get()).sum())),
-            ("upstream_connections", "Provider connections open, in use and idle", level(workers().map(|w| u64::try_from(w.pool.open()).unwrap_or(0)).sum())),
+            (
+                "in_flight",
+                "Exchanges with a provider under way",
+                Number::Level(workers().map(|w| w.metrics.in_flight.get()).sum()),
+            ),
+            (
+                "connections",
+                "Client connections open",
+                Number::Level(workers().map(|w| w.metrics.connections.get()).sum()),
+            ),
+            (
+                "upstream_connections",
+                "Provider connections open, in use and idle",
+                level(workers().map(|w| u64::try_from(w.pool.open()).unwrap_or(0)).sum()),
+            ),
             ("body_memory_bytes", "Memory taken by request bodies", level(node.body_memory.used())),
-            ("holders", "Holders of limits and budgets in memory", level(u64::try_from(holders).unwrap_or(0))),
+            (
+                "holders",
+                "Holders of limits and budgets in memory",
+                level(u64::try_from(holders).unwrap_or(0)),
+            ),
             ("holds", "Requests that hold a permit", level(parallel)),
             ("reserved_nano_usd", "Money reserved by requests in flight", Number::Level(reserved.0)),
             ("snapshot_revision", "Snapshots applied by this process", level(revision)),
@@ -101,15 +119,43 @@ impl Scrape {
         let node = &self.0.node;
         let usage = node.recorder.counts();
         let counters = [
-            ("ambiguous_resends", "Requests sent again after a reused connection broke without an answer", self.sum(|m| m.ambiguous_resends.get())),
-            ("dropped_params", "Parameters and header values dropped and named to the client", self.sum(|m| m.dropped_params.get())),
+            (
+                "ambiguous_resends",
+                "Requests sent again after a reused connection broke without an answer",
+                self.sum(|m| m.ambiguous_resends.get()),
+            ),
+            (
+                "dropped_params",
+                "Parameters and header values dropped and named to the client",
+                self.sum(|m| m.dropped_params.get()),
+            ),
             ("panics", "Requests that panicked", self.sum(|m| m.panics.get())),
-            ("body_memory_refusals", "Requests refused because the memory for bodies was used up", Number::Count(node.body_memory.refused())),
+            (
+                "body_memory_refusals",
+                "Requests refused because the memory for bodies was used up",
+                Number::Count(node.body_memory.refused()),
+            ),
             ("ledger_errors", "Failed writes of the ledger", Number::Count(node.gate.ledger().errors())),
-            ("usage_recorded", "Usage records written", Number::Count(usage.recorded.load(Ordering::Relaxed))),
-            ("usage_lost", "Usage records lost to a full queue or a refusing disk", Number::Count(usage.lost.load(Ordering::Relaxed))),
-            ("usage_files_deleted", "Usage files deleted to stay within the total", Number::Count(usage.files_deleted.load(Ordering::Relaxed))),
-            ("config_reloads", "Configurations applied after the first", Number::Count(node.reloads.applied.get())),
+            (
+                "usage_recorded",
+                "Usage records written",
+                Number::Count(usage.recorded.load(Ordering::Relaxed)),
+            ),
+            (
+                "usage_lost",
+                "Usage records lost to a full queue or a refusing disk",
+                Number::Count(usage.lost.load(Ordering::Relaxed)),
+            ),
+            (
+                "usage_files_deleted",
+                "Usage files deleted to stay within the total",
+                Number::Count(usage.files_deleted.load(Ordering::Relaxed)),
+            ),
+            (
+                "config_reloads",
+                "Configurations applied after the first",
+                Number::Count(node.reloads.applied.get()),
+            ),
             ("config_refused", "Configurations refused", Number::Count(node.reloads.refused.get())),
         ];
         counters.iter().try_for_each(|(name, help, value)| {
@@ -123,7 +169,8 @@ impl Scrape {
         let routes = Endpoint::ALL.iter().copied().map(Some).chain([None]);
         for route in routes {
             for kind in ErrorKind::ALL {
-                let count: u64 = self.0.crew.workers().map(|worker| worker.metrics.refusals(route, *kind)).sum();
+                let count: u64 =
+                    self.0.crew.workers().map(|worker| worker.metrics.refusals(route, *kind)).sum();
                 if count > 0 {
                     let labels: Labels<'_> =
                         vec![("route", route.map_or("other", Endpoint::path)), ("kind", kind.label())];
@@ -164,7 +211,11 @@ impl Summed {
     fn encode(&self, encoder: &mut DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
         self.requests(encoder)?;
         self.numbers(encoder, "tokens", "Tokens by kind; cached ones are part of the input", |sum| {
-            TOKEN_KINDS.iter().zip(sum.tokens).map(|(kind, count)| (vec![("kind", *kind)], Number::Count(count))).collect()
+            TOKEN_KINDS
+                .iter()
+                .zip(sum.tokens)
+                .map(|(kind, count)| (vec![("kind", *kind)], Number::Count(count)))
+                .collect()
         })?;
         self.numbers(encoder, "spend_usd", "Cost of exchanges whose price is known", |sum| {
             // A metric for dashboards; the ledger and the records have the exact amounts.
@@ -174,10 +225,18 @@ impl Summed {
         self.numbers(encoder, "unpriced", "Exchanges whose price is not known", |sum| {
             vec![(Vec::new(), Number::Count(sum.unpriced))]
         })?;
-        self.histograms(encoder, "request", "From the head of the request to the end of the answer", |sum| &sum.total)?;
-        self.histograms(encoder, "first_byte", "From the head of the request to the first byte of the answer", |sum| {
-            &sum.first_byte
-        })
+        self.histograms(
+            encoder,
+            "request",
+            "From the head of the request to the end of the answer",
+            |sum| &sum.total,
+        )?;
+        self.histograms(
+            encoder,
+            "first_byte",
+            "From the head of the request to the first byte of the answer",
+            |sum| &sum.first_byte,
+        )
     }
 
     fn labelled(&self) -> impl Iterator<Item = (Labels<'_>, &Sum)> {
@@ -190,7 +249,8 @@ impl Summed {
         let help = "Exchanges with a deployment, by how they ended";
         let mut family = encoder.encode_descriptor("requests", help, None, MetricType::Counter)?;
         for (labels, sum) in self.labelled() {
-            let outcomes = std::iter::once(("ok", sum.ok)).chain(sum.failed.iter().map(|(kind, count)| (*kind, *count)));
+            let outcomes =
+                std::iter::once(("ok", sum.ok)).chain(sum.failed.iter().map(|(kind, count)| (*kind, *count)));
             for (kind, count) in outcomes {
                 let labels: Labels<'_> = labels.iter().copied().chain([("kind", kind)]).collect();
                 Number::Count(count).encode(family.encode_family(&labels)?)?;
@@ -223,7 +283,8 @@ impl Summed {
         help: &str,
         of: impl Fn(&Sum) -> &HistogramSum,
     ) -> Result<(), std::fmt::Error> {
-        let mut family = encoder.encode_descriptor(name, help, Some(&Unit::Seconds), MetricType::Histogram)?;
+        let mut family =
+            encoder.encode_descriptor(name, help, Some(&Unit::Seconds), MetricType::Histogram)?;
         for (labels, sum) in self.labelled() {
             let histogram = of(sum);
             family.encode_family(&labels)?.encode_histogram::<prometheus_client::encoding::NoLabelSet>(
@@ -246,8 +307,12 @@ impl Sum {
                 *self.failed.entry(kind.label()).or_default() += counter.get();
             }
         }
-        let tokens =
-            [&series.input_tokens, &series.output_tokens, &series.cache_read_tokens, &series.cache_write_tokens];
+        let tokens = [
+            &series.input_tokens,
+            &series.output_tokens,
+            &series.cache_read_tokens,
+            &series.cache_write_tokens,
+        ];
         for (total, counter) in self.tokens.iter_mut().zip(tokens) {
             *total += counter.get();
         }

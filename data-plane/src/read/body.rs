@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use bulkhead_dialect::json::{ScanError, Scan, Scanner, Segments};
+use bulkhead_dialect::json::{Scan, ScanError, Scanner, Segments};
 use bulkhead_model::ErrorKind;
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
@@ -45,9 +45,13 @@ pub(crate) async fn collect(
     loop {
         let deadline = started + limits.patience + Duration::from_secs(collected.len / SLOWEST);
         let chunk = match timeout_at(deadline, body.frame()).await {
-            Err(_) => return Err(Fault::new(ErrorKind::BodyTimeout, "The request body did not arrive in time.")),
+            Err(_) => {
+                return Err(Fault::new(ErrorKind::BodyTimeout, "The request body did not arrive in time."));
+            }
             Ok(None) => break,
-            Ok(Some(Err(_))) => return Err(Fault::new(ErrorKind::ClientGone, "The client closed the connection.")),
+            Ok(Some(Err(_))) => {
+                return Err(Fault::new(ErrorKind::ClientGone, "The client closed the connection."));
+            }
             Ok(Some(Ok(frame))) => frame.into_data().unwrap_or_default(),
         };
         let more = u64::try_from(chunk.len()).unwrap_or(u64::MAX);

@@ -173,7 +173,8 @@ impl Call {
                 self.ignored.push(name.to_owned());
             }
             Field::Restricting => {
-                let message = format!("'{name}' is not available on this gateway. Remove it from the request.");
+                let message =
+                    format!("'{name}' is not available on this gateway. Remove it from the request.");
                 return Err(Fault::field(name, message));
             }
             Field::Destination => {
@@ -226,7 +227,10 @@ impl Call {
     fn count(&self, name: &str, member: &Member) -> Outcome<Option<u64>> {
         match member.kind {
             Kind::Null => Ok(None),
-            _ => member.u64_value(&self.body).map(Some).ok_or_else(|| wrong_kind(name, "a whole number, zero or more")),
+            _ => member
+                .u64_value(&self.body)
+                .map(Some)
+                .ok_or_else(|| wrong_kind(name, "a whole number, zero or more")),
         }
     }
 
@@ -248,7 +252,10 @@ impl Call {
             return Ok(None);
         }
         member.json_value(&self.body, METADATA_CAP).map(Some).ok_or_else(|| {
-            Fault::field(name, format!("'{name}' has the wrong shape or is larger than {METADATA_CAP} bytes."))
+            Fault::field(
+                name,
+                format!("'{name}' has the wrong shape or is larger than {METADATA_CAP} bytes."),
+            )
         })
     }
 
@@ -259,7 +266,8 @@ impl Call {
 }
 
 fn missing(endpoint: Endpoint, name: &'static str) -> Box<Fault> {
-    Fault::new(ErrorKind::BadRequest, format!("{}: Missing required parameter: '{name}'.", endpoint.path())).param(name)
+    Fault::new(ErrorKind::BadRequest, format!("{}: Missing required parameter: '{name}'.", endpoint.path()))
+        .param(name)
 }
 
 fn wrong_kind(name: &str, expected: &str) -> Box<Fault> {

@@ -11,11 +11,13 @@ pub(crate) fn check_content_type(headers: &HeaderMap) -> Outcome<()> {
     let Some(value) = headers.get(CONTENT_TYPE) else { return Ok(()) };
     let text = value.to_str().unwrap_or("unreadable");
     let essence = text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    let json = matches!(essence.as_str(), "application/json" | "text/json" | "") || essence.ends_with("+json");
+    let json =
+        matches!(essence.as_str(), "application/json" | "text/json" | "") || essence.ends_with("+json");
     if json {
         return Ok(());
     }
-    let message = format!("Content-Type '{essence}' is not read here. Send 'Content-Type: application/json'.");
+    let message =
+        format!("Content-Type '{essence}' is not read here. Send 'Content-Type: application/json'.");
     Err(Fault::new(ErrorKind::UnsupportedMediaType, message).param("content-type"))
 }
 

@@ -38,7 +38,9 @@ pub(crate) fn classify(name: &str) -> Field {
         "model" => Field::Model,
         "stream" => Field::Stream,
         "stream_options" => Field::StreamOptions,
-        "max_tokens" | "max_completion_tokens" | "max_output_tokens" | "max_tokens_to_sample" => Field::MaxTokens,
+        "max_tokens" | "max_completion_tokens" | "max_output_tokens" | "max_tokens_to_sample" => {
+            Field::MaxTokens
+        }
         "n" | "best_of" => Field::Choices,
         "user" => Field::User,
         "metadata" => Field::Metadata,
@@ -50,19 +52,63 @@ pub(crate) fn classify(name: &str) -> Field {
         "timeout" | "request_timeout" => Field::Timeout,
         "stream_timeout" => Field::StreamTimeout,
         "tags" => Field::Tags,
-        "fallbacks" | "context_window_fallbacks" | "content_policy_fallbacks" | "context_window_fallback_dict"
-        | "default_fallbacks" | "disable_fallbacks" | "num_retries" | "max_retries" | "cooldown_time" | "cache"
-        | "caching" | "no-log" | "priority" | "keepalive_seconds" | "drop_params" | "additional_drop_params"
-        | "allowed_openai_params" | "mock_response" | "mock_timeout" | "mock_testing_fallbacks"
-        | "mock_testing_context_fallbacks" | "mock_testing_content_policy_fallbacks"
-        | "mock_testing_rate_limit_error" | "litellm_call_id" | "litellm_trace_id" | "litellm_session_id"
-        | "litellm_logging_obj" | "proxy_server_request" | "prompt_id" | "prompt_variables" => Field::Ignored,
-        "guardrails" | "guardrail_config" | "policies" | "disable_global_guardrails" | "max_budget"
+        "fallbacks"
+        | "context_window_fallbacks"
+        | "content_policy_fallbacks"
+        | "context_window_fallback_dict"
+        | "default_fallbacks"
+        | "disable_fallbacks"
+        | "num_retries"
+        | "max_retries"
+        | "cooldown_time"
+        | "cache"
+        | "caching"
+        | "no-log"
+        | "priority"
+        | "keepalive_seconds"
+        | "drop_params"
+        | "additional_drop_params"
+        | "allowed_openai_params"
+        | "mock_response"
+        | "mock_timeout"
+        | "mock_testing_fallbacks"
+        | "mock_testing_context_fallbacks"
+        | "mock_testing_content_policy_fallbacks"
+        | "mock_testing_rate_limit_error"
+        | "litellm_call_id"
+        | "litellm_trace_id"
+        | "litellm_session_id"
+        | "litellm_logging_obj"
+        | "proxy_server_request"
+        | "prompt_id"
+        | "prompt_variables" => Field::Ignored,
+        "guardrails"
+        | "guardrail_config"
+        | "policies"
+        | "disable_global_guardrails"
+        | "max_budget"
         | "budget_duration" => Field::Restricting,
-        "api_base" | "base_url" | "api_key" | "api_version" | "api_type" | "custom_llm_provider" | "organization"
-        | "extra_headers" | "headers" | "region_name" | "litellm_credential_name" | "model_list" | "model_info"
-        | "litellm_params" | "azure_ad_token" | "tenant_id" | "client_id" | "client_secret" | "azure_scope"
-        | "user_config" | "secret_fields" => Field::Destination,
+        "api_base"
+        | "base_url"
+        | "api_key"
+        | "api_version"
+        | "api_type"
+        | "custom_llm_provider"
+        | "organization"
+        | "extra_headers"
+        | "headers"
+        | "region_name"
+        | "litellm_credential_name"
+        | "model_list"
+        | "model_info"
+        | "litellm_params"
+        | "azure_ad_token"
+        | "tenant_id"
+        | "client_id"
+        | "client_secret"
+        | "azure_scope"
+        | "user_config"
+        | "secret_fields" => Field::Destination,
         _ if name.starts_with("aws_") || name.starts_with("vertex_") => Field::Destination,
         _ => Field::Free,
     }

@@ -94,11 +94,13 @@ fn inference(path: &str) -> Option<(Endpoint, Option<&str>)> {
 /// `/engines/{model}/…` and Azure's `/openai/deployments/{model}/…`. A model name may hold slashes.
 fn model_in_path(path: &str) -> Option<(Endpoint, Option<&str>)> {
     let rest = path.strip_prefix("/engines/").or_else(|| path.strip_prefix("/openai/deployments/"))?;
-    [Endpoint::ChatCompletions, Endpoint::Completions, Endpoint::Embeddings].into_iter().find_map(|endpoint| {
-        let model = rest.strip_suffix(endpoint.path())?;
-        let is_name = !model.is_empty() && !model.starts_with('/') && !model.ends_with('/');
-        is_name.then_some((endpoint, Some(model)))
-    })
+    [Endpoint::ChatCompletions, Endpoint::Completions, Endpoint::Embeddings].into_iter().find_map(
+        |endpoint| {
+            let model = rest.strip_suffix(endpoint.path())?;
+            let is_name = !model.is_empty() && !model.starts_with('/') && !model.ends_with('/');
+            is_name.then_some((endpoint, Some(model)))
+        },
+    )
 }
 
 fn get_only(path: &str) -> Option<Route<'_>> {
@@ -119,15 +121,63 @@ fn get_only(path: &str) -> Option<Route<'_>> {
 
 /// First segments of LiteLLM's management API, and whole paths where a segment is shared with inference.
 const MANAGEMENT: &[&str] = &[
-    "access_group", "add", "audit", "budget", "cache", "callbacks", "config", "config_overrides", "coordination_redis",
-    "cost", "credentials", "customer", "delete", "email", "end_user", "fallback", "gateway", "get", "global",
-    "guardrails", "invitation", "jwt", "key", "login", "management", "model", "model_group", "onboarding",
-    "organization", "openapi.json", "policies", "policy", "project", "prompts", "provider", "public", "reload", "router",
-    "routes", "schedule", "scim", "search_tools", "spend", "sso", "tag", "team", "update", "user", "utils",
-    "vector_store", "docs", "redoc",
+    "access_group",
+    "add",
+    "audit",
+    "budget",
+    "cache",
+    "callbacks",
+    "config",
+    "config_overrides",
+    "coordination_redis",
+    "cost",
+    "credentials",
+    "customer",
+    "delete",
+    "email",
+    "end_user",
+    "fallback",
+    "gateway",
+    "get",
+    "global",
+    "guardrails",
+    "invitation",
+    "jwt",
+    "key",
+    "login",
+    "management",
+    "model",
+    "model_group",
+    "onboarding",
+    "organization",
+    "openapi.json",
+    "policies",
+    "policy",
+    "project",
+    "prompts",
+    "provider",
+    "public",
+    "reload",
+    "router",
+    "routes",
+    "schedule",
+    "scim",
+    "search_tools",
+    "spend",
+    "sso",
+    "tag",
+    "team",
+    "update",
+    "user",
+    "utils",
+    "vector_store",
+    "docs",
+    "redoc",
 ];
-const MANAGEMENT_V: &[&str] = &["access_group", "guardrails", "key", "login", "model", "organization", "team", "tool", "user"];
-const MANAGEMENT_HEALTH: &[&str] = &["/health", "/health/readiness/details", "/health/services", "/health/latest", "/health/history"];
+const MANAGEMENT_V: &[&str] =
+    &["access_group", "guardrails", "key", "login", "model", "organization", "team", "tool", "user"];
+const MANAGEMENT_HEALTH: &[&str] =
+    &["/health", "/health/readiness/details", "/health/services", "/health/latest", "/health/history"];
 
 /// True for a route of LiteLLM's management API.
 pub(crate) fn is_management(path: &str) -> bool {
@@ -195,9 +245,20 @@ mod tests {
     #[test]
     fn look_alikes_are_unknown() {
         for path in [
-            "//v1/chat/completions", "/v1/chat/completions/", "/v1//chat/completions", "/v1/chat/completions;x",
-            "/v1/chat%2fcompletions", "/V1/chat/completions", "/v1/../v1/chat/completions", "", "/v1", "/v1/models/",
-            "/engines//chat/completions", "/nope", "/v1/nope", "/keys",
+            "//v1/chat/completions",
+            "/v1/chat/completions/",
+            "/v1//chat/completions",
+            "/v1/chat/completions;x",
+            "/v1/chat%2fcompletions",
+            "/V1/chat/completions",
+            "/v1/../v1/chat/completions",
+            "",
+            "/v1",
+            "/v1/models/",
+            "/engines//chat/completions",
+            "/nope",
+            "/v1/nope",
+            "/keys",
         ] {
             assert_eq!(route(&Method::POST, path), Route::Unknown, "{path}");
         }

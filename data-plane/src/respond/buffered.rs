@@ -95,7 +95,8 @@ fn join(mut chunks: Vec<Bytes>, len: usize) -> Bytes {
 /// The answer with `model` set to the name that was asked for.
 fn with_model(text: &Bytes, range: std::ops::Range<usize>, asked: &str) -> Bytes {
     let quoted = serde_json::Value::from(asked).to_string();
-    let (Some(before), Some(old), Some(after)) = (text.get(..range.start), text.get(range.clone()), text.get(range.end..))
+    let (Some(before), Some(old), Some(after)) =
+        (text.get(..range.start), text.get(range.clone()), text.get(range.end..))
     else {
         return text.clone();
     };

@@ -34,7 +34,9 @@ impl Decoder {
         match self {
             Self::Identity => Ok(chunk),
             Self::Gzip(decoder) => decode(decoder, &chunk, cap, |decoder| std::mem::take(decoder.get_mut())),
-            Self::Deflate(decoder) => decode(decoder, &chunk, cap, |decoder| std::mem::take(decoder.get_mut())),
+            Self::Deflate(decoder) => {
+                decode(decoder, &chunk, cap, |decoder| std::mem::take(decoder.get_mut()))
+            }
         }
     }
 }
@@ -90,6 +92,8 @@ mod tests {
         let bomb = gzip(&vec![0; 64 << 20]);
         assert!(decoder("gzip").unwrap().feed(bomb.into(), 1 << 20).is_err());
         assert!(decoder("br").is_err());
-        assert!(decoder("gzip").unwrap().feed(Bytes::from_static(b"this was never compressed"), 100).is_err());
+        assert!(
+            decoder("gzip").unwrap().feed(Bytes::from_static(b"this was never compressed"), 100).is_err()
+        );
     }
 }

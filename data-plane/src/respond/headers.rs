@@ -3,8 +3,8 @@
 use bulkhead_model::NanoUsd;
 use http::HeaderMap;
 use http::header::{
-    CACHE_CONTROL, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER,
-    SET_COOKIE, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
+    CACHE_CONTROL, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue,
+    RETRY_AFTER, SET_COOKIE, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
 };
 use parking_lot::Mutex;
 use std::collections::HashMap;
@@ -53,7 +53,8 @@ pub(crate) fn client_headers(provider: &HeaderMap, names: &PrefixedNames) -> Hea
 }
 
 fn is_never_forwarded(name: &HeaderName) -> bool {
-    [CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, SET_COOKIE, TE, TRAILER, TRANSFER_ENCODING, UPGRADE].contains(name)
+    [CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, SET_COOKIE, TE, TRAILER, TRANSFER_ENCODING, UPGRADE]
+        .contains(name)
         || matches!(name.as_str(), "keep-alive" | "set-cookie2" | "alt-svc" | "strict-transport-security")
         || name.as_str().starts_with("proxy-")
 }
@@ -163,4 +164,3 @@ fn millis(duration: Duration) -> HeaderValue {
 fn text(text: String) -> HeaderValue {
     HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static(""))
 }
-

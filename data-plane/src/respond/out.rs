@@ -46,12 +46,17 @@ impl Body for OutBody {
     type Data = Bytes;
     type Error = BrokenOff;
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
         match &mut *self {
-            Self::Full(bytes) => {
-                Poll::Ready(bytes.take().filter(|bytes| !bytes.is_empty()).map(|bytes| Ok(Frame::data(bytes))))
+            Self::Full(bytes) => Poll::Ready(
+                bytes.take().filter(|bytes| !bytes.is_empty()).map(|bytes| Ok(Frame::data(bytes))),
+            ),
+            Self::Relay(relaying) => {
+                relaying.poll_out(cx).map(|bytes| bytes.map(|bytes| Ok(Frame::data(bytes))))
             }
-            Self::Relay(relaying) => relaying.poll_out(cx).map(|bytes| bytes.map(|bytes| Ok(Frame::data(bytes)))),
             Self::Through(through) => through.poll_out(cx),
         }
     }

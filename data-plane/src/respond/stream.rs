@@ -37,7 +37,13 @@ pub(crate) type Pending = Pin<Box<dyn Future<Output = Outcome<Response<AnswerBod
 enum Source {
     /// Nothing yet: the provider has not answered, but the client has been told to wait.
     Waiting(Pending),
-    Reading(AnswerBody, Decoder),
+    Reading(Box<Reading>),
+}
+
+/// An answer that comes.
+struct Reading {
+    body: AnswerBody,
+    decoder: Decoder,
 }
 
 /// A stream between a provider and a client.
@@ -79,8 +85,13 @@ pub(crate) struct Terms {
 
 /// Starts to relay an answer: returns when there is content to send, or when the client has waited long enough to be
 /// told that there will be. A failure before that is a fault.
-pub(crate) async fn streamed(body: AnswerBody, decoder: Decoder, settle: Settle, terms: Terms) -> Outcome<Relaying> {
-    let mut relaying = Relaying::new(Source::Reading(body, decoder), settle, terms);
+pub(crate) async fn streamed(
+    body: AnswerBody,
+    decoder: Decoder,
+    settle: Settle,
+    terms: Terms,
+) -> Outcome<Relaying> {
+    let mut relaying = Relaying::new(Source::Reading(Box::new(Reading { body, decoder })), settle, terms);
     std::future::poll_fn(|cx| relaying.poll_begin(cx)).await?;
     Ok(relaying)
 }
@@ -167,8 +178,8 @@ impl Relaying {
     }
 
     fn poll_step(&mut self, cx: &mut Context<'_>) -> Poll<Step> {
-        let Source::Reading(body, decoder) = &mut self.source else { return self.poll_head(cx) };
-        let chunk = match body.poll_chunk(cx) {
+        let Source::Reading(reading) = &mut self.source else { return self.poll_head(cx) };
+        let chunk = match reading.body.poll_chunk(cx) {
             Poll::Pending => return self.poll_timer(cx),
             Poll::Ready(Some(Ok(chunk))) => chunk,
             Poll::Ready(Some(Err(error))) => {
@@ -179,7 +190,7 @@ impl Relaying {
         };
         self.heard = Instant::now();
         self.settle.first_byte();
-        let Ok(chunk) = decoder.feed(chunk, MAX_EVENT) else { return Poll::Ready(self.bad_answer()) };
+        let Ok(chunk) = reading.decoder.feed(chunk, MAX_EVENT) else { return Poll::Ready(self.bad_answer()) };
         let before = self.out.len();
         if self.relay.feed(chunk, &mut self.out).is_err() {
             return Poll::Ready(self.bad_answer());
@@ -205,7 +216,7 @@ impl Relaying {
         match Decoder::of(&head.headers) {
             // An answer in one piece cannot follow the head of a stream.
             Ok(decoder) if is_event_stream(&head.headers) => {
-                self.source = Source::Reading(body, decoder);
+                self.source = Source::Reading(Box::new(Reading { body, decoder }));
                 Poll::Ready(Step::Output)
             }
             _ => Poll::Ready(self.bad_answer()),

@@ -42,7 +42,11 @@ impl Routed {
 
 /// Resolves a name and checks that the caller may use it. Unknown and forbidden models look the same to a key that
 /// may not use everything, so that names cannot be guessed.
-pub(crate) fn resolve<'s>(snapshot: &'s Snapshot, caller: &Caller, asked: &'s str) -> Outcome<Resolved<'s, 's>> {
+pub(crate) fn resolve<'s>(
+    snapshot: &'s Snapshot,
+    caller: &Caller,
+    asked: &'s str,
+) -> Outcome<Resolved<'s, 's>> {
     let found = snapshot.models.resolve(asked);
     match (found, caller.key()) {
         (Some(resolved), None) => Ok(resolved),

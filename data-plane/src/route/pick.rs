@@ -54,7 +54,8 @@ pub(crate) fn pick(
     if serving.is_empty() {
         return Err(wrong_endpoint(&all, &resolved.group.name, endpoint));
     }
-    let tagged = if settings.tag_filtering { by_tags(serving, tags, settings.tag_match_any)? } else { serving };
+    let tagged =
+        if settings.tag_filtering { by_tags(serving, tags, settings.tag_match_any)? } else { serving };
     let lowest = tagged.iter().map(|deployment| deployment.order).min().unwrap_or_default();
     let first: Candidates<'_> = tagged.into_iter().filter(|deployment| deployment.order == lowest).collect();
     shuffle(&first, rng)
@@ -79,13 +80,10 @@ fn wrong_endpoint(all: &[&Arc<Deployment>], group: &str, endpoint: Endpoint) -> 
 
 /// LiteLLM's tag routing: matching deployments, else those tagged `default`, else nothing; a request without tags
 /// gets the `default` ones where there are any.
-fn by_tags<'d>(
-    serving: Candidates<'d>,
-    tags: &[String],
-    match_any: bool,
-) -> Outcome<Candidates<'d>> {
+fn by_tags<'d>(serving: Candidates<'d>, tags: &[String], match_any: bool) -> Outcome<Candidates<'d>> {
     let has = |deployment: &Deployment, tag: &str| deployment.tags.iter().any(|own| **own == *tag);
-    let defaults: Candidates<'d> = serving.iter().copied().filter(|deployment| has(deployment, "default")).collect();
+    let defaults: Candidates<'d> =
+        serving.iter().copied().filter(|deployment| has(deployment, "default")).collect();
     if tags.is_empty() {
         return Ok(if defaults.is_empty() { serving } else { defaults });
     }

@@ -166,10 +166,8 @@ impl Settle {
         let reserved = permit.reserved();
         let (usage, source) = self.used();
         let cost = self.price(&usage);
-        permit.settle(Ask {
-            tokens: usage.input.saturating_add(usage.output),
-            cost: cost.unwrap_or_default(),
-        });
+        permit
+            .settle(Ask { tokens: usage.input.saturating_add(usage.output), cost: cost.unwrap_or_default() });
         if source == UsageSource::Reported && outcome.is_ok() && self.exchange.endpoint.is_billed() {
             self.worker.typical.learn(&self.exchange.routed.deployment.group, usage.output);
         }

@@ -42,7 +42,8 @@ impl FileSource {
         for warning in &loaded.warnings {
             tracing::warn!("{warning}");
         }
-        let declared = Declared { settings: loaded.settings, deployments: loaded.deployments, keys: loaded.keys };
+        let declared =
+            Declared { settings: loaded.settings, deployments: loaded.deployments, keys: loaded.keys };
         Snapshot::compile(&declared, self.prices.clone(), revision).map_err(|errors| {
             Problems(errors.into_iter().map(|error| self.problem(error.id, error.what)).collect())
         })

@@ -26,7 +26,10 @@ impl Body for SendBody {
     type Data = Bytes;
     type Error = Infallible;
 
-    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         let Some(chunk) = self.chunks.pop_front() else { return Poll::Ready(None) };
         self.left = self.left.saturating_sub(u64::try_from(chunk.len()).unwrap_or(u64::MAX));
         Poll::Ready(Some(Ok(Frame::data(chunk))))

@@ -17,11 +17,13 @@ use super::body::SendBody;
 use super::pool::{Pool, Slot};
 use super::wire::{Traffic, Wire};
 
+type Driver = Pin<Box<Connection<TokioIo<Wire>, SendBody>>>;
+
 /// A connection and the place it goes back to.
 pub(crate) struct Live {
     sender: SendRequest<SendBody>,
     /// `None` once the connection has ended.
-    connection: Option<Pin<Box<Connection<TokioIo<Wire>, SendBody>>>>,
+    connection: Option<Driver>,
     traffic: Arc<Traffic>,
     /// True when it has carried a request before this one.
     pub(crate) reused: bool,
@@ -86,7 +88,7 @@ impl Live {
 }
 
 /// Lets the connection do its I/O; forgets it when it has ended.
-fn drive(connection: &mut Option<Pin<Box<Connection<TokioIo<Wire>, SendBody>>>>, cx: &mut Context<'_>) {
+fn drive(connection: &mut Option<Driver>, cx: &mut Context<'_>) {
     if let Some(running) = connection
         && running.as_mut().poll(cx).is_ready()
     {

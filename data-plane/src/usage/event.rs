@@ -87,8 +87,17 @@ impl UsageEvent {
         put("status", json!(if self.outcome.is_ok() { "success" } else { "failure" }));
         put("error", self.outcome.err().map_or(Value::Null, |kind| json!(kind.label())));
         put("usage", json!(self.source.label()));
-        let Usage { input, output, cache_read, cache_write, cache_write_1h, reasoning, input_audio, output_audio, tier } =
-            self.usage;
+        let Usage {
+            input,
+            output,
+            cache_read,
+            cache_write,
+            cache_write_1h,
+            reasoning,
+            input_audio,
+            output_audio,
+            tier,
+        } = self.usage;
         put("input_tokens", json!(input));
         put("output_tokens", json!(output));
         put("cache_read_tokens", json!(cache_read));

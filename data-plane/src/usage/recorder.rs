@@ -62,7 +62,8 @@ impl Recorder {
             next: 0,
             failing: false,
         };
-        let thread = std::thread::Builder::new().name("usage".to_owned()).spawn(move || writer.run(&messages))?;
+        let thread =
+            std::thread::Builder::new().name("usage".to_owned()).spawn(move || writer.run(&messages))?;
         Ok(Self { queue, counts, thread: Mutex::new(Some(thread)) })
     }
 
@@ -187,7 +188,8 @@ impl Files {
         for entry in fs::read_dir(&dir)? {
             let entry = entry?;
             let name = entry.file_name();
-            let number = name.to_str().and_then(|name| name.strip_suffix(".ndjson")).and_then(|n| n.parse().ok());
+            let number =
+                name.to_str().and_then(|name| name.strip_suffix(".ndjson")).and_then(|n| n.parse().ok());
             if let Some(number) = number {
                 sizes.insert(number, entry.metadata()?.len());
             }

@@ -7,4 +7,5 @@
     reason = "helpers of tests fail the test, loudly and at once"
 )]
 
+mod sdk;
 mod support;

@@ -86,7 +86,9 @@ mod tests {
         let time = UnixMillis(1_795_253_400_000);
         assert_eq!(time.rfc3339(), "2026-11-21T09:30:00.000Z");
         assert_eq!(time.utc_seconds(), "2026-11-21 09:30:00 UTC");
-        for text in ["2026-11-21T09:30:00Z", "2026-11-21T10:30:00+01:00", "2026-11-21 09:30:00", "2026-11-21T09:30"] {
+        for text in
+            ["2026-11-21T09:30:00Z", "2026-11-21T10:30:00+01:00", "2026-11-21 09:30:00", "2026-11-21T09:30"]
+        {
             assert_eq!(UnixMillis::parse(text), Some(time), "{text}");
         }
         assert_eq!(UnixMillis::parse("tomorrow"), None);

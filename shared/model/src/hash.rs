@@ -29,7 +29,9 @@ impl KeyHash {
         let mut out = [0; 32];
         for (byte, pair) in out.iter_mut().zip(digits.chunks_exact(2)) {
             let [high, low] = pair else { return Err(NotAKeyHash) };
-            let (Some(high), Some(low)) = (hex_value(*high), hex_value(*low)) else { return Err(NotAKeyHash) };
+            let (Some(high), Some(low)) = (hex_value(*high), hex_value(*low)) else {
+                return Err(NotAKeyHash);
+            };
             *byte = high << 4 | low;
         }
         Ok(Self(out))

@@ -92,7 +92,9 @@ fn scale_decimal(text: &str, places: i32) -> Result<u128, MoneyError> {
     }
     let text = text.strip_prefix('+').unwrap_or(text);
     let (mantissa, exponent) = match text.split_once(['e', 'E']) {
-        Some((mantissa, exponent)) => (mantissa, exponent.parse::<i32>().map_err(|_| MoneyError::NotANumber)?),
+        Some((mantissa, exponent)) => {
+            (mantissa, exponent.parse::<i32>().map_err(|_| MoneyError::NotANumber)?)
+        }
         None => (text, 0),
     };
     let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
@@ -110,7 +112,8 @@ fn scale_decimal(text: &str, places: i32) -> Result<u128, MoneyError> {
             .ok_or(MoneyError::TooLarge)?;
     }
     let fraction_len = i32::try_from(fraction.len()).map_err(|_| MoneyError::TooLarge)?;
-    let shift = exponent.checked_sub(fraction_len).and_then(|s| s.checked_add(places)).ok_or(MoneyError::TooLarge)?;
+    let shift =
+        exponent.checked_sub(fraction_len).and_then(|s| s.checked_add(places)).ok_or(MoneyError::TooLarge)?;
     if digits == 0 {
         return Ok(0);
     }
@@ -170,7 +173,9 @@ mod tests {
 
     #[test]
     fn amounts_print_as_plain_decimals() {
-        for (nano, text) in [(0, "0.0"), (32_500, "0.0000325"), (12_000_000_000, "12.0"), (-1_500_000_000, "-1.5")] {
+        for (nano, text) in
+            [(0, "0.0"), (32_500, "0.0000325"), (12_000_000_000, "12.0"), (-1_500_000_000, "-1.5")]
+        {
             assert_eq!(NanoUsd(nano).to_string(), text);
         }
     }

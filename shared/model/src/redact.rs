@@ -39,7 +39,8 @@ pub fn mask(text: &str) -> Cow<'_, str> {
 
 /// How many bytes to keep and how many to hide, where a credential starts here.
 fn credential(text: &str, at: usize, rest: &str) -> Option<(usize, usize)> {
-    let starts_word = !text.get(..at).is_some_and(|before| before.ends_with(|c: char| c.is_ascii_alphanumeric()));
+    let starts_word =
+        !text.get(..at).is_some_and(|before| before.ends_with(|c: char| c.is_ascii_alphanumeric()));
     if !starts_word {
         return None;
     }
@@ -63,7 +64,11 @@ fn credential(text: &str, at: usize, rest: &str) -> Option<(usize, usize)> {
 
 /// The length of a run of characters that keys are made of.
 fn run(text: &str) -> usize {
-    text.bytes().take_while(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'+' | b'/' | b'=')).count()
+    text.bytes()
+        .take_while(|byte| {
+            byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'+' | b'/' | b'=')
+        })
+        .count()
 }
 
 #[cfg(test)]

@@ -53,7 +53,9 @@ impl Entry {
     fn allows(&self, asked: &str, group: &Group) -> bool {
         match self {
             Self::Name(name) => {
-                **name == *asked || *name == group.name || group.access_groups.iter().any(|member| member == name)
+                **name == *asked
+                    || *name == group.name
+                    || group.access_groups.iter().any(|member| member == name)
             }
             Self::Wildcard(pattern) => {
                 pattern.matches(asked)

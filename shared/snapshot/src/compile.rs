@@ -82,14 +82,21 @@ pub struct Snapshot {
 
 impl Snapshot {
     /// Compiles everything, or names every row that is wrong.
-    pub fn compile(declared: &Declared, prices: Arc<PriceBook>, revision: u64) -> Result<Self, Vec<CompileError>> {
+    pub fn compile(
+        declared: &Declared,
+        prices: Arc<PriceBook>,
+        revision: u64,
+    ) -> Result<Self, Vec<CompileError>> {
         let mut errors = Vec::new();
         let settings = Settings::compile(&declared.settings).map_err(|error| errors.push(error)).ok();
         let groups = groups(declared, &prices, &mut errors);
         let mut keys = KeyTable::default();
         for row in &declared.keys {
             if let Some(twin) = keys.insert(Key::compile(row)) {
-                errors.push(CompileError { id: row.id.clone(), what: format!("the same key as `{}`", twin.id) });
+                errors.push(CompileError {
+                    id: row.id.clone(),
+                    what: format!("the same key as `{}`", twin.id),
+                });
             }
         }
         match settings {
@@ -219,8 +226,7 @@ pub(crate) mod tests {
             deployment("openai/*", "*", "openai"),
             deployment("*", "*", "openai"),
         ]);
-        all.settings.aliases =
-            vec![AliasRow { name: "fast".into(), group: "gpt-4o".into(), hidden: false }];
+        all.settings.aliases = vec![AliasRow { name: "fast".into(), group: "gpt-4o".into(), hidden: false }];
         let snapshot = compile(&all).unwrap();
         let resolve = |name| {
             let resolved = snapshot.models.resolve(name).unwrap();

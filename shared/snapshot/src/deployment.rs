@@ -91,7 +91,11 @@ pub struct Deployment {
 }
 
 impl Deployment {
-    pub(crate) fn compile(row: &DeploymentRow, settings: &SettingsRow, book: &PriceBook) -> Result<Self, CompileError> {
+    pub(crate) fn compile(
+        row: &DeploymentRow,
+        settings: &SettingsRow,
+        book: &PriceBook,
+    ) -> Result<Self, CompileError> {
         let wrong = |what: String| CompileError { id: row.id.clone(), what };
         let provider = bulkhead_dialect::providers::provider(&row.provider)
             .ok_or_else(|| wrong(format!("unknown provider `{}`", row.provider)))?;
@@ -152,7 +156,11 @@ impl Deployment {
 
     /// The price of a model that this deployment serves.
     pub fn rates_of(&self, model: &str, book: &PriceBook) -> Option<Rates> {
-        if self.rates.is_some() || self.model_json.is_some() { self.rates.clone() } else { self.look_up(model, book) }
+        if self.rates.is_some() || self.model_json.is_some() {
+            self.rates.clone()
+        } else {
+            self.look_up(model, book)
+        }
     }
 
     fn look_up(&self, model: &str, book: &PriceBook) -> Option<Rates> {
@@ -193,7 +201,11 @@ impl Deployment {
 fn timeouts(row: &DeploymentRow, settings: &SettingsRow) -> Timeouts {
     let total = row.timeout.unwrap_or(settings.request_timeout);
     let stream_total = settings.request_timeout;
-    Timeouts { total, stream_total, idle: row.stream_timeout.or(row.timeout).or(settings.stream_timeout).unwrap_or(total) }
+    Timeouts {
+        total,
+        stream_total,
+        idle: row.stream_timeout.or(row.timeout).or(settings.stream_timeout).unwrap_or(total),
+    }
 }
 
 /// Splits a base URL into where to connect, the `Host` header and the path before the endpoint's.
@@ -246,8 +258,9 @@ fn headers(row: &DeploymentRow, provider: &Provider) -> Result<Vec<(HeaderName, 
     for extra in &row.extra_headers {
         let name = HeaderName::from_bytes(extra.name.as_bytes())
             .map_err(|_| format!("extra_headers: `{}` is not a header name", extra.name))?;
-        let value = secret_header(extra.value.expose())
-            .ok_or_else(|| format!("extra_headers: the value of `{}` holds characters that a header cannot", name))?;
+        let value = secret_header(extra.value.expose()).ok_or_else(|| {
+            format!("extra_headers: the value of `{}` holds characters that a header cannot", name)
+        })?;
         out.retain(|(existing, _)| *existing != name);
         out.push((name, value));
     }
@@ -286,7 +299,13 @@ mod tests {
     use super::*;
     use crate::compile::tests::deployment;
 
-    fn url(provider: &str, base: Option<&str>, version: Option<&str>, endpoint: Endpoint, model: &str) -> String {
+    fn url(
+        provider: &str,
+        base: Option<&str>,
+        version: Option<&str>,
+        endpoint: Endpoint,
+        model: &str,
+    ) -> String {
         let mut row = deployment("g", model, provider);
         row.api_base = base.map(Into::into);
         row.api_version = version.map(Into::into);
@@ -305,7 +324,13 @@ mod tests {
         let chat = Endpoint::ChatCompletions;
         for (provider, base, version, endpoint, expected) in [
             ("openai", None, None, chat, "https://api.openai.com:443/v1/chat/completions"),
-            ("openai", Some("http://127.0.0.1:8000/v1/"), None, chat, "http://127.0.0.1:8000/v1/chat/completions"),
+            (
+                "openai",
+                Some("http://127.0.0.1:8000/v1/"),
+                None,
+                chat,
+                "http://127.0.0.1:8000/v1/chat/completions",
+            ),
             (
                 "openai",
                 Some("http://h/v1/chat/completions"),
@@ -314,7 +339,13 @@ mod tests {
                 "http://h:80/v1/embeddings",
             ),
             ("anthropic", None, None, Endpoint::Messages, "https://api.anthropic.com:443/v1/messages"),
-            ("anthropic", Some("http://h:1"), None, Endpoint::CountTokens, "http://h:1/v1/messages/count_tokens"),
+            (
+                "anthropic",
+                Some("http://h:1"),
+                None,
+                Endpoint::CountTokens,
+                "http://h:1/v1/messages/count_tokens",
+            ),
             ("anthropic", Some("http://h:1/v1/messages"), None, Endpoint::Messages, "http://h:1/v1/messages"),
             (
                 "azure",
@@ -330,7 +361,13 @@ mod tests {
                 Endpoint::Responses,
                 "https://x.openai.azure.com:443/openai/v1/responses",
             ),
-            ("openai", Some("http://[::1]:9/v1"), Some("7"), chat, "http://::1:9/v1/chat/completions?api-version=7"),
+            (
+                "openai",
+                Some("http://[::1]:9/v1"),
+                Some("7"),
+                chat,
+                "http://::1:9/v1/chat/completions?api-version=7",
+            ),
         ] {
             assert_eq!(url(provider, base, version, endpoint, "a/b"), expected);
         }
@@ -338,7 +375,9 @@ mod tests {
 
     #[test]
     fn a_model_name_cannot_climb_out_of_its_segment() {
-        for (model, segment) in [("..", "%2E%2E"), ("a/../b", "a%2F..%2Fb"), ("x?y#z", "x%3Fy%23z"), ("é", "%C3%A9")] {
+        for (model, segment) in
+            [("..", "%2E%2E"), ("a/../b", "a%2F..%2Fb"), ("x?y#z", "x%3Fy%23z"), ("é", "%C3%A9")]
+        {
             assert_eq!(encode(model), segment);
         }
     }
@@ -352,7 +391,8 @@ mod tests {
             value: bulkhead_model::Secret::new("Bearer two"),
         }];
         let compiled = Deployment::compile(&row, &SettingsRow::default(), &PriceBook::embedded()).unwrap();
-        let values: Vec<_> = compiled.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
+        let values: Vec<_> =
+            compiled.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
         assert_eq!(values, [("authorization", &b"Bearer two"[..])]);
         assert!(compiled.headers.iter().all(|(_, value)| value.is_sensitive()));
         assert!(!format!("{compiled:?}").contains("two"));

@@ -78,7 +78,8 @@ impl ModelTable {
                 table.by_id.insert(deployment.id.clone(), (index, deployment.clone()));
             }
         }
-        let specificity = |index: &usize| groups.get(*index).and_then(|g| g.pattern.as_ref()).map(Pattern::specificity);
+        let specificity =
+            |index: &usize| groups.get(*index).and_then(|g| g.pattern.as_ref()).map(Pattern::specificity);
         table.wildcards.sort_by_key(|index| std::cmp::Reverse(specificity(index)));
         for alias in aliases {
             let target = Alias { group: alias.group.as_str().into(), hidden: alias.hidden };

@@ -16,7 +16,11 @@ pub fn init(filter: Option<&str>) {
         .with_env_filter(filter.unwrap_or_else(|| EnvFilter::new("info")))
         .with_writer(MaskedStderr);
     // A second call, as tests make, leaves the first one's subscriber in place.
-    let _ = if io::stderr().is_terminal() { builder.try_init() } else { builder.json().flatten_event(true).try_init() };
+    let _ = if io::stderr().is_terminal() {
+        builder.try_init()
+    } else {
+        builder.json().flatten_event(true).try_init()
+    };
 }
 
 struct MaskedStderr;
