@@ -68,6 +68,8 @@ struct Known {
     key: Option<Arc<Key>>,
     deployment: Option<Arc<Deployment>>,
     timeout: Option<Duration>,
+    /// When the request went on to the provider.
+    asked: Option<Instant>,
     /// The exchange counts itself.
     settled: bool,
 }
@@ -133,6 +135,7 @@ async fn run(
     };
     let settle = Settle::new(worker, exchange, permit);
     known.settled = true;
+    known.asked = Some(Instant::now());
     forward(worker, Forward { snapshot, call, routed, waits, client: head.headers }, settle).await
 }
 
@@ -374,13 +377,14 @@ impl Known {
             deployment: self.deployment.as_deref(),
             key: None,
             permit: None,
-            cost: Some(bulkhead_model::NanoUsd::ZERO),
+            cost: None,
             total,
-            upstream: Duration::ZERO,
+            upstream: self.asked.map_or(Duration::ZERO, |asked| asked.elapsed()),
             timeout: self.timeout,
             dropped: &[],
         };
         respond::add_facts(headers, &facts);
+        headers.insert("x-litellm-response-cost", HeaderValue::from_static("0"));
         if let Some(key) = &self.key {
             let spent = worker.node.gate.holder(&key.ledger_id).spent();
             if let Ok(value) = HeaderValue::try_from(spent.to_string()) {

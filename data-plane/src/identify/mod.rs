@@ -56,7 +56,7 @@ pub(crate) fn identify(snapshot: &Snapshot, headers: &HeaderMap, now: UnixMillis
             expires.rfc3339(),
             now.rfc3339()
         );
-        return Err(Fault::new(ErrorKind::ExpiredKey, message).param(found.name.to_string()));
+        return Err(Fault::new(ErrorKind::ExpiredKey, message).param(hash::masked(key)));
     }
     Ok(Caller::Key(found.clone()))
 }

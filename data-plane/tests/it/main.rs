@@ -7,5 +7,6 @@
     reason = "helpers of tests fail the test, loudly and at once"
 )]
 
+mod errors;
 mod sdk;
 mod support;
