@@ -32,15 +32,14 @@ pub(crate) fn ask(
         return Ask::default();
     }
     let input = call.input_estimate();
+    let limit = key.and_then(|key| key.limits.tpm).unwrap_or(u64::MAX);
     let output = match (call.endpoint, call.max_output) {
         (Endpoint::Embeddings, _) => 0,
         (_, Some(most)) => most.min(worker.typical.output(&routed.deployment.group).max(PLENTY)),
-        (_, None) => {
-            let quarter = key.and_then(|key| key.limits.tpm).map_or(u64::MAX, |limit| limit / 4);
-            worker.typical.output(&routed.deployment.group).min(quarter)
-        }
+        (_, None) => worker.typical.output(&routed.deployment.group).min(limit / 4),
     };
-    let output = output.saturating_mul(call.choices.clamp(1, 128));
+    // A prompt that fits into an untouched limit is not refused for the answer that it may get.
+    let output = output.saturating_mul(call.choices.clamp(1, 128)).min(limit.saturating_sub(input));
     let cost = rates.and_then(|rates| bulkhead_pricing::estimate(rates, input, output));
     Ask { tokens: input.saturating_add(output), cost: cost.unwrap_or_default() }
 }

@@ -8,5 +8,6 @@
 )]
 
 mod errors;
+mod limits;
 mod sdk;
 mod support;

@@ -101,6 +101,27 @@ impl Gateway {
         self.call(&Request::get(path).bearer(key)).await
     }
 
+    /// Sends all requests at the same moment, each on a connection of its own; the answers are in their order.
+    pub(crate) async fn at_once(&self, requests: Vec<Request>) -> Vec<Answer> {
+        let barrier = Arc::new(tokio::sync::Barrier::new(requests.len()));
+        let send = |request: Request| {
+            let (addr, barrier) = (self.addr, barrier.clone());
+            tokio::spawn(async move {
+                let mut client = Client::connect(addr).await.unwrap();
+                barrier.wait().await;
+                client.exchange(&request).await
+            })
+        };
+        let tasks: Vec<_> = requests.into_iter().map(send).collect();
+        let mut answers = Vec::with_capacity(tasks.len());
+        for task in tasks {
+            let answer = task.await.unwrap();
+            self.look(&answer.raw, "an answer");
+            answers.push(answer);
+        }
+        answers
+    }
+
     pub(crate) async fn client(&self) -> Client {
         Client::connect(self.addr).await.unwrap()
     }
