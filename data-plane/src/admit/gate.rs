@@ -67,17 +67,14 @@ impl Gate {
     pub(crate) async fn admit(self: &Arc<Self>, claims: &[Claim<'_>], ask: Ask) -> Result<Permit, Refused> {
         let started = Instant::now();
         let mut vouch = !self.ledger.is_failing();
+        let mut claim_by = None;
         loop {
-            let (stopped, wait) = match self.try_all(claims, ask, vouch) {
+            let first = match self.try_all(claims, ask, vouch) {
                 Ok(permit) => return Ok(permit),
                 Err(Stopped::Refused(refused)) => return Err(refused),
-                Err(Stopped::Contended(stopped)) => (stopped, CONTENDED_WAIT),
-                Err(Stopped::Unclaimed(stopped)) => {
-                    self.ledger.urge();
-                    (stopped, CLAIM_WAIT)
-                }
+                Err(Stopped::Contended(stopped) | Stopped::Unclaimed(stopped)) => stopped,
             };
-            let Some(claim) = claims.get(stopped) else { continue };
+            let Some(claim) = claims.get(first) else { continue };
             let holder = self.holder(claim.id);
             let freed = holder.freed.notified();
             tokio::pin!(freed);
@@ -86,14 +83,19 @@ impl Gate {
             match self.try_all(claims, ask, vouch) {
                 Ok(permit) => return Ok(permit),
                 Err(Stopped::Refused(refused)) => return Err(refused),
-                Err(_) => {}
-            }
-            if timeout_at(started + wait, freed).await.is_err() {
-                if wait == CONTENDED_WAIT {
-                    return Err(Refused { claim: stopped, denial: Denial::Contended });
+                Err(Stopped::Contended(again)) if again == first => {
+                    claim_by = None;
+                    if timeout_at(started + CONTENDED_WAIT, freed).await.is_err() {
+                        return Err(Refused { claim: first, denial: Denial::Contended });
+                    }
                 }
-                // The disk is slow: the process still counts exactly, only a crash would forget.
-                vouch = false;
+                Err(Stopped::Unclaimed(again)) if again == first => {
+                    self.ledger.urge();
+                    let by = *claim_by.get_or_insert_with(|| Instant::now() + CLAIM_WAIT);
+                    // The disk is slow: the process still counts exactly, only a crash would forget.
+                    vouch &= timeout_at(by, freed).await.is_ok();
+                }
+                Err(_) => {}
             }
         }
     }
@@ -201,7 +203,8 @@ impl Permit {
     /// Reserves more for a request that produces more than was expected.
     pub(crate) fn extend(&mut self, more: Ask) {
         for held in &mut self.holds {
-            held.holder.extend(&mut held.hold, more);
+            let first_change = held.holder.extend(&mut held.hold, more);
+            self.gate.note(&held.id, &held.holder, first_change);
         }
     }
 

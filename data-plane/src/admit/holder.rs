@@ -123,25 +123,25 @@ impl Holder {
     pub(crate) fn try_hold(&self, rules: &Rules<'_>, ask: Ask, now: UnixMillis, vouch: bool) -> Tried {
         let mut state = self.state.lock();
         state.roll(rules, now);
+        if let Some(budget) = rules.budget
+            && state.spent >= budget.max
+        {
+            return Tried::Denied(Denial::Budget { spent: state.spent, max: budget.max });
+        }
+        // Before any wait: nobody waits for money and then hears of a limit.
+        if let Err(denial) = state.check_limits(&rules.limits, ask, now) {
+            return Tried::Denied(denial);
+        }
         if let Some(budget) = rules.budget {
-            if state.spent >= budget.max {
-                return Tried::Denied(Denial::Budget { spent: state.spent, max: budget.max });
-            }
             let total = state.spent.plus(state.reserved).plus(ask.cost);
             // A request that is alone may go over by the error of its own estimate; it is the last one then.
             if total > budget.max && state.reserved > NanoUsd::ZERO {
                 return Tried::Contended;
             }
-        }
-        if let Err(denial) = state.check_limits(&rules.limits, ask, now) {
-            return Tried::Denied(denial);
-        }
-        if let Some(budget) = rules.budget {
             state.max = budget.max;
             state.demand = state.demand.plus(ask.cost);
             state.largest = state.largest.max(ask.cost);
-            let total = state.spent.plus(state.reserved).plus(ask.cost).min(budget.max);
-            if vouch && total > state.claimed {
+            if vouch && total.min(budget.max) > state.claimed {
                 return Tried::Unclaimed { first_change: state.mark() };
             }
         }
@@ -179,8 +179,9 @@ impl Holder {
         self.settle(hold, Ask::default());
     }
 
-    /// Reserves more for a request that produces more than expected. Never refuses: the tokens exist already.
-    pub(crate) fn extend(&self, hold: &mut Hold, more: Ask) {
+    /// Reserves more for a request that produces more than expected. Never refuses: the tokens exist already. True on
+    /// the first change since the last flush.
+    pub(crate) fn extend(&self, hold: &mut Hold, more: Ask) -> bool {
         let mut state = self.state.lock();
         if state.rate_start == hold.rate_window {
             state.tokens = state.tokens.saturating_add(more.tokens);
@@ -188,6 +189,7 @@ impl Holder {
         state.reserved = state.reserved.plus(more.cost);
         hold.asked.tokens = hold.asked.tokens.saturating_add(more.tokens);
         hold.asked.cost = hold.asked.cost.plus(more.cost);
+        state.mark()
     }
 
     /// What to write down. `ahead` claims what was asked for since the last time once more, so that requests seldom

@@ -6,7 +6,7 @@
 //! is in flight the claim is what was spent, so that an idle gateway loses nothing either.
 
 use std::collections::HashMap;
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -22,7 +22,7 @@ use super::holder::{Holder, Saved};
 
 const FLUSH: Duration = Duration::from_millis(100);
 const SYNC: Duration = Duration::from_secs(1);
-/// The journal is rewritten when it is this long and four times as long as what lives in it.
+/// The journal is rewritten when it is this long and four times as long as after the last time.
 const REWRITE_BYTES: u64 = 4 << 20;
 
 type Noted = (Box<str>, Arc<Holder>);
@@ -52,10 +52,12 @@ impl Ledger {
     /// Opens or makes the journal in `dir` and starts its thread.
     pub(crate) fn open(dir: &Path) -> io::Result<(Self, Left)> {
         let path = dir.join("ledger.ndjson");
-        let saved = read(&path)?;
+        let mut saved = read(&path)?;
         let unsettled = saved.iter().filter(|(_, saved)| saved.claimed > saved.spent);
         let unsettled = unsettled.map(|(id, saved)| (id.clone(), *saved)).collect();
-        let journal = Journal::rewrite(path, saved.clone())?;
+        // Spent from now on, so that the next start does not find it once more.
+        saved.values_mut().for_each(|saved| saved.spent = saved.claimed);
+        let journal = Journal::open(path, saved.clone())?;
         let shared = Arc::new(Shared {
             dirty: Mutex::default(),
             saved: Mutex::new(saved),
@@ -166,38 +168,45 @@ struct Journal {
     path: PathBuf,
     file: File,
     len: u64,
+    /// The length at which it is rewritten.
+    rewrite_at: u64,
+    /// The file may end within a line: the next one begins with a line break.
+    torn: bool,
     /// The last state of every holder, to rewrite from.
     live: HashMap<Box<str>, Saved>,
-    live_bytes: u64,
     synced: Instant,
     unsynced: bool,
 }
 
 impl Journal {
-    /// Writes the journal anew: to a temporary file, synced, renamed over the old one.
-    fn rewrite(path: PathBuf, live: HashMap<Box<str>, Saved>) -> io::Result<Self> {
-        let temporary = path.with_extension("tmp");
-        let mut file = File::create(&temporary)?;
-        let mut text = String::new();
-        for (id, saved) in &live {
-            push_line(&mut text, id, saved);
-        }
-        file.write_all(text.as_bytes())?;
-        file.sync_all()?;
-        fs::rename(&temporary, &path)?;
-        let len = u64::try_from(text.len()).unwrap_or(u64::MAX);
-        Ok(Self { path, file, len, live, live_bytes: len, synced: Instant::now(), unsynced: false })
+    /// Rewrites the journal, or goes on with the old one where the disk has no room for another.
+    fn open(path: PathBuf, live: HashMap<Box<str>, Saved>) -> io::Result<Self> {
+        let (file, len, torn) = match rewrite(&path, &live) {
+            Ok((file, len)) => (file, len, false),
+            Err(error) => {
+                let Ok(file) = OpenOptions::new().append(true).open(&path) else { return Err(error) };
+                tracing::error!(%error, "the ledger cannot be rewritten; the old one is kept");
+                (file, 0, true)
+            }
+        };
+        let rewrite_at = rewrite_at(len);
+        Ok(Self { path, file, len, rewrite_at, torn, live, synced: Instant::now(), unsynced: false })
     }
 
     fn append(&mut self, states: &[(Box<str>, Saved)]) -> io::Result<()> {
+        if states.is_empty() {
+            return Ok(());
+        }
         let mut text = String::new();
+        if self.torn {
+            text.push('\n');
+        }
         for (id, saved) in states {
             push_line(&mut text, id, saved);
         }
-        if text.is_empty() {
-            return Ok(());
-        }
+        self.torn = true;
         self.file.write_all(text.as_bytes())?;
+        self.torn = false;
         self.unsynced = true;
         self.len = self.len.saturating_add(u64::try_from(text.len()).unwrap_or(u64::MAX));
         for (id, saved) in states {
@@ -207,9 +216,11 @@ impl Journal {
     }
 
     fn maintain(&mut self) -> io::Result<()> {
-        if self.len > REWRITE_BYTES && self.len / 4 > self.live_bytes {
-            let live = std::mem::take(&mut self.live);
-            *self = Self::rewrite(self.path.clone(), live)?;
+        if self.len > self.rewrite_at {
+            // Where it fails, the journal goes on as it is, and this is tried again a good deal later.
+            self.rewrite_at = self.len.saturating_add(REWRITE_BYTES);
+            let (file, len) = rewrite(&self.path, &self.live)?;
+            (self.file, self.len, self.rewrite_at, self.torn) = (file, len, rewrite_at(len), false);
         }
         if self.unsynced && self.synced.elapsed() >= SYNC {
             self.sync()?;
@@ -223,6 +234,33 @@ impl Journal {
         self.synced = Instant::now();
         Ok(())
     }
+}
+
+fn rewrite_at(len: u64) -> u64 {
+    len.saturating_mul(4).max(REWRITE_BYTES)
+}
+
+/// Writes a journal to a temporary file, synced, and renames it over the old one.
+fn rewrite(path: &Path, live: &HashMap<Box<str>, Saved>) -> io::Result<(File, u64)> {
+    let temporary = path.with_extension("tmp");
+    let mut text = String::new();
+    for (id, saved) in live {
+        push_line(&mut text, id, saved);
+    }
+    let written = write_synced(&temporary, text.as_bytes());
+    let file = written.inspect_err(|_| drop(fs::remove_file(&temporary)))?;
+    fs::rename(&temporary, path)?;
+    if let Some(dir) = path.parent() {
+        File::open(dir)?.sync_all()?;
+    }
+    Ok((file, u64::try_from(text.len()).unwrap_or(u64::MAX)))
+}
+
+fn write_synced(path: &Path, bytes: &[u8]) -> io::Result<File> {
+    let mut file = File::create(path)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    Ok(file)
 }
 
 /// `<checksum> <rate start> <requests> <tokens> <budget start> <spent> <claimed> <id>`
@@ -248,7 +286,7 @@ fn read(path: &Path) -> io::Result<HashMap<Box<str>, Saved>> {
     };
     let mut states = HashMap::new();
     let mut damaged = 0;
-    for line in text.lines() {
+    for line in text.lines().filter(|line| !line.is_empty()) {
         match read_line(line) {
             Some((id, saved)) => drop(states.insert(id, saved)),
             None => damaged += 1,
@@ -278,4 +316,53 @@ fn read_line(line: &str) -> Option<(Box<str>, Saved)> {
     };
     let id: String = serde_json::from_str(fields.next()?).ok()?;
     Some((id.into(), saved))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn saved(spent: i64) -> Saved {
+        Saved { spent: NanoUsd(spent), claimed: NanoUsd(spent), ..Saved::default() }
+    }
+
+    fn journal(dir: &Path) -> Journal {
+        Journal::open(dir.join("ledger.ndjson"), HashMap::new()).unwrap()
+    }
+
+    #[test]
+    fn what_is_written_after_a_torn_line_can_be_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut journal = journal(dir.path());
+        journal.append(&[("a".into(), saved(1))]).unwrap();
+        journal.file.write_all(b"deadbeef 1 2 3").unwrap();
+        let writable = std::mem::replace(&mut journal.file, File::open(&journal.path).unwrap());
+        assert!(journal.append(&[("b".into(), saved(2))]).is_err());
+        journal.file = writable;
+        journal.append(&[("b".into(), saved(2))]).unwrap();
+        journal.append(&[("c".into(), saved(3))]).unwrap();
+        let states = read(&journal.path).unwrap();
+        let expected = [("a", 1), ("b", 2), ("c", 3)].map(|(id, spent)| (id.into(), saved(spent)));
+        assert_eq!(states, HashMap::from(expected));
+    }
+
+    #[test]
+    fn a_rewrite_that_fails_forgets_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut journal = journal(dir.path());
+        for spent in 0..100 {
+            journal.append(&[("a".into(), saved(spent)), ("b".into(), saved(2 * spent))]).unwrap();
+        }
+        let path = std::mem::replace(&mut journal.path, dir.path().join("gone/ledger.ndjson"));
+        journal.rewrite_at = 0;
+        assert!(journal.maintain().is_err());
+        journal.append(&[("b".into(), saved(7))]).unwrap();
+        let expected = HashMap::from([("a".into(), saved(99)), ("b".into(), saved(7))]);
+        assert_eq!(read(&path).unwrap(), expected);
+        journal.path = path;
+        journal.rewrite_at = 0;
+        journal.maintain().unwrap();
+        assert!(journal.len < 200, "{}", journal.len);
+        assert_eq!(read(&journal.path).unwrap(), expected);
+    }
 }

@@ -268,3 +268,51 @@ async fn sweeping_forgets_only_what_holds_nothing() {
     rig.gate.sweep();
     assert_eq!(rig.gate.totals().0, 0);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_request_over_its_rate_limit_hears_so_without_waiting_for_money() {
+    let rig = Rig::new();
+    let limits = Limits { rpm: Some(1), ..Limits::default() };
+    let limit = budget(100, None);
+    let _holding = rig.admit(limits, limit, cost(90)).await.unwrap();
+    let started = tokio::time::Instant::now();
+    assert!(matches!(rig.denial(limits, limit, cost(20)).await, Denial::Rate { .. }));
+    assert_eq!(started.elapsed(), Duration::ZERO);
+}
+
+#[tokio::test]
+async fn what_a_long_request_reserves_on_the_way_is_claimed_against_a_crash() {
+    let rig = Rig::new();
+    let limit = budget(1000, None);
+    let mut permit = rig.admit(Limits::default(), limit, cost(100)).await.unwrap();
+    let claimed = || {
+        Ledger::open(rig.dir.path()).unwrap().1.first().map_or(NanoUsd::ZERO, |(_, saved)| unsettled(saved))
+    };
+    // Until the claim ahead of the first request is given back, so that the next change is the extension.
+    settle_down(&rig).await;
+    permit.extend(cost(300));
+    settle_down(&rig).await;
+    assert_eq!(claimed(), NanoUsd(400));
+}
+
+/// Waits for a few flushes of the ledger, which has a thread of its own.
+async fn settle_down(rig: &Rig) {
+    let path = rig.dir.path().join("ledger.ndjson");
+    let mut last = None;
+    for _ in 0..50 {
+        tokio::time::sleep(Duration::from_millis(250)).await;
+        let now = std::fs::read(&path).unwrap();
+        if last.replace(now.clone()) == Some(now) {
+            return;
+        }
+    }
+    panic!("the ledger never rests");
+}
+
+#[tokio::test]
+async fn what_a_crash_left_is_told_once() {
+    let rig = Rig::new();
+    let _in_flight = rig.admit(Limits::default(), budget(1000, None), cost(300)).await.unwrap();
+    assert_eq!(Ledger::open(rig.dir.path()).unwrap().1.len(), 1);
+    assert_eq!(Ledger::open(rig.dir.path()).unwrap().1.len(), 0);
+}
