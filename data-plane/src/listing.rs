@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use bulkhead_model::ErrorKind;
-use bulkhead_snapshot::{Group, Snapshot};
+use bulkhead_snapshot::{Group, Pattern, Shown, Snapshot};
 use http::{HeaderMap, Response, StatusCode};
 use serde::Serialize;
 
@@ -113,11 +113,16 @@ fn visible(worker: &Worker, headers: &HeaderMap, path: &str) -> Outcome<Vec<Mode
 fn list(snapshot: &Snapshot, caller: &Caller) -> Vec<Model> {
     let mut seen = BTreeSet::new();
     let mut models = Vec::new();
-    for (name, group) in snapshot.models.names() {
-        for name in expanded(snapshot, &name, group) {
-            let allowed = caller.key().is_none_or(|key| key.models.allows(&name, group));
-            if allowed && seen.insert(name.clone()) {
-                models.push(described(snapshot, name, group));
+    for Shown { name, target, group } in snapshot.models.names() {
+        let names = match &group.pattern {
+            Some(pattern) if *name == *group.name => expanded(snapshot, pattern, group),
+            _ => vec![name.to_owned()],
+        };
+        for id in names {
+            let allowed = caller.key().is_none_or(|key| key.models.allows(&id, group));
+            if allowed && seen.insert(id.clone()) {
+                let target = if id == name { target.to_owned() } else { id.clone() };
+                models.push(described(snapshot, id, &target, group));
             }
         }
     }
@@ -125,8 +130,7 @@ fn list(snapshot: &Snapshot, caller: &Caller) -> Vec<Model> {
 }
 
 /// A wildcard group stands for the names that the price data knows of its provider.
-fn expanded(snapshot: &Snapshot, name: &str, group: &Group) -> Vec<String> {
-    let Some(pattern) = &group.pattern else { return vec![name.to_owned()] };
+fn expanded(snapshot: &Snapshot, pattern: &Pattern, group: &Group) -> Vec<String> {
     let mut names: Vec<_> = group
         .deployments
         .iter()
@@ -146,11 +150,11 @@ fn expanded(snapshot: &Snapshot, name: &str, group: &Group) -> Vec<String> {
     names
 }
 
-fn described(snapshot: &Snapshot, id: String, group: &Group) -> Model {
+fn described(snapshot: &Snapshot, id: String, target: &str, group: &Group) -> Model {
     let deployment = group.deployments.first();
     let listed = deployment
         .filter(|_| group.pattern.is_some())
-        .and_then(|deployment| snapshot.prices.find(&deployment.provider.name, &id));
+        .and_then(|deployment| snapshot.prices.find(&deployment.provider.name, target));
     Model {
         object: "model",
         created: CREATED,

@@ -30,21 +30,24 @@ pub(crate) fn edit(call: &Call, routed: &Routed) -> Outcome<Edited> {
         splice.remove(member);
     }
     drop_parameters(call, deployment, &mut splice, &mut dropped)?;
-    replace_model(scan, routed, call, &mut splice);
+    replace_model(call, routed, &mut splice);
     let usage_added = ask_for_usage(call, deployment, &mut splice);
     add_defaults(scan, deployment, &mut splice);
     let body = if splice.is_empty() { call.body.clone() } else { splice.apply(&call.body) };
     Ok(Edited { body, usage_added, dropped })
 }
 
-fn replace_model(scan: &Scan, routed: &Routed, call: &Call, splice: &mut Splice<'_>) {
-    match scan.find("model") {
-        Some(member) if call.model != routed.model || member.kind != Kind::String => {
-            splice.replace(member, routed.model_json.clone());
+fn replace_model(call: &Call, routed: &Routed, splice: &mut Splice<'_>) {
+    match call.scan.find("model") {
+        // What the body says is compared, not what was asked for: the path may have named another model.
+        Some(member) => {
+            let said = call.body.bytes(member.value.clone(), routed.model_json.len());
+            if said.as_deref() != Some(&*routed.model_json) {
+                splice.replace(member, routed.model_json.clone());
+            }
         }
         // The path named the model; the provider wants it in the body, and where it does not, ignores it.
         None => splice.append("model", &routed.model_json),
-        Some(_) => {}
     }
 }
 

@@ -80,7 +80,10 @@ fn keys(yaml: GatewayYaml) -> GatewayYaml {
 
 const LIMITED: &str = "sk-limited-to-one-model-and-route-x7";
 
-fn auth_rows() -> Vec<(&'static str, Option<(&'static str, String)>, Row, String)> {
+/// A header with a key, what is answered, and how the message begins.
+type AuthRow = (&'static str, Option<(&'static str, String)>, Row, String);
+
+fn auth_rows() -> Vec<AuthRow> {
     let bearer = |key: &str| Some(("authorization", format!("Bearer {key}")));
     let hash = KeyHash::of(canary::UNKNOWN_KEY);
     vec![

@@ -4,10 +4,13 @@
     clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
+    clippy::string_slice,
+    clippy::print_stderr,
     reason = "helpers of tests fail the test, loudly and at once"
 )]
 
 mod errors;
+mod first_minutes;
 mod limits;
 mod sdk;
 mod support;

@@ -15,5 +15,5 @@ pub use access::{ModelAccess, RouteAccess};
 pub use compile::{CompileError, Declared, Settings, Snapshot};
 pub use deployment::{Deployment, Target, Timeouts};
 pub use key::{Key, KeyTable};
-pub use models::{Group, ModelTable, Resolved};
+pub use models::{Group, ModelTable, Resolved, Shown};
 pub use pattern::Pattern;

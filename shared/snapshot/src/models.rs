@@ -1,6 +1,5 @@
 //! Model groups: from the name a client asks for to the deployments that can serve it.
 
-use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -46,6 +45,17 @@ pub struct Resolved<'t, 'n> {
     pub only: Option<&'t Arc<Deployment>>,
     /// What the group's stars stand for in this name.
     pub captured: Vec<&'n str>,
+}
+
+/// A name in `/v1/models`.
+#[derive(Debug, Clone, Copy)]
+pub struct Shown<'t> {
+    /// What a client asks for.
+    pub name: &'t str,
+    /// What that means: for an alias the name it stands for, else itself.
+    pub target: &'t str,
+    /// The group that serves it.
+    pub group: &'t Arc<Group>,
 }
 
 /// Every group, found by name, alias, wildcard or deployment id.
@@ -118,14 +128,15 @@ impl ModelTable {
         self.groups.iter().flat_map(|group| group.deployments.iter())
     }
 
-    /// Names to show in `/v1/models`: groups and visible aliases with the group they stand for. Wildcard groups come
-    /// as they are; whoever lists them expands them.
-    pub fn names(&self) -> impl Iterator<Item = (Cow<'_, str>, &Arc<Group>)> {
-        let groups = self.groups.iter().map(|group| (Cow::Borrowed(&*group.name), group));
+    /// Names to show in `/v1/models`: groups and visible aliases. Wildcard groups come as they are; whoever lists
+    /// them expands them.
+    pub fn names(&self) -> impl Iterator<Item = Shown<'_>> {
+        let groups = self.groups.iter().map(|group| Shown { name: &group.name, target: &group.name, group });
         let mut aliases: Vec<_> = self.aliases.iter().filter(|(_, alias)| !alias.hidden).collect();
         aliases.sort_by_key(|(name, _)| *name);
         let aliases = aliases.into_iter().filter_map(|(name, alias)| {
-            self.resolve(&alias.group).map(|resolved| (Cow::Borrowed(&**name), resolved.group))
+            let resolved = self.resolve(&alias.group)?;
+            Some(Shown { name, target: &alias.group, group: resolved.group })
         });
         groups.chain(aliases)
     }
