@@ -9,23 +9,13 @@ use bulkhead_testkit::client::{Answer, End, Request};
 use bulkhead_testkit::{GatewayYaml, MockProvider, body, eventually};
 use serde_json::Value;
 
+use crate::money::{OUTPUT, priced, spent};
 use crate::support::{Gateway, PATIENCE, faulty, yaml};
 
 const CROWD: usize = 50;
 
-/// Ten micro-dollars for a token of input, a hundred for one of output.
-const INPUT: f64 = 1e-5;
-const OUTPUT: f64 = 1e-4;
-
 fn key(name: &str) -> String {
     format!("sk-limits-{name}-0123456789")
-}
-
-/// `group` at the mock's `model`, with round prices.
-fn priced(yaml: GatewayYaml, mock: &MockProvider, group: &str, model: &str) -> GatewayYaml {
-    faulty(yaml, mock, group, model)
-        .param("input_cost_per_token", INPUT)
-        .param("output_cost_per_token", OUTPUT)
 }
 
 fn chat(key: &str, model: &str, stream: bool) -> Request {
@@ -54,13 +44,6 @@ fn error(answer: &Answer) -> Value {
 fn number(answer: &Answer, name: &str) -> u64 {
     let value = answer.header(name).unwrap_or_else(|| panic!("no {name} in {:?}", answer.headers));
     value.parse().unwrap()
-}
-
-/// What the mock says was paid, in micro-dollars, which are whole at these prices.
-async fn spent(mock: &MockProvider) -> u64 {
-    assert!(eventually(PATIENCE, || mock.ledger().is_settled()).await);
-    let records = mock.ledger().records();
-    records.iter().filter_map(|record| record.reported).map(|it| it.input * 10 + it.output * 100).sum()
 }
 
 /// Nothing is held any more.

@@ -9,8 +9,10 @@
     reason = "helpers of tests fail the test, loudly and at once"
 )]
 
+mod crash;
 mod errors;
 mod first_minutes;
 mod limits;
+mod money;
 mod sdk;
 mod support;

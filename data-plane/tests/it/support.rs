@@ -33,6 +33,9 @@ pub(crate) struct Builder {
     yaml: String,
     env: Vec<(String, String)>,
     dir: Option<Arc<TempDir>>,
+    wrapper: Vec<String>,
+    args: Vec<String>,
+    state: Option<PathBuf>,
 }
 
 /// A file with the mock as provider of `gpt` (the model's faults by name: `gpt-<fault>`), `embed` and `claude`, whose
@@ -73,7 +76,8 @@ pub(crate) fn faulty(yaml: GatewayYaml, mock: &MockProvider, group: &str, model:
 
 impl Gateway {
     pub(crate) fn with(yaml: impl Into<String>) -> Builder {
-        Builder { yaml: yaml.into(), env: Vec::new(), dir: None }
+        let (env, wrapper, args) = Default::default();
+        Builder { yaml: yaml.into(), env, dir: None, wrapper, args, state: None }
     }
 
     /// A gateway with [`yaml`] and nothing else.
@@ -225,7 +229,7 @@ impl Gateway {
         let yaml = std::fs::read_to_string(self.config()).unwrap();
         let (env, dir) = (self.env.clone(), self.dir.clone());
         drop(self);
-        Builder { yaml, env, dir: Some(dir) }.start().await
+        Builder { env, dir: Some(dir), ..Self::with(yaml) }.start().await
     }
 
     fn look(&self, bytes: &[u8], place: &str) {
@@ -252,6 +256,30 @@ impl Drop for Gateway {
 impl Builder {
     pub(crate) fn env(mut self, name: &str, value: &str) -> Self {
         self.env.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Runs the gateway by a command that ends with `exec "$@"` or the like.
+    pub(crate) fn wrapped(mut self, command: &[&str]) -> Self {
+        self.wrapper = command.iter().map(|&word| word.to_owned()).collect();
+        self
+    }
+
+    /// Adds a flag with its value.
+    pub(crate) fn arg(mut self, flag: &str, value: impl Into<String>) -> Self {
+        self.args.extend([flag.to_owned(), value.into()]);
+        self
+    }
+
+    /// Keeps the state elsewhere than in the gateway's own directory.
+    pub(crate) fn state_dir(mut self, path: impl Into<PathBuf>) -> Self {
+        self.state = Some(path.into());
+        self
+    }
+
+    /// Uses a directory that is there already, such as another gateway's.
+    pub(crate) fn in_dir_of(mut self, gateway: &Gateway) -> Self {
+        self.dir = Some(gateway.dir.clone());
         self
     }
 
@@ -285,7 +313,12 @@ impl Builder {
         let dir = self.dir.unwrap_or_else(|| Arc::new(tempfile::tempdir().unwrap()));
         let config = dir.path().join("gateway.yaml");
         std::fs::write(&config, self.yaml).unwrap();
-        let child = Command::new(env!("CARGO_BIN_EXE_data-plane"))
+        let binary = env!("CARGO_BIN_EXE_data-plane");
+        let mut command = Command::new(self.wrapper.first().map_or(binary, String::as_str));
+        if !self.wrapper.is_empty() {
+            command.args(&self.wrapper[1..]).arg(binary);
+        }
+        let child = command
             .env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
             .envs(self.env)
@@ -293,7 +326,8 @@ impl Builder {
             .arg(&config)
             .args(["--listen", "127.0.0.1:0", "--ops-listen", "127.0.0.1:0", "--node-name", "test"])
             .arg("--state-dir")
-            .arg(dir.path().join("state"))
+            .arg(self.state.unwrap_or_else(|| dir.path().join("state")))
+            .args(self.args)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
