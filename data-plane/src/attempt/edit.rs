@@ -1,16 +1,19 @@
 //! The edits of a request body, complete (design §5). Everything else leaves byte for byte as it came.
 
-use bulkhead_dialect::json::{Kind, Member, Scan, Segments, Splice};
+use bulkhead_dialect::json::view::{find, is_object, part};
+use bulkhead_dialect::json::{Kind, Member, Segments, Splice};
+use bulkhead_model::rows::JsonMember;
 use bulkhead_model::{Endpoint, ErrorKind};
 use bulkhead_snapshot::Deployment;
 use bytes::Bytes;
-use serde_json::{Map, Value};
 
 use crate::fault::{Fault, Outcome};
 use crate::read::Call;
 use crate::route::Routed;
 
-const STREAM_OPTIONS_CAP: usize = 4 << 10;
+const STREAM_OPTIONS: &str = "stream_options";
+/// What the call has read of them already is no longer.
+const STREAM_OPTIONS_CAP: usize = 64 << 10;
 
 /// A body as it leaves.
 pub(crate) struct Edited {
@@ -32,7 +35,7 @@ pub(crate) fn edit(call: &Call, routed: &Routed) -> Outcome<Edited> {
     drop_parameters(call, deployment, &mut splice, &mut dropped)?;
     replace_model(call, routed, &mut splice);
     let usage_added = ask_for_usage(call, deployment, &mut splice);
-    add_defaults(scan, deployment, &mut splice);
+    add_defaults(call, deployment, usage_added, &mut splice);
     let body = if splice.is_empty() { call.body.clone() } else { splice.apply(&call.body) };
     Ok(Edited { body, usage_added, dropped })
 }
@@ -83,29 +86,54 @@ fn drop_parameters(
     Err(Fault::new(ErrorKind::BadRequest, message))
 }
 
-/// Asks for the usage of a stream where the client has not and the provider can tell it.
+/// Asks for the usage of a stream where neither client nor deployment has and the provider can tell it.
 fn ask_for_usage(call: &Call, deployment: &Deployment, splice: &mut Splice<'_>) -> bool {
     let streams = matches!(call.endpoint, Endpoint::ChatCompletions | Endpoint::Completions);
-    let droppable = deployment.drop_always.iter().any(|listed| &**listed == "stream_options");
+    let droppable = deployment.drop_always.iter().any(|listed| &**listed == STREAM_OPTIONS);
     if !streams || !call.stream || call.usage_wanted || !deployment.provider.stream_usage || droppable {
         return false;
     }
-    match call.scan.find("stream_options") {
-        None => splice.append("stream_options", br#"{"include_usage":true}"#),
-        Some(member) => {
-            let mut options: Map<String, Value> =
-                member.json_value(&call.body, STREAM_OPTIONS_CAP).unwrap_or_default();
-            options.insert("include_usage".to_owned(), Value::Bool(true));
-            splice.replace(member, Value::Object(options).to_string().into());
+    let ours = deployment.defaults.iter().find(|default| default.name == STREAM_OPTIONS);
+    match (call.scan.find(STREAM_OPTIONS), ours) {
+        (Some(member), _) => {
+            let options = call.body.bytes(member.value.clone(), STREAM_OPTIONS_CAP).unwrap_or_default();
+            splice.replace(member, with_usage(&options));
+        }
+        (None, Some(ours)) if includes_usage(ours) => return false,
+        (None, ours) => {
+            splice.append(STREAM_OPTIONS, with_usage(ours.map_or(&[], |ours| ours.json.as_bytes())));
         }
     }
     true
 }
 
+fn includes_usage(options: &JsonMember) -> bool {
+    let options = options.json.as_bytes();
+    find(options, "include_usage").is_some_and(|value| part(options, value) == b"true")
+}
+
+/// The options with `include_usage`, every other byte as it is; options of their own where there are none.
+fn with_usage(options: &[u8]) -> Bytes {
+    if let Some(value) = find(options, "include_usage") {
+        let (before, after) = (part(options, 0..value.start), part(options, value.end..options.len()));
+        return [before, b"true", after].concat().into();
+    }
+    match options.strip_suffix(b"}").filter(|_| is_object(options)) {
+        Some(open) if !open.trim_ascii().ends_with(b"{") => {
+            [open, br#","include_usage":true}"#].concat().into()
+        }
+        _ => Bytes::from_static(br#"{"include_usage":true}"#),
+    }
+}
+
 /// Adds call parameters and `extra_body` where the client sent nothing by that name; `tools` are put together.
-fn add_defaults(scan: &Scan, deployment: &Deployment, splice: &mut Splice<'_>) {
-    for default in &deployment.defaults {
-        match scan.find(&default.name) {
+fn add_defaults(call: &Call, deployment: &Deployment, usage_added: bool, splice: &mut Splice<'_>) {
+    // Options of a stream are an error without one.
+    let skips = |name: &str| name == STREAM_OPTIONS && (usage_added || !call.stream);
+    for default in deployment.defaults.iter().filter(|default| !skips(&default.name)) {
+        // What was LiteLLM's in the body says nothing to the provider.
+        let theirs = call.scan.find(&default.name).filter(|member| !call.removed.contains(&member.ordinal));
+        match theirs {
             None => splice.append(&default.name, default.json.as_bytes()),
             Some(member) if default.name == "tools" && is_array(member) => {
                 if let Some(elements) = elements(&default.json) {

@@ -9,6 +9,7 @@
     reason = "helpers of tests fail the test, loudly and at once"
 )]
 
+mod bytes;
 mod crash;
 mod errors;
 mod first_minutes;

@@ -121,7 +121,7 @@ impl Deployment {
             weight: 0,
             order: row.order.unwrap_or(0),
             tags: row.tags.iter().map(|tag| tag.as_str().into()).collect(),
-            defaults: row.call_params.iter().chain(&row.extra_body).cloned().collect(),
+            defaults: defaults(row),
             drop_params: row.drop_params.unwrap_or(settings.drop_params),
             drop_always: row.drop_always.iter().map(|name| name.as_str().into()).collect(),
             rates: None,
@@ -196,6 +196,13 @@ impl Deployment {
         let row = crate::compile::tests::deployment("test", "test", provider);
         Self::compile(&row, &SettingsRow::default(), &PriceBook::embedded()).unwrap()
     }
+}
+
+/// Call parameters, then `extra_body`, which goes over them.
+fn defaults(row: &DeploymentRow) -> Box<[JsonMember]> {
+    let said_again = |name: &str| row.extra_body.iter().any(|member| member.name == name);
+    let params = row.call_params.iter().filter(|member| !said_again(&member.name));
+    params.chain(&row.extra_body).cloned().collect()
 }
 
 fn timeouts(row: &DeploymentRow, settings: &SettingsRow) -> Timeouts {
