@@ -83,15 +83,31 @@ impl Worker {
 
     /// A new call id in the form of a version 4 UUID.
     pub(crate) fn call_id(&self) -> HeaderValue {
-        let (a, b) = (self.rng.next(), self.rng.next());
-        let text = format!(
-            "{:08x}-{:04x}-4{:03x}-{:04x}-{:012x}",
-            a >> 32,
-            (a >> 16) & 0xffff,
-            a & 0xfff,
-            0x8000 | (b >> 48) & 0x3fff,
-            b & 0xffff_ffff_ffff
-        );
-        HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static("0"))
+        let random = (u128::from(self.rng.next()) << 64) | u128::from(self.rng.next());
+        let versioned = (random & !(0xf000 << 64) & !(0xc000 << 48)) | (0x4000 << 64) | (0x8000 << 48);
+        HeaderValue::from_bytes(&uuid_text(versioned)).unwrap_or(HeaderValue::from_static("0"))
+    }
+}
+
+/// `xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx`
+fn uuid_text(id: u128) -> [u8; 36] {
+    let mut digits = bulkhead_model::hash::hex(&id.to_be_bytes()).into_iter();
+    let mut text = [b'-'; 36];
+    for (place, byte) in text.iter_mut().enumerate() {
+        if !matches!(place, 8 | 13 | 18 | 23) {
+            *byte = digits.next().unwrap_or(b'0');
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_has_the_form_of_a_uuid() {
+        let text = uuid_text(0x0123_4567_89ab_4cde_8f01_2345_6789_abcd);
+        assert_eq!(&text, b"01234567-89ab-4cde-8f01-23456789abcd");
     }
 }

@@ -27,7 +27,6 @@ use crate::respond::OutBody;
 use crate::worker::Worker;
 
 const HANDSHAKE: Duration = Duration::from_secs(10);
-const HEADERS: usize = 200;
 /// What is read and thrown away after an answer to a client that is still sending.
 const LINGER_BYTES: u64 = 1 << 20;
 const LINGER: Duration = Duration::from_secs(2);
@@ -62,7 +61,6 @@ async fn serve_http<S: AsyncRead + AsyncWrite + Unpin + 'static>(
     let mut connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(worker.node.patience)
-        .max_headers(HEADERS)
         .serve_connection(TokioIo::new(stream), service);
     let mut told = false;
     let outcome = loop {

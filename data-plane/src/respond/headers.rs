@@ -158,7 +158,8 @@ fn add_legacy(headers: &mut HeaderMap, what: &str, group: Option<&str>, remainin
 }
 
 fn millis(duration: Duration) -> HeaderValue {
-    text(format!("{:.3}", duration.as_secs_f64() * 1000.0))
+    let micros = duration.as_micros();
+    text(format!("{}.{:03}", micros / 1000, micros % 1000))
 }
 
 fn text(text: String) -> HeaderValue {

@@ -45,7 +45,7 @@ pub(crate) struct Exchange {
 /// The guard of a running exchange. Exactly one usage event leaves it.
 pub(crate) struct Settle {
     worker: Arc<Worker>,
-    pub(crate) exchange: Box<Exchange>,
+    pub(crate) exchange: Arc<Exchange>,
     permit: Option<Permit>,
     usage: Option<Usage>,
     usage_is_final: bool,
@@ -62,7 +62,7 @@ impl Settle {
         worker.metrics.in_flight.add(1);
         Self {
             worker: worker.clone(),
-            exchange: Box::new(exchange),
+            exchange: Arc::new(exchange),
             permit: Some(permit),
             usage: None,
             usage_is_final: false,
@@ -174,14 +174,16 @@ impl Settle {
         let took = self.exchange.started.elapsed();
         self.worker.metrics.in_flight.sub(1);
         self.worker.metrics.settled(&self.exchange, outcome, &usage, cost, took, self.first_byte);
-        self.worker.record(UsageEvent::new(
-            &self.exchange,
+        self.worker.record(UsageEvent {
+            exchange: self.exchange.clone(),
             outcome,
-            (&usage, source),
+            usage,
+            source,
             cost,
-            reserved.cost,
-            (took, self.first_byte),
-        ));
+            reserved: reserved.cost,
+            took,
+            first_byte: self.first_byte,
+        });
     }
 }
 

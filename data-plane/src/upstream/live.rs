@@ -45,11 +45,7 @@ pub(crate) enum SendError {
 impl Live {
     pub(super) async fn open(wire: Wire, slot: Slot) -> Result<Self, hyper::Error> {
         let traffic = wire.traffic();
-        let (sender, connection) = http1::Builder::new()
-            .max_headers(200)
-            .preserve_header_case(false)
-            .handshake::<_, SendBody>(TokioIo::new(wire))
-            .await?;
+        let (sender, connection) = http1::Builder::new().handshake::<_, SendBody>(TokioIo::new(wire)).await?;
         Ok(Self {
             sender,
             connection: Some(Box::pin(connection)),

@@ -1,92 +1,80 @@
 //! What is recorded of an exchange.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bulkhead_model::usage::UsageSource;
-use bulkhead_model::{Endpoint, ErrorKind, NanoUsd, UnixMillis, Usage};
-use bulkhead_snapshot::{Deployment, Key};
-use serde_json::{Map, Value, json};
+use bulkhead_model::{ErrorKind, NanoUsd, Usage};
+use serde::Serialize;
+use serde_json::value::RawValue;
 
-use crate::identify::Caller;
 use crate::settle::Exchange;
 
-/// Strings that callers choose are cut here (design §8).
+/// Strings that callers choose are cut here (design §8), in characters.
 const TEXT_CAP: usize = 512;
 const TAGS: usize = 32;
 
 /// A finished exchange. Written down by the recorder's thread, so nothing is formatted on a worker.
 pub(crate) struct UsageEvent {
-    at: UnixMillis,
-    call_id: String,
-    endpoint: Endpoint,
-    stream: bool,
-    asked: String,
-    model: String,
-    deployment: Arc<Deployment>,
-    key: Option<Arc<Key>>,
-    tags: Vec<String>,
-    end_user: Option<String>,
-    outcome: Result<(), ErrorKind>,
-    usage: Usage,
-    source: UsageSource,
+    pub(crate) exchange: Arc<Exchange>,
+    pub(crate) outcome: Result<(), ErrorKind>,
+    pub(crate) usage: Usage,
+    pub(crate) source: UsageSource,
     /// `None`: the price is not known.
-    cost: Option<NanoUsd>,
-    reserved: NanoUsd,
-    took: Duration,
-    first_byte: Option<Duration>,
+    pub(crate) cost: Option<NanoUsd>,
+    /// What was reserved: the bound of a usage that was not reported.
+    pub(crate) reserved: NanoUsd,
+    pub(crate) took: Duration,
+    pub(crate) first_byte: Option<Duration>,
+}
+
+/// The record as it is written. Amounts are decimal dollars; a cost that is not known is null, never zero.
+#[derive(Serialize)]
+struct Record<'a> {
+    id: &'a str,
+    time: String,
+    call_id: Cow<'a, str>,
+    call_type: &'static str,
+    stream: bool,
+    status: &'static str,
+    error: Option<&'static str>,
+    model: Cow<'a, str>,
+    model_group: &'a str,
+    provider: &'a str,
+    provider_model: Cow<'a, str>,
+    deployment: &'a str,
+    key: &'a str,
+    key_hash: Option<String>,
+    key_alias: Option<&'a str>,
+    team_id: Option<&'a str>,
+    user_id: Option<&'a str>,
+    end_user: Option<Cow<'a, str>>,
+    tags: Vec<Cow<'a, str>>,
+    usage: &'static str,
+    input_tokens: u64,
+    output_tokens: u64,
+    cache_read_tokens: u64,
+    cache_write_tokens: u64,
+    cache_write_1h_tokens: u64,
+    reasoning_tokens: u64,
+    input_audio_tokens: u64,
+    output_audio_tokens: u64,
+    service_tier: &'static str,
+    cost: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bound: Option<String>,
+    duration_ms: u64,
+    first_byte_ms: Option<u64>,
+    metadata: Option<&'a RawValue>,
 }
 
 impl UsageEvent {
-    pub(crate) fn new(
-        exchange: &Exchange,
-        outcome: Result<(), ErrorKind>,
-        (usage, source): (&Usage, UsageSource),
-        cost: Option<NanoUsd>,
-        reserved: NanoUsd,
-        (took, first_byte): (Duration, Option<Duration>),
-    ) -> Self {
-        Self {
-            at: exchange.started_at,
-            call_id: exchange.call_id.to_str().unwrap_or_default().to_owned(),
-            endpoint: exchange.endpoint,
-            stream: exchange.stream,
-            asked: exchange.asked.clone(),
-            model: exchange.routed.model.clone(),
-            deployment: exchange.routed.deployment.clone(),
-            key: match &exchange.caller {
-                Caller::Master => None,
-                Caller::Key(key) => Some(key.clone()),
-            },
-            tags: exchange.tags.clone(),
-            end_user: exchange.end_user.clone(),
-            outcome,
-            usage: *usage,
-            source,
-            cost,
-            reserved,
-            took,
-            first_byte,
-        }
-    }
-
-    /// The record as one JSON object. Amounts are decimal dollars; a cost that is not known is null, never zero.
-    pub(super) fn to_json(&self, id: &str) -> Value {
-        let mut record = Map::new();
-        let mut put = |name: &str, value: Value| drop(record.insert(name.to_owned(), value));
-        put("id", json!(id));
-        put("time", json!(self.at.rfc3339()));
-        put("call_id", json!(cut(&self.call_id)));
-        put("call_type", json!(self.endpoint.call_type()));
-        put("stream", json!(self.stream));
-        put("model", json!(cut(&self.asked)));
-        put("model_group", json!(&*self.deployment.group));
-        put("provider", json!(&*self.deployment.provider.name));
-        put("provider_model", json!(cut(&self.model)));
-        put("deployment", json!(&*self.deployment.id));
-        put("status", json!(if self.outcome.is_ok() { "success" } else { "failure" }));
-        put("error", self.outcome.err().map_or(Value::Null, |kind| json!(kind.label())));
-        put("usage", json!(self.source.label()));
+    /// Appends the record as one JSON object.
+    pub(super) fn write(&self, id: &str, out: &mut Vec<u8>) -> serde_json::Result<()> {
+        let exchange = &*self.exchange;
+        let deployment = &exchange.routed.deployment;
+        let key = exchange.caller.key();
         let Usage {
             input,
             output,
@@ -98,36 +86,45 @@ impl UsageEvent {
             output_audio,
             tier,
         } = self.usage;
-        put("input_tokens", json!(input));
-        put("output_tokens", json!(output));
-        put("cache_read_tokens", json!(cache_read));
-        put("cache_write_tokens", json!(cache_write));
-        put("cache_write_1h_tokens", json!(cache_write_1h));
-        put("reasoning_tokens", json!(reasoning));
-        put("input_audio_tokens", json!(input_audio));
-        put("output_audio_tokens", json!(output_audio));
-        put("service_tier", json!(tier.label()));
-        put("cost", self.cost.map_or(Value::Null, |cost| json!(cost.to_string())));
-        if self.source != UsageSource::Reported {
-            put("bound", json!(self.reserved.to_string()));
-        }
-        put("duration_ms", json!(millis(self.took)));
-        put("first_byte_ms", self.first_byte.map_or(Value::Null, |time| json!(millis(time))));
-        match &self.key {
-            None => put("key", json!("master")),
-            Some(key) => {
-                put("key", json!(&*key.id));
-                put("key_hash", json!(key.hash.to_string()));
-                put("key_alias", json!(key.alias.as_deref()));
-                put("team_id", json!(key.team_id.as_deref()));
-                put("user_id", json!(key.user_id.as_deref()));
-                let metadata = key.metadata.as_deref().and_then(|text| serde_json::from_str(text).ok());
-                put("metadata", metadata.unwrap_or(Value::Null));
-            }
-        }
-        put("end_user", self.end_user.as_deref().map_or(Value::Null, |user| json!(cut(user))));
-        put("tags", json!(self.tags.iter().take(TAGS).map(|tag| cut(tag)).collect::<Vec<_>>()));
-        Value::Object(record)
+        let record = Record {
+            id,
+            time: exchange.started_at.rfc3339(),
+            call_id: cut(exchange.call_id.to_str().unwrap_or_default()),
+            call_type: exchange.endpoint.call_type(),
+            stream: exchange.stream,
+            status: if self.outcome.is_ok() { "success" } else { "failure" },
+            error: self.outcome.err().map(ErrorKind::label),
+            model: cut(&exchange.asked),
+            model_group: &deployment.group,
+            provider: &deployment.provider.name,
+            provider_model: cut(&exchange.routed.model),
+            deployment: &deployment.id,
+            key: key.map_or("master", |key| &key.id),
+            key_hash: key.map(|key| key.hash.to_string()),
+            key_alias: key.and_then(|key| key.alias.as_deref()),
+            team_id: key.and_then(|key| key.team_id.as_deref()),
+            user_id: key.and_then(|key| key.user_id.as_deref()),
+            end_user: exchange.end_user.as_deref().map(cut),
+            tags: exchange.tags.iter().take(TAGS).map(|tag| cut(tag)).collect(),
+            usage: self.source.label(),
+            input_tokens: input,
+            output_tokens: output,
+            cache_read_tokens: cache_read,
+            cache_write_tokens: cache_write,
+            cache_write_1h_tokens: cache_write_1h,
+            reasoning_tokens: reasoning,
+            input_audio_tokens: input_audio,
+            output_audio_tokens: output_audio,
+            service_tier: tier.label(),
+            cost: self.cost.map(|cost| cost.to_string()),
+            bound: (self.source != UsageSource::Reported).then(|| self.reserved.to_string()),
+            duration_ms: millis(self.took),
+            first_byte_ms: self.first_byte.map(millis),
+            metadata: key
+                .and_then(|key| key.metadata.as_deref())
+                .and_then(|text| serde_json::from_str(text).ok()),
+        };
+        serde_json::to_writer(out, &record)
     }
 }
 
@@ -135,6 +132,10 @@ fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
-fn cut(text: &str) -> String {
-    text.chars().filter(|character| *character != '\0').take(TEXT_CAP).collect()
+/// At most [`TEXT_CAP`] characters and no NUL, which PostgreSQL cannot store.
+fn cut(text: &str) -> Cow<'_, str> {
+    if text.len() <= TEXT_CAP && !text.contains('\0') {
+        return Cow::Borrowed(text);
+    }
+    Cow::Owned(text.chars().filter(|character| *character != '\0').take(TEXT_CAP).collect())
 }

@@ -1,36 +1,36 @@
 //! The recorder: a thread that writes usage records to rotating files in the state directory.
 //!
-//! Workers hand events over without waiting. Overflow policy of the queue: the event is dropped and counted; its
-//! money is in the ledger all the same.
+//! Workers hand events over without waiting and wake the thread once for all events of a batch. Overflow policy of the
+//! queue: the event is dropped and counted; its money is in the ledger all the same.
 
-use std::collections::BTreeMap;
-use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread::{JoinHandle, Thread, park, park_timeout};
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use serde_json::{Value, json};
-use tokio::time::Instant;
 
 use super::event::UsageEvent;
+use super::files::Files;
 
 const QUEUE: usize = 65_536;
 /// Events wait at most this long to be written together.
 const BATCH: Duration = Duration::from_millis(50);
-const BATCH_EVENTS: usize = 4096;
-const FILE_BYTES: u64 = 64 << 20;
-/// All files together; the oldest go first.
-const TOTAL_BYTES: u64 = 1 << 30;
 
 /// The handle that workers hold.
 pub(crate) struct Recorder {
-    queue: SyncSender<Message>,
-    counts: Arc<Counts>,
-    thread: Mutex<Option<std::thread::JoinHandle<()>>>,
+    shared: Arc<Shared>,
+    writer: Thread,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+#[derive(Default)]
+struct Shared {
+    queue: Mutex<Vec<Message>>,
+    closing: AtomicBool,
+    counts: Counts,
 }
 
 /// What happened to events since the start.
@@ -44,32 +44,24 @@ pub(crate) struct Counts {
 }
 
 enum Message {
-    Event(Box<UsageEvent>),
+    Event(UsageEvent),
     Unsettled { id: Box<str>, bound: String },
-    Stop,
 }
 
 impl Recorder {
     /// Starts the thread. `node` and `incarnation` make the ids of events unique (design §8).
     pub(crate) fn start(dir: &Path, node: &str, incarnation: u64) -> io::Result<Self> {
         let files = Files::open(dir.join("usage"))?;
-        let (queue, messages) = sync_channel(QUEUE);
-        let counts = Arc::<Counts>::default();
-        let writer = Writer {
-            files,
-            counts: counts.clone(),
-            prefix: format!("{node}-{incarnation:016x}"),
-            next: 0,
-            failing: false,
-        };
-        let thread =
-            std::thread::Builder::new().name("usage".to_owned()).spawn(move || writer.run(&messages))?;
-        Ok(Self { queue, counts, thread: Mutex::new(Some(thread)) })
+        let shared = Arc::<Shared>::default();
+        let prefix = format!("{node}-{incarnation:016x}");
+        let writer = Writer { files, shared: shared.clone(), prefix, next: 0, failing: false };
+        let thread = std::thread::Builder::new().name("usage".to_owned()).spawn(move || writer.run())?;
+        Ok(Self { shared, writer: thread.thread().clone(), thread: Mutex::new(Some(thread)) })
     }
 
     /// Hands an event over; never waits.
     pub(crate) fn record(&self, event: UsageEvent) {
-        self.send(Message::Event(Box::new(event)));
+        self.send(Message::Event(event));
     }
 
     /// Records what a crash left: money that was claimed for a holder and of which nothing more is known.
@@ -78,154 +70,105 @@ impl Recorder {
     }
 
     fn send(&self, message: Message) {
-        if let Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) = self.queue.try_send(message) {
-            self.counts.lost.fetch_add(1, Ordering::Relaxed);
+        let mut queue = self.shared.queue.lock();
+        if queue.len() >= QUEUE {
+            self.shared.counts.lost.fetch_add(1, Ordering::Relaxed);
+            return;
+        }
+        queue.push(message);
+        let first = queue.len() == 1;
+        drop(queue);
+        if first {
+            self.writer.unpark();
         }
     }
 
     pub(crate) fn counts(&self) -> &Counts {
-        &self.counts
+        &self.shared.counts
     }
 
     /// Writes what is queued and ends the thread. Blocks for as long as the disk takes.
     pub(crate) fn close(&self) {
         let Some(thread) = self.thread.lock().take() else { return };
-        if self.queue.send(Message::Stop).is_ok() {
-            let _ = thread.join();
-        }
+        self.shared.closing.store(true, Ordering::Release);
+        self.writer.unpark();
+        let _ = thread.join();
     }
 }
 
 struct Writer {
     files: Files,
-    counts: Arc<Counts>,
+    shared: Arc<Shared>,
     prefix: String,
     next: u64,
     failing: bool,
 }
 
 impl Writer {
-    fn run(mut self, messages: &Receiver<Message>) {
+    fn run(mut self) {
         let mut text = Vec::new();
         loop {
-            let mut last = match messages.recv() {
-                Ok(message) => self.put(message, &mut text),
-                Err(_) => return,
-            };
-            let mut events = usize::from(!last);
-            let until = Instant::now() + BATCH;
-            while !last && events < BATCH_EVENTS {
-                let left = until.saturating_duration_since(Instant::now());
-                match messages.recv_timeout(left) {
-                    Ok(message) => {
-                        last = self.put(message, &mut text);
-                        events += usize::from(!last);
-                    }
-                    Err(RecvTimeoutError::Timeout) => break,
-                    Err(RecvTimeoutError::Disconnected) => last = true,
+            let closing = self.shared.closing.load(Ordering::Acquire);
+            if !closing {
+                if self.shared.queue.lock().is_empty() {
+                    park();
                 }
+                // More events gather for the same write; only closing cuts this short.
+                park_timeout(BATCH);
             }
-            self.write(&mut text, events);
-            if last {
+            let batch = std::mem::take(&mut *self.shared.queue.lock());
+            for message in &batch {
+                self.put(message, &mut text);
+            }
+            self.write(&mut text, batch.len());
+            if closing {
                 return;
             }
         }
     }
 
-    /// Appends a record; true for the message to stop.
-    fn put(&mut self, message: Message, text: &mut Vec<u8>) -> bool {
+    fn put(&mut self, message: &Message, text: &mut Vec<u8>) {
         let id = format!("{}-{}", self.prefix, self.next);
-        let record = match message {
-            Message::Stop => return true,
-            Message::Event(event) => event.to_json(&id),
-            Message::Unsettled { id: holder, bound } => unsettled(&id, &holder, &bound),
-        };
         self.next += 1;
-        if serde_json::to_writer(&mut *text, &record).is_ok() {
-            text.push(b'\n');
+        let before = text.len();
+        let written = match message {
+            Message::Event(event) => event.write(&id, text),
+            Message::Unsettled { id: holder, bound } => unsettled(&id, holder, bound, text),
+        };
+        match written {
+            Ok(()) => text.push(b'\n'),
+            Err(_) => text.truncate(before),
         }
-        false
     }
 
     fn write(&mut self, text: &mut Vec<u8>, events: usize) {
         if text.is_empty() {
             return;
         }
-        let outcome = self.files.append(text, &self.counts);
+        let outcome = self.files.append(text, &self.shared.counts);
         text.clear();
         let events = u64::try_from(events).unwrap_or(u64::MAX);
         match outcome {
             Ok(()) => {
-                self.counts.recorded.fetch_add(events, Ordering::Relaxed);
+                self.shared.counts.recorded.fetch_add(events, Ordering::Relaxed);
                 self.failing = false;
             }
             Err(error) => {
-                self.counts.lost.fetch_add(events, Ordering::Relaxed);
+                self.shared.counts.lost.fetch_add(events, Ordering::Relaxed);
                 if !std::mem::replace(&mut self.failing, true) {
-                    tracing::error!(%error, "usage records cannot be written; they are counted as lost until they can");
+                    tracing::error!(
+                        %error,
+                        "usage records cannot be written; they are counted as lost until they can"
+                    );
                 }
             }
         }
     }
 }
 
-fn unsettled(id: &str, holder: &str, bound: &str) -> Value {
-    json!({ "id": id, "status": "failure", "error": "crash", "usage": "unknown", "holder": holder, "bound": bound })
-}
-
-/// `usage/<number>.ndjson`, the highest number being written.
-struct Files {
-    dir: PathBuf,
-    /// Sizes by number.
-    sizes: BTreeMap<u64, u64>,
-    current: Option<(u64, File)>,
-}
-
-impl Files {
-    fn open(dir: PathBuf) -> io::Result<Self> {
-        fs::create_dir_all(&dir)?;
-        let mut sizes = BTreeMap::new();
-        for entry in fs::read_dir(&dir)? {
-            let entry = entry?;
-            let name = entry.file_name();
-            let number =
-                name.to_str().and_then(|name| name.strip_suffix(".ndjson")).and_then(|n| n.parse().ok());
-            if let Some(number) = number {
-                sizes.insert(number, entry.metadata()?.len());
-            }
-        }
-        Ok(Self { dir, sizes, current: None })
-    }
-
-    fn append(&mut self, text: &[u8], counts: &Counts) -> io::Result<()> {
-        let len = u64::try_from(text.len()).unwrap_or(u64::MAX);
-        let full = self.current.as_ref().is_none_or(|(number, _)| {
-            self.sizes.get(number).is_some_and(|size| size.saturating_add(len) > FILE_BYTES)
-        });
-        if full {
-            self.next_file(counts)?;
-        }
-        let Some((number, file)) = &mut self.current else { return Err(io::Error::other("no file")) };
-        file.write_all(text)?;
-        *self.sizes.entry(*number).or_default() += len;
-        Ok(())
-    }
-
-    /// A new file at every start, so that a line torn by a crash stays at the end of its own file.
-    fn next_file(&mut self, counts: &Counts) -> io::Result<()> {
-        let number = self.sizes.last_key_value().map_or(1, |(number, _)| number + 1);
-        let file = OpenOptions::new().create_new(true).append(true).open(self.path(number))?;
-        self.sizes.insert(number, 0);
-        self.current = Some((number, file));
-        while self.sizes.values().sum::<u64>() > TOTAL_BYTES - FILE_BYTES {
-            let Some((oldest, _)) = self.sizes.pop_first() else { break };
-            fs::remove_file(self.path(oldest))?;
-            counts.files_deleted.fetch_add(1, Ordering::Relaxed);
-        }
-        Ok(())
-    }
-
-    fn path(&self, number: u64) -> PathBuf {
-        self.dir.join(format!("{number:08}.ndjson"))
-    }
+fn unsettled(id: &str, holder: &str, bound: &str, out: &mut Vec<u8>) -> serde_json::Result<()> {
+    let record = serde_json::json!({
+        "id": id, "status": "failure", "error": "crash", "usage": "unknown", "holder": holder, "bound": bound,
+    });
+    write!(out, "{record}").map_err(serde_json::Error::io)
 }

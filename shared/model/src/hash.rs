@@ -49,8 +49,14 @@ fn hex_value(digit: u8) -> Option<u8> {
 
 impl fmt::Display for KeyHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        f.write_str(std::str::from_utf8(&hex(&self.0)).unwrap_or_default())
     }
+}
+
+/// Bytes as lower-case hexadecimal digits.
+pub fn hex(bytes: &[u8]) -> Vec<u8> {
+    let digit = |value: u8| value + if value < 10 { b'0' } else { b'a' - 10 };
+    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
 }
 
 impl fmt::Debug for KeyHash {

@@ -66,12 +66,16 @@ impl NanoUsd {
 /// Dollars as a plain decimal without trailing zeros, at least one decimal place: `0.0000325`, `12.0`.
 impl fmt::Display for NanoUsd {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut places = *b"000000000";
+        let mut nanos = self.0.unsigned_abs();
+        for place in places.iter_mut().rev() {
+            *place = b'0' + u8::try_from(nanos % 10).unwrap_or_default();
+            nanos /= 10;
+        }
+        let used = places.iter().rposition(|place| *place != b'0').map_or(1, |last| last + 1);
+        let fraction = places.get(..used).and_then(|text| std::str::from_utf8(text).ok()).unwrap_or("0");
         let sign = if self.0 < 0 { "-" } else { "" };
-        let nanos = self.0.unsigned_abs();
-        let fraction = format!("{:09}", nanos % 1_000_000_000);
-        let fraction = fraction.trim_end_matches('0');
-        let fraction = if fraction.is_empty() { "0" } else { fraction };
-        write!(f, "{sign}{}.{fraction}", nanos / 1_000_000_000)
+        write!(f, "{sign}{nanos}.{fraction}")
     }
 }
 

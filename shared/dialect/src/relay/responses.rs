@@ -4,8 +4,7 @@ use std::ops::Range;
 
 use super::progress::{Progress, Reading, says_something, text_bytes, within};
 use super::template::{Hole, HoleKind};
-use crate::answer::response_finish;
-use crate::json::view::{inner_text, members, part, path};
+use crate::json::view::{inner_text, members, part, path, text};
 
 /// The members of an event that matter.
 #[derive(Default)]
@@ -70,4 +69,10 @@ fn read_delta(data: &[u8], delta: Option<Range<usize>>, progress: &mut Progress,
         }
         None => progress.content(value.len()),
     }
+}
+
+/// Why a response ended: what left it incomplete, else its status.
+fn response_finish(response: &[u8]) -> Option<String> {
+    let said = |names: &[&str]| text(part(response, path(response, names)?)).map(|text| text.into_owned());
+    said(&["incomplete_details", "reason"]).or_else(|| said(&["status"]))
 }

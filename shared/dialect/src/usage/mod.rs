@@ -9,19 +9,56 @@ use bulkhead_model::{Endpoint, Usage};
 use crate::json::view::{find, inner_text, members, part, path, text};
 use anthropic::Tokens;
 
-/// The usage in an answer that came in one piece. `None` when it reports none; counting tokens is not using them.
-pub fn from_answer(endpoint: Endpoint, body: &[u8]) -> Option<Usage> {
-    match endpoint {
-        Endpoint::ChatCompletions | Endpoint::Completions | Endpoint::Embeddings | Endpoint::Responses => {
-            of_openai(body)
+/// The members of an answer that tell its usage.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Reported<'a> {
+    usage: Option<&'a [u8]>,
+    /// Groq's own place for it, used where nobody asked for the usage.
+    groq: Option<&'a [u8]>,
+    tier: Option<&'a [u8]>,
+}
+
+impl<'a> Reported<'a> {
+    /// Remembers a top-level member if it tells something.
+    pub(crate) fn take(&mut self, name: &[u8], value: &'a [u8]) {
+        match name {
+            b"usage" => self.usage = Some(value),
+            b"x_groq" => self.groq = Some(value),
+            b"service_tier" => self.tier = Some(value),
+            _ => {}
         }
-        Endpoint::Messages => {
-            let mut tokens = Tokens::default();
-            tokens.add(part(body, find(body, "usage")?));
-            tokens.usage()
-        }
-        Endpoint::CountTokens => None,
     }
+
+    /// The usage. `None` when none is reported; counting tokens is not using them.
+    pub(crate) fn usage(&self, endpoint: Endpoint) -> Option<Usage> {
+        match endpoint {
+            Endpoint::ChatCompletions | Endpoint::Completions | Endpoint::Embeddings | Endpoint::Responses => {
+                self.of_openai()
+            }
+            Endpoint::Messages => {
+                let mut tokens = Tokens::default();
+                tokens.add(self.usage?);
+                tokens.usage()
+            }
+            Endpoint::CountTokens => None,
+        }
+    }
+
+    fn of_openai(&self) -> Option<Usage> {
+        let own = || self.groq.and_then(|groq| openai::read(part(groq, find(groq, "usage")?)));
+        let usage = self.usage.and_then(openai::read).or_else(own)?;
+        let tier = self.tier.and_then(text).map(|name| ServiceTier::from_answer(&name));
+        Some(Usage { tier: tier.unwrap_or_default(), ..usage })
+    }
+}
+
+/// The usage of a chunk of OpenAI's dialect.
+fn of_openai(chunk: &[u8]) -> Option<Usage> {
+    let mut reported = Reported::default();
+    for (name, range) in members(chunk) {
+        reported.take(name, part(chunk, range));
+    }
+    reported.of_openai()
 }
 
 /// Gathers the usage of a stream.
@@ -85,23 +122,6 @@ impl UsageMeter {
     }
 }
 
-/// The usage of a chunk or an answer of OpenAI's dialect.
-fn of_openai(body: &[u8]) -> Option<Usage> {
-    let (mut usage, mut tier) = (None, ServiceTier::Standard);
-    let mut take = |value: &[u8]| usage = openai::read(value).or(usage);
-    for (name, range) in members(body) {
-        let value = part(body, range);
-        match name {
-            b"usage" => take(value),
-            // Groq's own place for it, used where nobody asked for the usage.
-            b"x_groq" => take(find(value, "usage").map_or(&[], |range| part(value, range))),
-            b"service_tier" => tier = text(value).map_or(tier, |name| ServiceTier::from_answer(&name)),
-            _ => {}
-        }
-    }
-    usage.map(|usage| Usage { tier, ..usage })
-}
-
 /// True for the chunk without choices that carries the usage, and for one that finishes a choice.
 fn ends_choices(chunk: &[u8]) -> bool {
     let Some(choices) = find(chunk, "choices") else { return false };
@@ -116,6 +136,14 @@ fn ends_choices(chunk: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn from_answer(endpoint: Endpoint, body: &[u8]) -> Option<Usage> {
+        let mut reported = Reported::default();
+        for (name, range) in members(body) {
+            reported.take(name, part(body, range));
+        }
+        reported.usage(endpoint)
+    }
 
     #[test]
     fn openai_answers() {
