@@ -121,7 +121,7 @@ fn open(args: &Args, snapshot: Snapshot, ops_address: &str, patience: Duration) 
     for (id, saved) in left {
         let bound = unsettled(&saved).to_string();
         tracing::warn!(holder = %id, usd = %bound, "the last process ended badly: this much counts as spent");
-        recorder.unsettled(&id, bound);
+        recorder.unsettled(Clock::System.now(), &id, bound);
     }
     Ok(Arc::new(Node {
         snapshot: ArcSwapOption::from_pointee(snapshot),

@@ -7,6 +7,7 @@ use http::HeaderMap;
 use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE, HOST, HeaderName, HeaderValue, USER_AGENT};
 
 use crate::identify::is_key_header;
+use crate::respond::named_by_connection;
 
 const ANTHROPIC_VERSION: HeaderName = HeaderName::from_static("anthropic-version");
 const ANTHROPIC_BETA: HeaderName = HeaderName::from_static("anthropic-beta");
@@ -63,12 +64,14 @@ pub(crate) fn beta_header(client: &HeaderMap, deployment: &Deployment) -> (Optio
 
 /// The client's own `x-*` headers, without anything that identifies it to the gateway.
 fn forward_extensions(client: &HeaderMap, settings: &Settings, headers: &mut HeaderMap) {
+    let of_this_hop = named_by_connection(client);
     for (name, value) in client {
         let text = name.as_str();
         let private = ["x-forwarded-", "x-litellm-", "x-stainless-", "x-real-ip"];
         if text.starts_with("x-")
             && !private.iter().any(|prefix| text.starts_with(prefix))
             && !is_key_header(name, settings.key_header.as_ref())
+            && !of_this_hop.contains(&text)
         {
             headers.append(name, value.clone());
         }

@@ -87,10 +87,9 @@ pub(crate) async fn run(worker: Arc<Worker>, prepared: Prepared) -> Outcome<Resp
     let text = error_body(body).await;
     let settings = &prepared.snapshot.settings;
     let mut fault = refusal(head.status.as_u16(), &text, deployment, settings.expose_upstream_auth);
-    for (name, value) in client_headers(&head.headers, &worker.names) {
-        if let Some(name) = name.filter(|name| *name != http::header::CONTENT_TYPE) {
-            fault = fault.header(name, value);
-        }
+    let headers = client_headers(&head.headers, &worker.names);
+    for (name, value) in headers.iter().filter(|(name, _)| *name != http::header::CONTENT_TYPE) {
+        fault = fault.header(name.clone(), value.clone());
     }
     Err(fault)
 }

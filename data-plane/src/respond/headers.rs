@@ -7,6 +7,7 @@ use http::header::{
     RETRY_AFTER, SET_COOKIE, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
 };
 use parking_lot::Mutex;
+use smallvec::SmallVec;
 use std::collections::HashMap;
 use std::time::Duration;
 
@@ -39,8 +40,9 @@ impl PrefixedNames {
 /// The provider's headers as the client gets them.
 pub(crate) fn client_headers(provider: &HeaderMap, names: &PrefixedNames) -> HeaderMap {
     let mut headers = HeaderMap::with_capacity(provider.len() + 24);
+    let of_this_hop = named_by_connection(provider);
     for (name, value) in provider {
-        if is_never_forwarded(name) {
+        if is_never_forwarded(name) || of_this_hop.contains(&name.as_str()) {
             continue;
         }
         if is_forwarded(name) {
@@ -50,6 +52,14 @@ pub(crate) fn client_headers(provider: &HeaderMap, names: &PrefixedNames) -> Hea
         }
     }
     headers
+}
+
+/// Names of headers that `Connection` declares to be for this hop only.
+pub(crate) fn named_by_connection(headers: &HeaderMap) -> SmallVec<[&str; 2]> {
+    let values = headers.get_all(CONNECTION).iter().filter_map(|value| value.to_str().ok());
+    let names = values.flat_map(|value| value.split(',')).map(str::trim);
+    let known = |name: &str| headers.keys().find(|key| key.as_str().eq_ignore_ascii_case(name));
+    names.filter_map(known).map(HeaderName::as_str).collect()
 }
 
 fn is_never_forwarded(name: &HeaderName) -> bool {

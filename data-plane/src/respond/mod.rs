@@ -9,7 +9,9 @@ mod stream;
 
 pub(crate) use buffered::{Buffered, buffered, response};
 pub(crate) use decode::Decoder;
-pub(crate) use headers::{Facts, PrefixedNames, add_facts, add_stream_headers, client_headers};
+pub(crate) use headers::{
+    Facts, PrefixedNames, add_facts, add_stream_headers, client_headers, named_by_connection,
+};
 pub(crate) use out::OutBody;
 pub(crate) use stream::{Pending, Terms, awaited, streamed};
 

@@ -28,7 +28,7 @@ const MAX_EVENT: usize = 16 << 20;
 const HELD: usize = 64 << 10;
 /// Put together for one write.
 const ONE_WRITE: usize = 64 << 10;
-const KEEPALIVE: Bytes = Bytes::from_static(b": ping\n\n");
+const KEEPALIVE: &[u8] = b": ping\n\n";
 
 /// The head of an answer that has not come yet.
 pub(crate) type Pending = Pin<Box<dyn Future<Output = Outcome<Response<AnswerBody>>> + Send>>;
@@ -54,8 +54,8 @@ pub(crate) struct Relaying {
     waits: Waits,
     keepalive: Duration,
     expose_auth: bool,
-    out: Vec<Bytes>,
-    out_len: usize,
+    /// Events on their way to the client.
+    out: BytesMut,
     /// When the provider was last heard.
     heard: Instant,
     /// When the client was last sent something.
@@ -100,7 +100,7 @@ pub(crate) async fn streamed(
 pub(crate) fn awaited(pending: Pending, settle: Settle, terms: Terms) -> Relaying {
     let mut relaying = Relaying::new(Source::Waiting(pending), settle, terms);
     relaying.spoke = Instant::now();
-    relaying.push(KEEPALIVE);
+    relaying.out.extend_from_slice(KEEPALIVE);
     relaying.arm();
     relaying
 }
@@ -116,8 +116,7 @@ impl Relaying {
             waits,
             keepalive,
             expose_auth,
-            out: Vec::new(),
-            out_len: 0,
+            out: BytesMut::new(),
             heard: now,
             // The client has waited since its request was read.
             spoke: waits.started,
@@ -139,12 +138,12 @@ impl Relaying {
                     if let Some(fault) = self.refused_before_content() {
                         return Poll::Ready(Err(fault));
                     }
-                    if self.relay.has_content() || self.out_len > HELD {
+                    if self.relay.has_content() || self.out.len() > HELD {
                         return Poll::Ready(Ok(()));
                     }
                 }
                 Step::Silence => {
-                    self.push(KEEPALIVE);
+                    self.out.extend_from_slice(KEEPALIVE);
                     return Poll::Ready(Ok(()));
                 }
                 Step::Ended if self.relay.is_complete() => return Poll::Ready(Ok(())),
@@ -159,22 +158,22 @@ impl Relaying {
 
     /// The next bytes for the client; all that is ready leaves in one write.
     pub(crate) fn poll_out(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
-        while !self.ended && self.out_len < ONE_WRITE {
+        while !self.ended && self.out.len() < ONE_WRITE {
             match self.poll_step(cx) {
                 Poll::Pending if self.out.is_empty() => return Poll::Pending,
                 Poll::Pending => break,
                 Poll::Ready(Step::Output) => {}
-                Poll::Ready(Step::Silence) => self.push(KEEPALIVE),
+                Poll::Ready(Step::Silence) => self.out.extend_from_slice(KEEPALIVE),
                 Poll::Ready(Step::Ended) => self.ended = true,
                 Poll::Ready(Step::Failed(fault)) => {
                     self.ended = true;
                     let event = render_event(self.settle.exchange.endpoint, &fault.body().as_error_body());
-                    self.push(event);
+                    self.out.extend_from_slice(&event);
                 }
             }
         }
         self.spoke = self.heard.max(self.spoke);
-        Poll::Ready(self.take_out())
+        Poll::Ready((!self.out.is_empty()).then(|| self.out.split().freeze()))
     }
 
     fn poll_step(&mut self, cx: &mut Context<'_>) -> Poll<Step> {
@@ -191,11 +190,9 @@ impl Relaying {
         self.heard = Instant::now();
         self.settle.first_byte();
         let Ok(chunk) = reading.decoder.feed(chunk, MAX_EVENT) else { return Poll::Ready(self.bad_answer()) };
-        let before = self.out.len();
-        if self.relay.feed(chunk, &mut self.out).is_err() {
+        if self.relay.feed(&chunk, &mut self.out).is_err() {
             return Poll::Ready(self.bad_answer());
         }
-        self.out_len += self.out.iter().skip(before).map(Bytes::len).sum::<usize>();
         self.settle.produced(self.relay.content_bytes());
         Poll::Ready(Step::Output)
     }
@@ -254,9 +251,7 @@ impl Relaying {
     }
 
     fn finish(&mut self) -> Step {
-        let before = self.out.len();
         let end = self.relay.finish(&mut self.out);
-        self.out_len += self.out.iter().skip(before).map(Bytes::len).sum::<usize>();
         self.settle_usage();
         if let Some(fault) = self.provider_failure() {
             self.settle.fail(fault.kind);
@@ -323,26 +318,6 @@ impl Relaying {
     fn settle_usage(&mut self) {
         self.settle.produced(self.relay.content_bytes());
         self.settle.report(self.relay.usage(), self.relay.usage_is_final());
-    }
-
-    fn push(&mut self, bytes: Bytes) {
-        self.out_len += bytes.len();
-        self.out.push(bytes);
-    }
-
-    fn take_out(&mut self) -> Option<Bytes> {
-        let len = std::mem::take(&mut self.out_len);
-        match self.out.len() {
-            0 => None,
-            1 => self.out.pop(),
-            _ => {
-                let mut whole = BytesMut::with_capacity(len);
-                for bytes in self.out.drain(..) {
-                    whole.extend_from_slice(&bytes);
-                }
-                Some(whole.freeze())
-            }
-        }
     }
 }
 

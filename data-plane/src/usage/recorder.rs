@@ -10,10 +10,11 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::{JoinHandle, Thread, park, park_timeout};
 use std::time::Duration;
 
+use bulkhead_model::UnixMillis;
 use parking_lot::Mutex;
 
 use super::event::UsageEvent;
-use super::files::Files;
+use super::files::{Caps, Files};
 
 const QUEUE: usize = 65_536;
 /// Events wait at most this long to be written together.
@@ -45,13 +46,13 @@ pub(crate) struct Counts {
 
 enum Message {
     Event(UsageEvent),
-    Unsettled { id: Box<str>, bound: String },
+    Unsettled { at: UnixMillis, id: Box<str>, bound: String },
 }
 
 impl Recorder {
     /// Starts the thread. `node` and `incarnation` make the ids of events unique (design §8).
     pub(crate) fn start(dir: &Path, node: &str, incarnation: u64) -> io::Result<Self> {
-        let files = Files::open(dir.join("usage"))?;
+        let files = Files::open(dir.join("usage"), Caps::default())?;
         let shared = Arc::<Shared>::default();
         let prefix = format!("{node}-{incarnation:016x}");
         let writer = Writer { files, shared: shared.clone(), prefix, next: 0, failing: false };
@@ -64,9 +65,9 @@ impl Recorder {
         self.send(Message::Event(event));
     }
 
-    /// Records what a crash left: money that was claimed for a holder and of which nothing more is known.
-    pub(crate) fn unsettled(&self, id: &str, bound: String) {
-        self.send(Message::Unsettled { id: id.into(), bound });
+    /// Records what a crash left, found `at`: money that was claimed for a holder and of which nothing more is known.
+    pub(crate) fn unsettled(&self, at: UnixMillis, id: &str, bound: String) {
+        self.send(Message::Unsettled { at, id: id.into(), bound });
     }
 
     fn send(&self, message: Message) {
@@ -133,7 +134,7 @@ impl Writer {
         let before = text.len();
         let written = match message {
             Message::Event(event) => event.write(&id, text),
-            Message::Unsettled { id: holder, bound } => unsettled(&id, holder, bound, text),
+            Message::Unsettled { at, id: holder, bound } => unsettled(&id, *at, holder, bound, text),
         };
         match written {
             Ok(()) => text.push(b'\n'),
@@ -166,9 +167,16 @@ impl Writer {
     }
 }
 
-fn unsettled(id: &str, holder: &str, bound: &str, out: &mut Vec<u8>) -> serde_json::Result<()> {
+fn unsettled(
+    id: &str,
+    at: UnixMillis,
+    holder: &str,
+    bound: &str,
+    out: &mut Vec<u8>,
+) -> serde_json::Result<()> {
     let record = serde_json::json!({
-        "id": id, "status": "failure", "error": "crash", "usage": "unknown", "holder": holder, "bound": bound,
+        "id": id, "time": at.rfc3339(), "status": "failure", "error": "crash", "usage": "unknown",
+        "holder": holder, "bound": bound,
     });
     write!(out, "{record}").map_err(serde_json::Error::io)
 }

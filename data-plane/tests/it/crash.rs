@@ -69,6 +69,7 @@ async fn unknown(gateway: &Gateway, count: usize) -> Vec<u64> {
     let unknown = records.iter().filter(|record| is_unknown(record));
     let bounds: Vec<_> = unknown
         .map(|record| {
+            assert!(record["time"].is_string(), "{record}");
             assert_eq!((&record["error"], &record["holder"]), (&"crash".into(), &"key:spender".into()));
             micros(record["bound"].as_str().unwrap())
         })

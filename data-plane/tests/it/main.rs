@@ -9,11 +9,22 @@
     reason = "helpers of tests fail the test, loudly and at once"
 )]
 
+mod bodies;
 mod bytes;
+mod canaries;
+mod config;
+mod costs;
 mod crash;
+mod drain;
 mod errors;
 mod first_minutes;
+mod headers;
 mod limits;
 mod money;
+mod ops;
 mod sdk;
+mod streams;
 mod support;
+mod tls;
+mod upstream;
+mod walls;

@@ -10,7 +10,9 @@ use crate::support::{Gateway, faulty, yaml};
 /// The environment that `make test` makes, one for each state of the lock file.
 fn python() -> PathBuf {
     let python = std::env::var_os("BULKHEAD_SDK_PYTHON").map(PathBuf::from);
-    python.filter(|path| path.exists()).expect("BULKHEAD_SDK_PYTHON is not set: run the tests with `make test`")
+    python
+        .filter(|path| path.exists())
+        .expect("BULKHEAD_SDK_PYTHON is not set: run the tests with `make test`")
 }
 
 async fn run(file: &str) {

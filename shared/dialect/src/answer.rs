@@ -41,7 +41,8 @@ mod tests {
 
     #[test]
     fn the_model_is_found_and_what_is_no_object_is_refused() {
-        let answer = read(Endpoint::ChatCompletions, br#"{"id":1,"model":"a","choices":[{"model":"b"}]}"#).unwrap();
+        let answer =
+            read(Endpoint::ChatCompletions, br#"{"id":1,"model":"a","choices":[{"model":"b"}]}"#).unwrap();
         assert_eq!(answer.model, Some(16..19));
         for body in ["", "[]", "1", "{", r#"{"model":"a""#, r#"{"model":"a"} {}"#, "<html>"] {
             assert_eq!(read(Endpoint::ChatCompletions, body.as_bytes()), None, "{body}");

@@ -11,4 +11,4 @@ pub mod json;
 pub mod providers;
 pub mod relay;
 pub mod sse;
-pub mod usage;
+mod usage;

@@ -9,7 +9,7 @@ use bulkhead_dialect::json::view;
 use bulkhead_dialect::relay::{End, Relay, RelayOptions};
 use bulkhead_dialect::sse::Framer;
 use bulkhead_model::{Endpoint, Usage};
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use proptest::prelude::*;
 use serde_json::Value;
 
@@ -156,13 +156,13 @@ struct Seen {
 }
 
 fn run<'a>(mut relay: Relay, chunks: impl IntoIterator<Item = &'a [u8]>) -> Seen {
-    let mut out = Vec::new();
+    let mut out = BytesMut::new();
     for chunk in chunks {
-        relay.feed(Bytes::copy_from_slice(chunk), &mut out).unwrap();
+        relay.feed(chunk, &mut out).unwrap();
     }
     let end = relay.finish(&mut out);
     Seen {
-        out: out.concat(),
+        out: out.to_vec(),
         end,
         content_bytes: relay.content_bytes(),
         usage: relay.usage(),
@@ -250,12 +250,11 @@ fn only_the_models_name_is_replaced() {
         for (end, data, event) in case.events() {
             let raw = &case.body[start..end];
             start = end;
-            let mut out = Vec::new();
-            relay.feed(Bytes::copy_from_slice(raw), &mut out).unwrap();
+            let mut out = BytesMut::new();
+            relay.feed(raw, &mut out).unwrap();
             if end == case.body.len() {
                 relay.finish(&mut out);
             }
-            let out = out.concat();
             let place: &[&str] = match case.endpoint {
                 Endpoint::Messages if event["type"] == "message_start" => &["message", "model"],
                 Endpoint::Messages => &[],

@@ -5,6 +5,7 @@ use std::ops::Range;
 use super::progress::{Progress, Reading, says_something, text_bytes, within};
 use super::template::HoleKind;
 use crate::json::view::{elements, find, members, part, text, whole_number};
+use crate::usage::Reported;
 
 /// What the choices of one chunk bring.
 #[derive(Default)]
@@ -25,25 +26,22 @@ pub(super) fn read(data: &[u8], event: Option<&[u8]>, progress: &mut Progress, r
         return;
     }
     let mut choices = None;
-    let mut usage = false;
+    let mut reported = Reported::default();
     let mut error = event == Some(b"error");
     for (name, range) in members(data) {
         let value = part(data, range.clone());
         match name {
             b"choices" => choices = Some(range),
             b"model" if value.starts_with(b"\"") => reading.model = Some(range),
-            b"usage" => usage |= value.starts_with(b"{"),
-            b"x_groq" => usage |= find(value, "usage").is_some(),
+            b"usage" | b"x_groq" | b"service_tier" => reported.take(name, value),
             b"error" => error |= says_something(value),
             // Padding against traffic analysis, fingerprints: what follows the choices does not matter here.
             _ if choices.is_some() && value.starts_with(b"\"") => reading.text_hole(range, HoleKind::Text),
             _ => {}
         }
     }
-    if usage {
-        progress.meter.event(data);
-    }
     if error {
+        progress.meter.chunk(&reported, false);
         return progress.failed(data);
     }
     let Some(choices) = choices else { return };
@@ -55,6 +53,10 @@ pub(super) fn read(data: &[u8], event: Option<&[u8]>, progress: &mut Progress, r
     }
     if brought.content {
         progress.content(brought.bytes);
+    }
+    let usage = reported.says_something();
+    if usage {
+        progress.meter.chunk(&reported, count == 0 || brought.finished);
     }
     reading.only_usage = usage && count == 0;
     reading.repeats = brought.strings == 1 && !brought.parts && !brought.finished && !usage;

@@ -11,7 +11,7 @@ pub(super) fn read(data: &[u8], event: Option<&[u8]>, progress: &mut Progress, r
     let said = find(data, "type").and_then(|range| inner_text(part(data, range)));
     match said.or(event) {
         Some(b"message_start") => {
-            progress.meter.event(data);
+            progress.meter.message(data);
             let model = path(data, &["message", "model"]);
             reading.model = model.filter(|range| part(data, range.clone()).starts_with(b"\""));
         }
@@ -22,7 +22,7 @@ pub(super) fn read(data: &[u8], event: Option<&[u8]>, progress: &mut Progress, r
         }
         Some(b"content_block_delta") => read_delta(data, progress, reading),
         Some(b"message_delta") => {
-            progress.meter.event(data);
+            progress.meter.message(data);
             let reason = path(data, &["delta", "stop_reason"]);
             if let Some(reason) = reason.and_then(|range| text(part(data, range))) {
                 progress.finished(&reason);

@@ -6,7 +6,6 @@
 mod chat;
 mod failure;
 mod messages;
-mod output;
 mod progress;
 mod responses;
 mod template;
@@ -16,13 +15,12 @@ mod tests;
 use std::ops::Range;
 
 use bulkhead_model::{Endpoint, Usage};
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 
 pub use failure::StreamFailure;
 
 use crate::json::view::{is_object, part};
 use crate::sse::{Boundary, Fields};
-use output::Output;
 use progress::{Progress, Reading};
 use template::{Hole, HoleKind, Match, Template};
 
@@ -97,7 +95,7 @@ impl Relay {
             partial: BytesMut::new(),
             at_start: true,
             ended: false,
-            progress: Progress::new(endpoint),
+            progress: Progress::default(),
             reading: Reading::default(),
             template: Template::default(),
         }
@@ -105,17 +103,41 @@ impl Relay {
 
     /// Takes the next bytes of the provider's body and appends what may be forwarded to `out`: every event that is
     /// complete now. Also when it fails, the events before the failure are in `out`.
-    pub fn feed(&mut self, chunk: Bytes, out: &mut Vec<Bytes>) -> Result<(), RelayError> {
-        let mut output = Output::new(&chunk, out);
-        let result = self.events(&chunk, &mut output);
-        output.finish();
-        result
+    pub fn feed(&mut self, chunk: &[u8], out: &mut BytesMut) -> Result<(), RelayError> {
+        let mut at = 0;
+        if !self.partial.is_empty() {
+            let Some(length) = self.boundary.find(chunk) else { return self.hold(chunk) };
+            self.partial.extend_from_slice(part(chunk, 0..length));
+            let event = self.partial.split();
+            self.check(event.len())?;
+            let verdict = match self.template.matches(&event) {
+                Some(found) if found.length == event.len() => self.repeated(found),
+                _ => self.event(&event),
+            };
+            self.pass(&event, verdict, out);
+            at = length;
+        }
+        while at < chunk.len() {
+            // Nothing is held back here, so what is ahead starts with an event.
+            let ahead = part(chunk, at..chunk.len());
+            let (length, verdict) = if let Some(found) = self.template.matches(ahead) {
+                self.check(found.length)?;
+                (found.length, self.repeated(found))
+            } else {
+                let Some(length) = self.boundary.find(ahead) else { return self.hold(ahead) };
+                self.check(length)?;
+                (length, self.event(part(ahead, 0..length)))
+            };
+            self.pass(part(ahead, 0..length), verdict, out);
+            at += length;
+        }
+        Ok(())
     }
 
     /// Ends the stream. An event whose blank line is missing counts, and is forwarded as it is, when its data is
     /// whole; otherwise its bytes are dropped.
-    pub fn finish(&mut self, out: &mut Vec<Bytes>) -> End {
-        let rest = self.partial.split().freeze();
+    pub fn finish(&mut self, out: &mut BytesMut) -> End {
+        let rest = self.partial.split();
         self.ended = true;
         let is_whole = self.boundary == Boundary::Blank || {
             let fields = Fields::parse(&rest, self.at_start);
@@ -123,10 +145,8 @@ impl Relay {
             is_object(&data) || data.trim_ascii() == b"[DONE]"
         };
         if is_whole && !rest.is_empty() {
-            let mut output = Output::new(&rest, out);
             let verdict = self.event(&rest);
-            self.pass(&mut output, 0..rest.len(), verdict);
-            output.finish();
+            self.pass(&rest, verdict, out);
         }
         if self.is_complete() { End::Complete } else { End::Truncated }
     }
@@ -168,51 +188,14 @@ impl Relay {
         self.progress.finish.as_deref()
     }
 
-    fn events(&mut self, chunk: &[u8], output: &mut Output<'_>) -> Result<(), RelayError> {
-        let mut at = 0;
-        if !self.partial.is_empty() {
-            let Some(length) = self.boundary.find(chunk) else { return self.hold(chunk) };
-            self.partial.extend_from_slice(part(chunk, 0..length));
-            let event = self.partial.split().freeze();
-            self.check(event.len())?;
-            let verdict = match self.template.matches(&event) {
-                Some(found) if found.length == event.len() => self.repeated(found),
-                _ => self.event(&event),
-            };
-            match verdict {
-                Verdict::Forward => output.insert(&event),
-                Verdict::Withhold => {}
-                Verdict::Rename(model) => {
-                    output.insert(part(&event, 0..model.start));
-                    output.insert(self.shown.as_deref().unwrap_or_default());
-                    output.insert(part(&event, model.end..event.len()));
-                }
-            }
-            at = length;
-        }
-        while at < chunk.len() {
-            let ahead = part(chunk, at..chunk.len());
-            let (length, verdict) = if let Some(found) = self.template.matches(ahead) {
-                self.check(found.length)?;
-                (found.length, self.repeated(found))
-            } else {
-                let Some(length) = self.boundary.find(ahead) else { return self.hold(ahead) };
-                self.check(length)?;
-                (length, self.event(part(ahead, 0..length)))
-            };
-            self.pass(output, at..at + length, verdict);
-            at += length;
-        }
-        Ok(())
-    }
-
-    fn pass(&self, output: &mut Output<'_>, event: Range<usize>, verdict: Verdict) {
+    fn pass(&self, event: &[u8], verdict: Verdict, out: &mut BytesMut) {
         match verdict {
-            Verdict::Forward => output.keep(event),
+            Verdict::Forward => out.extend_from_slice(event),
             Verdict::Withhold => {}
             Verdict::Rename(model) => {
-                let model = progress::within(&event, model);
-                output.replace(event, model, self.shown.as_deref().unwrap_or_default());
+                out.extend_from_slice(part(event, 0..model.start));
+                out.extend_from_slice(self.shown.as_deref().unwrap_or_default());
+                out.extend_from_slice(part(event, model.end..event.len()));
             }
         }
     }

@@ -2,8 +2,6 @@
 
 use std::ops::Range;
 
-use bulkhead_model::Endpoint;
-
 use super::failure::StreamFailure;
 use super::template::{Hole, HoleKind};
 use crate::usage::UsageMeter;
@@ -11,6 +9,7 @@ use crate::usage::UsageMeter;
 /// Longest finish reason that is remembered, in bytes.
 const LONGEST_REASON: usize = 64;
 
+#[derive(Default)]
 pub(super) struct Progress {
     pub(super) has_content: bool,
     pub(super) content_bytes: u64,
@@ -23,18 +22,6 @@ pub(super) struct Progress {
 }
 
 impl Progress {
-    pub(super) fn new(endpoint: Endpoint) -> Self {
-        Self {
-            has_content: false,
-            content_bytes: 0,
-            finish: None,
-            failure: None,
-            complete: false,
-            meter: UsageMeter::new(endpoint),
-            choices: Choices::default(),
-        }
-    }
-
     /// The stream brought something that a user would see or act on, with this much generated text.
     pub(super) fn content(&mut self, bytes: usize) {
         self.has_content = true;

@@ -40,12 +40,12 @@ pub(super) fn read(data: &[u8], event: Option<&[u8]>, progress: &mut Progress, r
             progress.content(0);
         }
         Some(b"response.completed" | b"response.incomplete") => {
-            progress.meter.event(data);
+            progress.meter.response(response);
             progress.finished(&response_finish(response).unwrap_or_else(|| "completed".to_owned()));
             progress.complete = true;
         }
         Some(b"response.failed") => {
-            progress.meter.event(data);
+            progress.meter.response(response);
             progress.failed(response);
             progress.complete = true;
         }

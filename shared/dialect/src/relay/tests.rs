@@ -1,5 +1,6 @@
 //! The relay, event by event.
 
+use bulkhead_model::usage::ServiceTier;
 use proptest::prelude::*;
 
 use super::*;
@@ -14,9 +15,9 @@ fn showing(endpoint: Endpoint, model: &str) -> Relay {
 }
 
 fn feed(relay: &mut Relay, text: impl AsRef<[u8]>) -> String {
-    let mut out = Vec::new();
-    relay.feed(Bytes::copy_from_slice(text.as_ref()), &mut out).unwrap();
-    String::from_utf8(out.concat()).unwrap()
+    let mut out = BytesMut::new();
+    relay.feed(text.as_ref(), &mut out).unwrap();
+    String::from_utf8(out.to_vec()).unwrap()
 }
 
 /// Feeds data as one event and says whether it was content.
@@ -155,15 +156,6 @@ fn the_model_is_renamed_and_nothing_else() {
 }
 
 #[test]
-fn a_model_that_is_right_already_costs_no_copy() {
-    let mut relay = showing(Endpoint::ChatCompletions, "up");
-    let text = Bytes::from(format!("data: {}\n\n", chunk(r#"{"content":"a"}"#)).repeat(3));
-    let mut out = Vec::new();
-    relay.feed(text.clone(), &mut out).unwrap();
-    assert_eq!((out.len(), out[0].as_ptr(), out[0].len()), (1, text.as_ptr(), text.len()));
-}
-
-#[test]
 fn only_the_usage_chunk_is_withheld() {
     let usage = r#""usage":{"prompt_tokens":3,"completion_tokens":4}"#;
     let content = format!("data: {}\n\n", chunk(r#"{"content":"a"}"#));
@@ -256,7 +248,7 @@ fn a_stream_without_done_is_complete_when_every_choice_is() {
         let mut relay = relay(Endpoint::ChatCompletions);
         feed(&mut relay, &text);
         assert_eq!(relay.is_complete(), text.contains("[DONE]"));
-        assert_eq!(relay.finish(&mut Vec::new()), end, "{text}");
+        assert_eq!(relay.finish(&mut BytesMut::new()), end, "{text}");
         assert_eq!(relay.is_complete(), end == End::Complete);
     }
 }
@@ -297,9 +289,9 @@ fn a_whole_last_event_counts_without_its_blank_line() {
         let mut relay = relay(Endpoint::ChatCompletions);
         let first = format!("data: {}\n\n", chunk(r#"{"content":"a"}"#));
         assert_eq!(feed(&mut relay, first.clone() + tail), first);
-        let mut out = Vec::new();
+        let mut out = BytesMut::new();
         assert_eq!(relay.finish(&mut out), end, "{tail}");
-        assert_eq!(out.concat(), if forwarded { tail.as_bytes() } else { b"" });
+        assert_eq!(&out[..], if forwarded { tail.as_bytes() } else { b"" });
     }
 }
 
@@ -315,15 +307,87 @@ fn an_event_that_is_too_large_ends_the_relay_after_the_events_before_it() {
             max_event: large.len() - 1,
         };
         let mut relay = Relay::new(options);
-        let mut out = Vec::new();
+        let mut out = BytesMut::new();
         let text = format!("{small}{large}");
-        let fed: Result<(), RelayError> = text
-            .as_bytes()
-            .chunks(step)
-            .try_for_each(|chunk| relay.feed(Bytes::copy_from_slice(chunk), &mut out));
+        let fed: Result<(), RelayError> =
+            text.as_bytes().chunks(step).try_for_each(|chunk| relay.feed(chunk, &mut out));
         assert_eq!(fed, Err(RelayError::EventTooLarge { limit: large.len() - 1 }));
-        assert_eq!(out.concat(), small.as_bytes());
+        assert_eq!(&out[..], small.as_bytes());
     }
+}
+
+fn tell(relay: &mut Relay, data: &str) {
+    feed(relay, format!("data: {data}\n\n"));
+}
+
+#[test]
+fn the_last_report_of_a_stream_counts() {
+    let mut relay = relay(Endpoint::ChatCompletions);
+    for (choices, output, is_final) in [
+        (r#"[{"delta":{},"finish_reason":null}]"#, 1, false),
+        (r#"[{"delta":{}}]"#, 2, false),
+        (r#"[{"delta":{},"finish_reason":"stop"}]"#, 3, true),
+        ("[]", 4, true),
+    ] {
+        let usage = format!(r#"{{"prompt_tokens":3,"completion_tokens":{output}}}"#);
+        tell(&mut relay, &format!(r#"{{"choices":{choices},"usage":{usage}}}"#));
+        assert_eq!(relay.usage().map(|usage| usage.output), Some(output));
+        assert_eq!(relay.usage_is_final(), is_final);
+    }
+    tell(&mut relay, r#"{"choices":[],"usage":null}"#);
+    assert_eq!(relay.usage().map(|usage| usage.output), Some(4));
+}
+
+#[test]
+fn groq_reports_in_a_place_of_its_own() {
+    let mut relay = relay(Endpoint::ChatCompletions);
+    let usage = r#"{"prompt_tokens":21,"completion_tokens":9}"#;
+    tell(
+        &mut relay,
+        &format!(r#"{{"choices":[{{"finish_reason":"stop"}}],"x_groq":{{"id":"r","usage":{usage}}}}}"#),
+    );
+    assert_eq!(relay.usage().map(|usage| (usage.input, usage.output)), Some((21, 9)));
+    assert!(relay.usage_is_final());
+}
+
+#[test]
+fn responses_report_at_the_end() {
+    let mut relay = relay(Endpoint::Responses);
+    tell(&mut relay, r#"{"type":"response.created","response":{"usage":null}}"#);
+    assert_eq!((relay.usage(), relay.usage_is_final()), (None, false));
+    let response = r#"{"service_tier":"flex","usage":{"input_tokens":1,"output_tokens":2}}"#;
+    tell(&mut relay, &format!(r#"{{"type":"response.completed","response":{response}}}"#));
+    let usage = Usage { input: 1, output: 2, tier: ServiceTier::Flex, ..Usage::default() };
+    assert_eq!((relay.usage(), relay.usage_is_final()), (Some(usage), true));
+}
+
+#[test]
+fn messages_report_twice() {
+    let mut relay = relay(Endpoint::Messages);
+    let usage = r#"{"input_tokens":4,"cache_creation_input_tokens":10,"cache_read_input_tokens":20,
+        "cache_creation":{"ephemeral_5m_input_tokens":7,"ephemeral_1h_input_tokens":3},
+        "output_tokens":1,"service_tier":"batch"}"#
+        .replace('\n', "");
+    tell(&mut relay, &format!(r#"{{"type":"message_start","message":{{"usage":{usage}}}}}"#));
+    let start = Usage {
+        input: 34,
+        output: 1,
+        cache_read: 20,
+        cache_write: 7,
+        cache_write_1h: 3,
+        tier: ServiceTier::Batch,
+        ..Usage::default()
+    };
+    assert_eq!((relay.usage(), relay.usage_is_final()), (Some(start), false));
+    tell(&mut relay, r#"{"type":"message_delta","delta":{"stop_reason":null},"usage":{"output_tokens":5}}"#);
+    assert!(!relay.usage_is_final());
+    let usage = r#"{"input_tokens":0,"output_tokens":9,"output_tokens_details":{"thinking_tokens":2}}"#;
+    tell(
+        &mut relay,
+        &format!(r#"{{"type":"message_delta","delta":{{"stop_reason":"end_turn"}},"usage":{usage}}}"#),
+    );
+    assert_eq!(relay.usage(), Some(Usage { output: 9, reasoning: 2, ..start }));
+    assert!(relay.usage_is_final());
 }
 
 /// Streams in which events nearly repeat: what the shortcut takes for a repetition must be one.
@@ -397,12 +461,11 @@ proptest! {
         step in 1usize..30,
     ) {
         let mut relay = relay(endpoint);
-        let mut out = Vec::new();
+        let mut out = BytesMut::new();
         for chunk in text.as_bytes().chunks(step) {
-            relay.feed(Bytes::copy_from_slice(chunk), &mut out).unwrap();
+            relay.feed(chunk, &mut out).unwrap();
         }
         relay.finish(&mut out);
-        let out = out.concat();
         prop_assert!(text.as_bytes().starts_with(&out));
         // What is held back at the end is one event without its blank line.
         let left = &text.as_bytes()[out.len()..];
@@ -427,10 +490,10 @@ proptest! {
         prop_assert_eq!(before.len(), feed(&mut showing(endpoint, "shown"), &first).len() * 2);
         let bytes = together.content_bytes();
         let read = |relay: &mut Relay| {
-            let mut out = Vec::new();
-            relay.feed(Bytes::copy_from_slice(&second), &mut out).unwrap();
+            let mut out = BytesMut::new();
+            relay.feed(&second, &mut out).unwrap();
             relay.finish(&mut out);
-            (out.concat(), relay.finish_reason().map(str::to_owned), relay.failure().cloned(), relay.usage())
+            (out, relay.finish_reason().map(str::to_owned), relay.failure().cloned(), relay.usage())
         };
         prop_assert_eq!(read(&mut together), read(&mut alone));
         prop_assert_eq!(together.content_bytes() - bytes, alone.content_bytes());

@@ -1,0 +1,141 @@
+//! A provider that sends exactly the bytes it is given, in the pieces it is given them.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+
+/// What is done for a request, one after the other.
+#[derive(Debug, Clone)]
+pub(crate) enum Step {
+    Send(Vec<u8>),
+    Pause(Duration),
+    /// Goes on when the test adds a permit.
+    Await(Arc<Semaphore>),
+    /// Silence until the other side closes.
+    Hang,
+    Close,
+    Reset,
+}
+
+/// A request as it arrived: head and body.
+#[derive(Debug, Clone)]
+pub(crate) struct Asked {
+    pub(crate) head: String,
+    pub(crate) body: String,
+}
+
+type Script = dyn Fn(&Asked) -> Vec<Step> + Send + Sync;
+
+/// The provider. Ends when it is dropped.
+pub(crate) struct Upstream {
+    pub(crate) addr: SocketAddr,
+    asked: Arc<Mutex<Vec<Asked>>>,
+    _task: JoinSet<()>,
+}
+
+impl Upstream {
+    /// Listens on a free port and plays the script for each request; after it the connection takes another one.
+    pub(crate) async fn start(script: impl Fn(&Asked) -> Vec<Step> + Send + Sync + 'static) -> Self {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let addr = listener.local_addr().unwrap();
+        let asked = Arc::<Mutex<Vec<Asked>>>::default();
+        let (script, log): (Arc<Script>, _) = (Arc::new(script), asked.clone());
+        let mut task = JoinSet::new();
+        task.spawn(async move {
+            let mut connections = JoinSet::new();
+            while let Ok((socket, _)) = listener.accept().await {
+                connections.spawn(connection(socket, script.clone(), log.clone()));
+            }
+        });
+        Self { addr, asked, _task: task }
+    }
+
+    /// OpenAI's base URL.
+    pub(crate) fn base_url(&self) -> String {
+        format!("http://{}/v1", self.addr)
+    }
+
+    /// Anthropic's base URL.
+    pub(crate) fn origin(&self) -> String {
+        format!("http://{}", self.addr)
+    }
+
+    /// Requests so far.
+    pub(crate) fn asked(&self) -> Vec<Asked> {
+        self.asked.lock().clone()
+    }
+}
+
+async fn connection(mut socket: TcpStream, script: Arc<Script>, log: Arc<Mutex<Vec<Asked>>>) {
+    socket.set_nodelay(true).unwrap();
+    let mut rest = Vec::new();
+    while let Some(asked) = request(&mut socket, &mut rest).await {
+        log.lock().push(asked.clone());
+        for step in script(&asked) {
+            match step {
+                Step::Send(bytes) => {
+                    if socket.write_all(&bytes).await.is_err() {
+                        return;
+                    }
+                }
+                Step::Pause(time) => tokio::time::sleep(time).await,
+                Step::Await(gate) => gate.acquire().await.unwrap().forget(),
+                Step::Hang => {
+                    let _ = socket.read(&mut [0; 64]).await;
+                    return;
+                }
+                Step::Close => return,
+                Step::Reset => {
+                    let _ = socket.set_zero_linger();
+                    return;
+                }
+            }
+        }
+    }
+}
+
+/// Reads a request whose body has a length.
+async fn request(socket: &mut TcpStream, rest: &mut Vec<u8>) -> Option<Asked> {
+    loop {
+        let text = String::from_utf8_lossy(rest).into_owned();
+        if let Some((head, body)) = text.split_once("\r\n\r\n") {
+            let length = head.to_lowercase().lines().find_map(|line| {
+                line.strip_prefix("content-length:").map(|value| value.trim().parse::<usize>().unwrap())
+            });
+            let length = length.unwrap_or(0);
+            if body.len() >= length {
+                let whole = head.len() + 4 + length;
+                let asked = Asked { head: head.to_owned(), body: body[..length].to_owned() };
+                rest.drain(..whole);
+                return Some(asked);
+            }
+        }
+        let mut buffer = vec![0; 64 << 10];
+        match socket.read(&mut buffer).await {
+            Ok(read) if read > 0 => rest.extend_from_slice(&buffer[..read]),
+            _ => return None,
+        }
+    }
+}
+
+/// An answer with a length, in one piece.
+pub(crate) fn answer(status: &str, headers: &[(&str, &str)], body: &str) -> Vec<u8> {
+    let headers: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+    format!("HTTP/1.1 {status}\r\n{headers}content-length: {}\r\n\r\n{body}", body.len()).into_bytes()
+}
+
+/// The head of a stream in chunks.
+pub(crate) fn stream_head() -> Vec<u8> {
+    b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n".to_vec()
+}
+
+/// One chunk of a stream; the empty one ends it.
+pub(crate) fn chunk(text: &str) -> Vec<u8> {
+    format!("{:x}\r\n{text}\r\n", text.len()).into_bytes()
+}
