@@ -1,7 +1,8 @@
 //! Load, and the test doubles as processes.
 //!
 //! The binaries `mock-provider`, `fault-proxy` and `load` are thin: what they do is in `bulkhead-testkit` and in
-//! [`load`], so that tests use the same code in process.
+//! [`load`], so that tests use the same code in process. `loadtest compare` is [`compare`].
 
+pub mod compare;
 pub mod load;
 pub mod process;
