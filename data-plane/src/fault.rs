@@ -93,6 +93,11 @@ impl Fault {
     }
 }
 
+/// The gateway stops before the answer is there.
+pub(crate) fn shutting_down() -> Box<Fault> {
+    Fault::new(ErrorKind::ShuttingDown, "The gateway is shutting down. Please retry.").retry_after(1)
+}
+
 /// Holds the texts that an error body borrows.
 pub(crate) struct FaultBody<'a> {
     fault: &'a Fault,

@@ -6,6 +6,7 @@ mod args;
 mod attempt;
 mod exchange;
 mod fault;
+mod files;
 mod identify;
 mod listener;
 mod listing;

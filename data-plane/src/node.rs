@@ -5,6 +5,7 @@ use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use anyhow::Context;
@@ -13,13 +14,14 @@ use bulkhead_config::Problems;
 use bulkhead_model::Clock;
 use bulkhead_snapshot::Snapshot;
 use tokio::runtime::{Builder, Runtime};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
-use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio::time::{MissedTickBehavior, interval, sleep};
 
 use crate::admit::{Gate, Ledger, unsettled};
 use crate::args::Args;
-use crate::listener::{Bound, Crew, Drain, bind, server_config};
+use crate::files::Watch;
+use crate::listener::{Bound, Certificate, Crew, Drain, bind};
 use crate::ops::{self, Ops};
 use crate::read::BodyMemory;
 use crate::snapshot::{FileSource, Reloads};
@@ -51,10 +53,36 @@ pub(crate) fn run(args: Args, env: HashMap<String, String>) -> Result<(), Failur
     let grace = seconds(&env, "GRACEFUL_SHUTDOWN_TIMEOUT", GRACEFUL_SHUTDOWN_TIMEOUT);
     let patience = seconds(&env, "KEEPALIVE_TIMEOUT", KEEPALIVE_TIMEOUT);
     let source = Arc::new(FileSource::new(args.config.clone(), env));
-    let snapshot = source.load(1).map_err(Failure::Configuration)?;
+    let (snapshot, certificate) = both(source.load(1), certificate(&args)).map_err(Failure::Configuration)?;
     let control =
         Builder::new_current_thread().enable_all().max_blocking_threads(4).build().context("no runtime")?;
-    control.block_on(serve(&args, source, snapshot, grace, patience)).map_err(Failure::Other)
+    let start = Start { source, snapshot, certificate, patience };
+    let served = control.block_on(async {
+        let mut signals = Signals::new().context("cannot listen to signals")?;
+        let running = start.run(&args).await?;
+        signals.told_to_stop().await;
+        running.drain(grace, signals).await
+    });
+    served.map_err(Failure::Other)
+}
+
+fn certificate(args: &Args) -> Result<Option<Arc<Certificate>>, Problems> {
+    match (&args.tls_cert, &args.tls_key) {
+        (Some(cert), Some(key)) => Certificate::open(cert, key).map(Some),
+        _ => Ok(None),
+    }
+}
+
+/// Both, or everything that is wrong with either.
+fn both<A, B>(one: Result<A, Problems>, other: Result<B, Problems>) -> Result<(A, B), Problems> {
+    match (one, other) {
+        (Ok(one), Ok(other)) => Ok((one, other)),
+        (Err(Problems(mut problems)), Err(Problems(more))) => {
+            problems.extend(more);
+            Err(Problems(problems))
+        }
+        (Err(problems), _) | (_, Err(problems)) => Err(problems),
+    }
 }
 
 fn seconds(env: &HashMap<String, String>, name: &str, default: u64) -> Duration {
@@ -62,47 +90,81 @@ fn seconds(env: &HashMap<String, String>, name: &str, default: u64) -> Duration 
     Duration::from_secs(value.unwrap_or(default))
 }
 
-async fn serve(
-    args: &Args,
+/// What a node starts with.
+struct Start {
     source: Arc<FileSource>,
     snapshot: Snapshot,
-    grace: Duration,
+    certificate: Option<Arc<Certificate>>,
     patience: Duration,
-) -> anyhow::Result<()> {
-    let tls = match (&args.tls_cert, &args.tls_key) {
-        (Some(cert), Some(key)) => Some(server_config(cert, key)?),
-        _ => None,
-    };
-    let _lock = lock(&args.state_dir)?;
-    let inference = bind(&args.listen).await.with_context(|| format!("--listen {}", args.listen))?;
-    let operations =
-        bind(&args.ops_listen).await.with_context(|| format!("--ops-listen {}", args.ops_listen))?;
-    let ops_address = operations.address.to_string();
-    let node = open(args, snapshot, &ops_address, patience)?;
-    let (drain, draining) = watch::channel(Drain::No);
-    let scheme = if tls.is_some() { "https" } else { "http" };
-    let crew = Crew::start(workers(&node), tls, &draining).context("cannot start the workers")?;
-    tracing::info!("inference listening on {scheme}://{}", inference.address);
-    tracing::info!("operations listening on http://{ops_address}");
+}
 
-    let _ops =
-        side_thread("operations", ops::serve(operations, Ops { node: node.clone(), crew: crew.clone() }))?;
-    let (stop, stopped) = watch::channel(false);
-    let _listener = listen(inference, &crew, stopped)?;
-    tokio::spawn(crate::snapshot::watch(source, node.clone()));
-    tokio::spawn(sweep(node.clone()));
+impl Start {
+    async fn run(self, args: &Args) -> anyhow::Result<Running> {
+        let Self { source, snapshot, certificate, patience } = self;
+        // SIGHUP is heard from here on, so that it does not end a process that says it listens.
+        let (config_files, tls_files) = (Watch::new()?, Watch::new()?);
+        let lock = lock(&args.state_dir)?;
+        let inference = bind(&args.listen).await.with_context(|| format!("--listen {}", args.listen))?;
+        let operations =
+            bind(&args.ops_listen).await.with_context(|| format!("--ops-listen {}", args.ops_listen))?;
+        let (address, ops_address) = (inference.address, operations.address.to_string());
+        let node = open(args, snapshot, &ops_address, patience)?;
+        let (phase, draining) = watch::channel(Drain::No);
+        let tls = certificate.clone().map(Certificate::server_config);
+        let crew = Crew::start(workers(&node), tls, &draining).context("cannot start the workers")?;
+        let ops = Ops { node: node.clone(), crew: crew.clone() };
+        let _operations = side_thread("operations", ops::serve(operations, ops))?;
+        let (stop, stopped) = watch::channel(false);
+        let listener = listen(inference, &crew, stopped)?;
+        tokio::spawn(crate::snapshot::watch(config_files, source, node.clone()));
+        tokio::spawn(sweep(node.clone()));
+        let scheme = if certificate.is_some() { "https" } else { "http" };
+        if let Some(certificate) = certificate {
+            tokio::spawn(certificate.watch(tls_files));
+        }
+        tracing::info!("inference listening on {scheme}://{address}");
+        tracing::info!("operations listening on http://{ops_address}");
+        Ok(Running { node, crew, listener, stop, phase, _lock: lock })
+    }
+}
 
-    until_told().await?;
-    tracing::info!(grace_seconds = grace.as_secs(), "draining");
-    node.draining.store(true, Ordering::Relaxed);
-    let _ = stop.send(true);
-    let _ = drain.send(Drain::Until(Instant::now() + grace));
-    let finished = crew.clone();
-    tokio::task::spawn_blocking(move || finished.join()).await.context("the workers did not end")?;
-    node.recorder.close();
-    node.gate.ledger().close();
-    tracing::info!("drained");
-    Ok(())
+/// A node that serves.
+struct Running {
+    node: Arc<Node>,
+    crew: Arc<Crew>,
+    listener: JoinHandle<()>,
+    stop: watch::Sender<bool>,
+    phase: watch::Sender<Drain>,
+    _lock: File,
+}
+
+impl Running {
+    /// Takes no more connections, finishes what is in flight, cuts what takes longer than `grace` or than whoever said
+    /// stop has patience for, and writes down what was used.
+    async fn drain(self, grace: Duration, mut signals: Signals) -> anyhow::Result<()> {
+        let Self { node, crew, listener, stop, phase, _lock } = self;
+        tracing::info!(grace_seconds = grace.as_secs(), "draining");
+        node.draining.store(true, Ordering::Relaxed);
+        stop.send_replace(true);
+        // The workers take connections for as long as the listener has some.
+        let _ =
+            tokio::task::spawn_blocking(move || listener.join()).await.context("the listener did not end")?;
+        phase.send_replace(Drain::Finish);
+        let mut finished = tokio::task::spawn_blocking(move || crew.join());
+        let ended = tokio::select! {
+            ended = &mut finished => ended,
+            () = cut_after(grace, &mut signals) => {
+                node.time_is_up.store(true, Ordering::Relaxed);
+                phase.send_replace(Drain::Cut);
+                finished.await
+            }
+        };
+        ended.context("the workers did not end")?;
+        node.recorder.close();
+        node.gate.ledger().close();
+        tracing::info!("drained");
+        Ok(())
+    }
 }
 
 fn workers(node: &Arc<Node>) -> Vec<Arc<Worker>> {
@@ -131,6 +193,7 @@ fn open(args: &Args, snapshot: Snapshot, ops_address: &str, patience: Duration) 
         clock: Clock::System,
         ops_address: ops_address.to_owned(),
         draining: AtomicBool::new(false),
+        time_is_up: AtomicBool::new(false),
         patience,
         reloads: Reloads::default(),
     }))
@@ -171,7 +234,7 @@ async fn sweep(node: Arc<Node>) {
 fn side_thread(
     name: &'static str,
     task: impl Future<Output = std::io::Result<()>> + Send + 'static,
-) -> anyhow::Result<std::thread::JoinHandle<()>> {
+) -> anyhow::Result<JoinHandle<()>> {
     let runtime = side_runtime()?;
     let run = move || {
         if let Err(error) = runtime.block_on(task) {
@@ -185,21 +248,34 @@ fn side_runtime() -> anyhow::Result<Runtime> {
     Builder::new_current_thread().enable_all().build().context("no runtime")
 }
 
-fn listen(
-    bound: Bound,
-    crew: &Arc<Crew>,
-    stop: watch::Receiver<bool>,
-) -> anyhow::Result<std::thread::JoinHandle<()>> {
+fn listen(bound: Bound, crew: &Arc<Crew>, stop: watch::Receiver<bool>) -> anyhow::Result<JoinHandle<()>> {
     let crew = crew.clone();
     side_thread("listener", async move { bound.accept(crew, stop).await })
 }
 
-async fn until_told() -> anyhow::Result<()> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
+/// Returns when the grace period is over, or when somebody who will not wait for it says so again.
+async fn cut_after(grace: Duration, signals: &mut Signals) {
     tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+        () = sleep(grace) => {}
+        () = signals.told_to_stop() => tracing::info!("told to stop once more"),
     }
-    Ok(())
+}
+
+/// SIGTERM and SIGINT.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    async fn told_to_stop(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
 }

@@ -30,6 +30,8 @@ pub(crate) struct Node {
     pub(crate) ops_address: String,
     pub(crate) reloads: crate::snapshot::Reloads,
     pub(crate) draining: AtomicBool,
+    /// Set when what is still in flight has to end.
+    pub(crate) time_is_up: AtomicBool,
     /// How long a client may keep the gateway waiting: idle between requests, for a head, for a body to begin to flow.
     pub(crate) patience: Duration,
 }
@@ -38,6 +40,11 @@ impl Node {
     /// True from SIGTERM on.
     pub(crate) fn is_draining(&self) -> bool {
         self.draining.load(Ordering::Relaxed)
+    }
+
+    /// True from the end of the grace period on.
+    pub(crate) fn is_time_up(&self) -> bool {
+        self.time_is_up.load(Ordering::Relaxed)
     }
 }
 

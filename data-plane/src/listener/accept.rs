@@ -1,11 +1,11 @@
 //! The accept loop: a thread and runtime of its own, so that a busy worker does not keep others from connecting.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::{TcpListener, TcpSocket, TcpStream, lookup_host};
+use tokio::net::{TcpListener, TcpSocket, lookup_host};
 use tokio::sync::watch;
 
 use super::crew::Crew;
@@ -38,17 +38,19 @@ impl Bound {
         TcpListener::from_std(self.listener)
     }
 
-    /// Accepts until `stop` changes, and gives each connection to the least loaded worker.
+    /// Accepts until `stop` changes, and gives each connection to the least loaded worker. Clients that have connected
+    /// by then are served.
     pub(crate) async fn accept(self, crew: Arc<Crew>, mut stop: watch::Receiver<bool>) -> io::Result<()> {
         let listener = self.listen()?;
         loop {
             let accepted = tokio::select! {
                 biased;
-                _ = stop.wait_for(|stop| *stop) => return Ok(()),
+                _ = stop.wait_for(|stop| *stop) => return accept_the_rest(listener, &crew),
                 accepted = listener.accept() => accepted,
             };
             match accepted {
-                Ok((socket, _)) => hand_over(&crew, socket),
+                // Each worker has a reactor of its own, so the socket leaves this one's.
+                Ok((socket, _)) => hand_over(&crew, socket.into_std()),
                 Err(error) if is_of_the_connection(&error) => {}
                 Err(error) => {
                     // Out of descriptors or memory: connections that end will make room.
@@ -60,9 +62,18 @@ impl Bound {
     }
 }
 
-fn hand_over(crew: &Crew, socket: TcpStream) {
-    // Each worker has a reactor of its own, so the socket leaves this one's.
-    match socket.set_nodelay(true).and_then(|()| socket.into_std()) {
+/// Takes those who wait already: to them the gateway has answered.
+fn accept_the_rest(listener: TcpListener, crew: &Crew) -> io::Result<()> {
+    let listener = listener.into_std()?;
+    for _ in 0..BACKLOG {
+        let Ok((socket, _)) = listener.accept() else { break };
+        hand_over(crew, socket.set_nonblocking(true).map(|()| socket));
+    }
+    Ok(())
+}
+
+fn hand_over(crew: &Crew, socket: io::Result<TcpStream>) {
+    match socket.and_then(|socket| socket.set_nodelay(true).map(|()| socket)) {
         Ok(socket) => crew.assign(socket),
         Err(error) => tracing::debug!(%error, "a connection ended before it was served"),
     }

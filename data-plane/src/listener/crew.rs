@@ -20,14 +20,18 @@ use crate::worker::Worker;
 const HANDOVER: usize = 4096;
 const HEARTBEAT: Duration = Duration::from_millis(500);
 const SWEEP: Duration = Duration::from_secs(5);
+/// How long connections have to say that they are cut.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// How a worker is told to stop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Drain {
     /// Serve.
     No,
-    /// Finish what is in flight, by then at the latest.
-    Until(Instant),
+    /// Finish what is in flight.
+    Finish,
+    /// Tell those who still wait that there is no more time, and end.
+    Cut,
 }
 
 /// All workers.
@@ -123,7 +127,7 @@ impl Turn {
         heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut swept = Instant::now();
         let mut drain = self.drain.clone();
-        let until = loop {
+        loop {
             tokio::select! {
                 biased;
                 Some(socket) = self.sockets.recv() => self.take(socket, &tasks),
@@ -134,13 +138,10 @@ impl Turn {
                         self.worker.pool.sweep();
                     }
                 }
-                told = drain.wait_for(|drain| *drain != Drain::No) => match told.as_deref() {
-                    Ok(Drain::Until(until)) => break *until,
-                    _ => break Instant::now(),
-                },
+                _ = drain.wait_for(|drain| *drain != Drain::No) => break,
             }
-        };
-        self.finish(&tasks, until).await;
+        }
+        self.finish(&tasks).await;
     }
 
     fn take(&self, socket: TcpStream, tasks: &TaskTracker) {
@@ -157,7 +158,7 @@ impl Turn {
     }
 
     /// Serves what was handed over already, then waits for every connection to end.
-    async fn finish(mut self, tasks: &TaskTracker, until: Instant) {
+    async fn finish(mut self, tasks: &TaskTracker) {
         self.sockets.close();
         while let Ok(socket) = self.sockets.try_recv() {
             self.take(socket, tasks);
@@ -170,9 +171,15 @@ impl Turn {
                 self.worker.beat();
             }
         };
+        let mut drain = self.drain.clone();
+        let cut = async {
+            let _ = drain.wait_for(|drain| *drain == Drain::Cut).await;
+            tracing::warn!(left = tasks.len(), "connections are cut: the grace period is over");
+            tokio::time::sleep(LAST_WORDS).await;
+        };
         tokio::select! {
             () = tasks.wait() => {}
-            () = tokio::time::sleep_until(until) => tracing::warn!(left = tasks.len(), "connections were cut at the end of the grace period"),
+            () = cut => {}
             () = beating => {}
         }
     }

@@ -7,4 +7,4 @@ mod tls;
 
 pub(crate) use accept::{Bound, bind};
 pub(crate) use crew::{Crew, Drain};
-pub(crate) use tls::server_config;
+pub(crate) use tls::Certificate;

@@ -88,6 +88,9 @@ impl Through {
             return Poll::Ready(Some(Ok(Frame::data(self.first.remove(0)))));
         }
         let next = match self.rest.poll_chunk(cx) {
+            Poll::Pending if self.settle.is_time_up() => {
+                return Poll::Ready(self.break_off(ErrorKind::ShuttingDown));
+            }
             Poll::Pending if self.deadline.as_mut().poll(cx).is_pending() => return Poll::Pending,
             Poll::Pending => return Poll::Ready(self.break_off(ErrorKind::UpstreamTimeout)),
             Poll::Ready(next) => next,

@@ -9,7 +9,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bulkhead_dialect::error::render_event;
-use bulkhead_dialect::relay::{End, Relay, RelayOptions};
+use bulkhead_dialect::relay::{Relay, RelayOptions};
 use bulkhead_model::ErrorKind;
 use bytes::{Bytes, BytesMut};
 use http::Response;
@@ -18,7 +18,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 use super::decode::Decoder;
 use super::is_event_stream;
 use crate::attempt::{Waits, connection_lost, stream_refusal, timed_out};
-use crate::fault::{Fault, Outcome};
+use crate::fault::{Fault, Outcome, shutting_down};
 use crate::settle::Settle;
 use crate::upstream::AnswerBody;
 
@@ -220,12 +220,21 @@ impl Relaying {
         }
     }
 
+    /// Nothing came from the provider: is it silent for too long, or is there no more time?
     fn poll_timer(&mut self, cx: &mut Context<'_>) -> Poll<Step> {
+        if self.settle.is_time_up() {
+            self.settle_usage();
+            self.settle.fail(ErrorKind::ShuttingDown);
+            return Poll::Ready(Step::Failed(shutting_down()));
+        }
         loop {
             std::task::ready!(self.timer.as_mut().poll(cx));
             let now = Instant::now();
             if now >= self.waits.end() || now >= self.heard + self.waits.idle {
                 self.settle_usage();
+                if self.is_all_said() {
+                    return Poll::Ready(Step::Ended);
+                }
                 self.settle.fail(ErrorKind::UpstreamTimeout);
                 let limit = if now >= self.waits.end() { self.waits.total } else { self.waits.idle };
                 return Poll::Ready(Step::Failed(timed_out(&self.waits, limit)));
@@ -251,26 +260,27 @@ impl Relaying {
     }
 
     fn finish(&mut self) -> Step {
-        let end = self.relay.finish(&mut self.out);
+        self.relay.finish(&mut self.out);
         self.settle_usage();
+        if self.is_all_said() { Step::Ended } else { Step::Failed(self.truncated()) }
+    }
+
+    /// Settles a stream that has had its last event, whatever then becomes of the connections: the dialect's end, or
+    /// the provider's own error.
+    fn is_all_said(&mut self) -> bool {
         if let Some(fault) = self.provider_failure() {
             self.settle.fail(fault.kind);
-            return Step::Ended;
+            return true;
         }
-        match end {
-            End::Complete => {
-                self.settle.complete();
-                Step::Ended
-            }
-            End::Truncated => Step::Failed(self.truncated()),
+        if self.relay.is_complete() {
+            self.settle.complete();
         }
+        self.relay.is_complete()
     }
 
     fn broke_off(&mut self) -> Step {
         self.settle_usage();
-        if self.relay.is_complete() {
-            // Everything was said; a provider that then drops the connection instead of closing it is only rude.
-            self.settle.complete();
+        if self.is_all_said() {
             return Step::Ended;
         }
         if self.relay.has_content() {
@@ -322,8 +332,11 @@ impl Relaying {
 }
 
 impl Drop for Relaying {
-    /// A client that leaves is billed for what was produced.
+    /// A client that leaves is billed for what was produced. One that has all of it need not wait for the end.
     fn drop(&mut self) {
         self.settle_usage();
+        if self.out.is_empty() {
+            self.is_all_said();
+        }
     }
 }

@@ -77,6 +77,11 @@ impl Settle {
         self.permit.as_ref()
     }
 
+    /// The gateway stops and can wait no longer.
+    pub(crate) fn is_time_up(&self) -> bool {
+        self.worker.node.is_time_up()
+    }
+
     /// From here on the provider may be working.
     pub(crate) fn sent(&mut self) {
         self.sent = true;
@@ -162,7 +167,8 @@ impl Settle {
 
     fn finish(&mut self) {
         let Some(permit) = self.permit.take() else { return };
-        let outcome = self.outcome.unwrap_or(Err(ErrorKind::ClientGone));
+        let left = if self.is_time_up() { ErrorKind::ShuttingDown } else { ErrorKind::ClientGone };
+        let outcome = self.outcome.unwrap_or(Err(left));
         let reserved = permit.reserved();
         let (usage, source) = self.used();
         let cost = self.price(&usage);

@@ -2,39 +2,16 @@
 //! wrong with it in the log, and the old snapshot keeps serving.
 
 use std::sync::Arc;
-use std::time::Duration;
-
-use tokio::signal::unix::{SignalKind, signal};
-use tokio::time::{MissedTickBehavior, interval};
 
 use super::FileSource;
+use crate::files::Watch;
 use crate::worker::Node;
 
-/// Looking is cheaper than being told: it works on every file system and through every kind of symbolic link.
-const LOOK: Duration = Duration::from_millis(500);
-
 /// Watches until the runtime ends.
-pub(crate) async fn watch(source: Arc<FileSource>, node: Arc<Node>) -> std::io::Result<()> {
-    let mut hangup = signal(SignalKind::hangup())?;
-    let mut look = interval(LOOK);
-    look.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut changed = None;
+pub(crate) async fn watch(mut files: Watch, source: Arc<FileSource>, node: Arc<Node>) {
     loop {
-        tokio::select! {
-            _ = hangup.recv() => {
-                tracing::info!("SIGHUP: reading the configuration again");
-                reload(&source, &node).await;
-                changed = None;
-            }
-            _ = look.tick() => {
-                let before = std::mem::replace(&mut changed, source.changed());
-                // Unchanged for one look: whoever writes it is done.
-                if changed.is_some() && changed == before {
-                    reload(&source, &node).await;
-                    changed = None;
-                }
-            }
-        }
+        files.changed(source.last_read()).await;
+        reload(&source, &node).await;
     }
 }
 

@@ -29,6 +29,8 @@ struct Host {
     /// Last in, first out: the warmest connection is used first and the rest get old.
     idle: Vec<Live>,
     open: Arc<AtomicUsize>,
+    /// The last attempt to connect failed, and an operator was told.
+    failing: bool,
 }
 
 /// Counts an open connection of a host; counts it out on drop.
@@ -59,8 +61,20 @@ impl Pool {
     /// A new connection.
     pub(crate) async fn fresh(&self, target: &Target, deadline: Instant) -> Result<Live, DialError> {
         let slot = self.slot(target).ok_or(DialError::Full)?;
-        let wire = self.dialer.dial(target, deadline).await?;
+        let dialled = self.dialer.dial(target, deadline).await;
+        self.note(target, dialled.as_ref().err());
+        let wire = dialled?;
         Live::open(wire, slot).await.map_err(|error| DialError::Connect(std::io::Error::other(error)))
+    }
+
+    /// Tells the operator why a host cannot be reached: once, until it can or is forgotten.
+    fn note(&self, target: &Target, error: Option<&DialError>) {
+        let mut hosts = self.hosts.lock();
+        let Some(host) = hosts.get_mut(target) else { return };
+        let was = std::mem::replace(&mut host.failing, error.is_some());
+        if let (false, Some(error)) = (was, error) {
+            tracing::warn!(host = %target.host, port = target.port, %error, "cannot connect to a provider");
+        }
     }
 
     async fn idle(&self, target: &Target) -> Option<Live> {

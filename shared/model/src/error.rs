@@ -102,6 +102,8 @@ kinds! {
     Overloaded: "overloaded" Gateway 503 "service_unavailable_error";
     /// No snapshot yet.
     NotReady: "not_ready" Gateway 503 "service_unavailable_error";
+    /// The gateway is stopping and can wait no longer.
+    ShuttingDown: "shutting_down" Gateway 503 "service_unavailable_error";
     /// A defect of ours.
     Internal: "internal" Gateway 500 "internal_server_error";
     /// The provider refuses our credentials.
