@@ -16,7 +16,7 @@ use tokio::time::{Instant, sleep_until};
 use crate::attempt::{self, Edited, Prepared, Waits};
 use crate::fault::{Fault, Outcome};
 use crate::identify::{self, Caller};
-use crate::read::{self, BodyLease, BodyLimits, Call};
+use crate::read::{self, BodyLease, BodyLimits, Call, Sender};
 use crate::receive::{Route, dialect_of, route};
 use crate::respond::{self, Buffered, Decoder, Facts, OutBody, Terms};
 use crate::route::{Routed, pick, resolve};
@@ -158,10 +158,13 @@ fn identify(
 
 /// Takes in a little of a body that nobody reads, so that the client sees the answer.
 async fn refuse_body(head: &Parts, body: Incoming, refused: bool) {
-    // A client that waits to be asked for its body gets the answer instead.
-    if refused && !head.headers.contains_key(EXPECT) {
+    if let (true, Sender::Sends) = (refused, sender(head)) {
         read::drain(body).await;
     }
+}
+
+fn sender(head: &Parts) -> Sender {
+    if head.headers.contains_key(EXPECT) { Sender::WaitsToBeAsked } else { Sender::Sends }
 }
 
 fn call_id(worker: &Worker, headers: &HeaderMap) -> HeaderValue {
@@ -189,7 +192,7 @@ async fn read_call(
         memory: settings.body_memory_bytes,
         patience: worker.node.patience,
     };
-    let (segments, scan) = read::collect(body, limits, &mut lease).await?;
+    let (segments, scan) = read::collect(body, limits, &mut lease, sender(head)).await?;
     let mut call = Call::read(endpoint, path_model, segments, scan, lease)?;
     if let Some(tags) = head.headers.get("x-litellm-tags").and_then(|value| value.to_str().ok()) {
         call.tags.extend(tags.split(',').map(|tag| tag.trim().to_owned()).filter(|tag| !tag.is_empty()));

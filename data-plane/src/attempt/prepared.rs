@@ -14,7 +14,7 @@ use super::headers::{beta_header, upstream_headers};
 use super::refusal::refusal;
 use super::send::{Waits, answer};
 use crate::fault::{Fault, Outcome};
-use crate::read::Call;
+use crate::read::{BodyLease, Call};
 use crate::respond::client_headers;
 use crate::route::Routed;
 use crate::upstream::{AnswerBody, SendBody};
@@ -34,6 +34,7 @@ pub(crate) struct Prepared {
     dropped_betas: Vec<String>,
     path: PathAndQuery,
     body: Segments,
+    _lease: Arc<BodyLease>,
     waits: Waits,
 }
 
@@ -53,7 +54,18 @@ impl Prepared {
         let dialect = call.endpoint.dialect();
         let (beta, dropped_betas) = beta_header(&client, &routed.deployment);
         let deployment = routed.deployment;
-        Ok(Self { snapshot, deployment, client, dialect, beta, dropped_betas, path, body, waits })
+        Ok(Self {
+            snapshot,
+            deployment,
+            client,
+            dialect,
+            beta,
+            dropped_betas,
+            path,
+            body,
+            _lease: call.lease.clone(),
+            waits,
+        })
     }
 
     /// Values of `anthropic-beta` that the provider does not take.

@@ -1,5 +1,6 @@
 //! What a request asks for, as far as the gateway has to know.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bulkhead_dialect::json::{Kind, Member, Scan, Segments};
@@ -43,8 +44,8 @@ pub(crate) struct Call {
     pub(crate) ignored: SmallVec<[String; 2]>,
     pub(crate) body: Segments,
     pub(crate) scan: Scan,
-    /// Gives the body's memory back when the call ends.
-    pub(crate) _lease: BodyLease,
+    /// The body's memory; given back when nobody has the body any more.
+    pub(crate) lease: Arc<BodyLease>,
 }
 
 #[derive(Deserialize, Default)]
@@ -85,7 +86,7 @@ impl Call {
             ignored: SmallVec::new(),
             body,
             scan: Scan::default(),
-            _lease: lease,
+            lease: Arc::new(lease),
         };
         let mut seen: SmallVec<[&str; 16]> = SmallVec::new();
         let mut content = false;

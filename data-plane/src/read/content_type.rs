@@ -2,12 +2,20 @@
 
 use bulkhead_model::ErrorKind;
 use http::HeaderMap;
-use http::header::CONTENT_TYPE;
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 
 use crate::fault::{Fault, Outcome};
 
-/// Accepts JSON in any of its names, and a body that names no type.
+/// Accepts JSON in any of its names, and a body that names no type. None of it compressed.
 pub(crate) fn check_content_type(headers: &HeaderMap) -> Outcome<()> {
+    if headers
+        .get_all(CONTENT_ENCODING)
+        .iter()
+        .any(|value| !value.as_bytes().eq_ignore_ascii_case(b"identity"))
+    {
+        let message = "Compressed request bodies are not read here. Send the body without Content-Encoding.";
+        return Err(Fault::new(ErrorKind::UnsupportedMediaType, message).param("content-encoding"));
+    }
     let Some(value) = headers.get(CONTENT_TYPE) else { return Ok(()) };
     let text = value.to_str().unwrap_or("unreadable");
     let essence = text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
@@ -41,5 +49,13 @@ mod tests {
             assert_eq!(check_content_type(&headers).is_ok(), taken, "{value}");
         }
         assert!(check_content_type(&HeaderMap::new()).is_ok());
+    }
+
+    #[test]
+    fn compressed_bodies_are_not_taken() {
+        for (value, taken) in [("gzip", false), ("identity, gzip", false), ("identity", true)] {
+            let headers = HeaderMap::from_iter([(CONTENT_ENCODING, HeaderValue::from_static(value))]);
+            assert_eq!(check_content_type(&headers).is_ok(), taken, "{value}");
+        }
     }
 }

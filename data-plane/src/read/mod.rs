@@ -2,11 +2,12 @@
 
 mod body;
 mod call;
+mod collector;
 mod content_type;
 mod fields;
 mod memory;
 
-pub(crate) use body::{BodyLimits, collect, drain};
+pub(crate) use body::{BodyLimits, Sender, collect, drain};
 pub(crate) use call::Call;
 pub(crate) use content_type::check_content_type;
 pub(crate) use memory::{BodyLease, BodyMemory};
