@@ -92,9 +92,9 @@ fn chain(file: &Path) -> Result<Vec<CertificateDer<'static>>, Problem> {
     let bad = |what: String| problem(file, "--tls-cert", what, remedy);
     let chain = CertificateDer::pem_file_iter(file)
         .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-        .map_err(|error| bad(reason(&error)))?;
+        .map_err(|error| bad(reason(&error, "certificate")))?;
     if chain.is_empty() {
-        return Err(bad("holds no certificate".to_owned()));
+        return Err(bad(reason(&pem::Error::NoItemsFound, "certificate")));
     }
     Ok(chain)
 }
@@ -102,13 +102,14 @@ fn chain(file: &Path) -> Result<Vec<CertificateDer<'static>>, Problem> {
 fn secret(file: &Path) -> Result<PrivateKeyDer<'static>, Problem> {
     let remedy =
         "a file that can be read, with an unencrypted private key in PEM (-----BEGIN PRIVATE KEY-----)";
-    PrivateKeyDer::from_pem_file(file).map_err(|error| problem(file, "--tls-key", reason(&error), remedy))
+    PrivateKeyDer::from_pem_file(file)
+        .map_err(|error| problem(file, "--tls-key", reason(&error, "private key"), remedy))
 }
 
-fn reason(error: &pem::Error) -> String {
+fn reason(error: &pem::Error, wanted: &str) -> String {
     match error {
         pem::Error::Io(error) => format!("cannot be read: {error}"),
-        pem::Error::NoItemsFound => "holds nothing of the kind".to_owned(),
+        pem::Error::NoItemsFound => format!("holds no {wanted}"),
         // The error itself may quote the file.
         _ => "is not PEM, or damaged".to_owned(),
     }

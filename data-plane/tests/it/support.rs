@@ -216,6 +216,11 @@ impl Gateway {
     /// SIGTERM; how the process ended.
     pub(crate) async fn terminate(&mut self) -> ExitStatus {
         self.signal("TERM");
+        self.ended().await
+    }
+
+    /// Waits until the process has ended of itself; how it did.
+    pub(crate) async fn ended(&mut self) -> ExitStatus {
         let mut status = None;
         let ended = eventually(Duration::from_secs(60), || {
             status = self.child.try_wait().unwrap();
