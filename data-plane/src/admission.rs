@@ -52,7 +52,7 @@ pub(crate) async fn admit(
     ask: Ask,
 ) -> Outcome<Permit> {
     let gate = &worker.node.gate;
-    let Some(key) = caller.key() else { return Ok(Permit::unlimited(gate)) };
+    let Some(key) = caller.key() else { return Ok(Permit::unlimited(gate, ask)) };
     let rules = Rules { limits: key.limits, budget: key.budget, zone: &snapshot.settings.zone };
     let claims = [Claim { id: &key.ledger_id, rules }];
     gate.admit(&claims, ask).await.map_err(|refused| worded(refused.denial, key, snapshot))

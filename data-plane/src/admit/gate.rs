@@ -40,6 +40,8 @@ pub(crate) struct Gate {
 /// What a request holds. Dropping it gives everything back as unused.
 pub(crate) struct Permit {
     gate: Arc<Gate>,
+    /// What is expected, also of a caller without limits.
+    asked: Ask,
     holds: SmallVec<[Held; 2]>,
 }
 
@@ -102,7 +104,7 @@ impl Gate {
 
     fn try_all(self: &Arc<Self>, claims: &[Claim<'_>], ask: Ask, vouch: bool) -> Result<Permit, Stopped> {
         let now = self.clock.now();
-        let mut permit = Permit { gate: self.clone(), holds: SmallVec::new() };
+        let mut permit = Permit { gate: self.clone(), asked: ask, holds: SmallVec::new() };
         let stopped = self.hold_all(claims, ask, vouch, now, &mut permit.holds);
         match stopped {
             None => Ok(permit),
@@ -196,12 +198,14 @@ enum Stopped {
 
 impl Permit {
     /// A permit of a caller without limits.
-    pub(crate) fn unlimited(gate: &Arc<Gate>) -> Self {
-        Self { gate: gate.clone(), holds: SmallVec::new() }
+    pub(crate) fn unlimited(gate: &Arc<Gate>, ask: Ask) -> Self {
+        Self { gate: gate.clone(), asked: ask, holds: SmallVec::new() }
     }
 
     /// Reserves more for a request that produces more than was expected.
     pub(crate) fn extend(&mut self, more: Ask) {
+        self.asked.tokens = self.asked.tokens.saturating_add(more.tokens);
+        self.asked.cost = self.asked.cost.plus(more.cost);
         for held in &mut self.holds {
             let first_change = held.holder.extend(&mut held.hold, more);
             self.gate.note(&held.id, &held.holder, first_change);
@@ -218,9 +222,9 @@ impl Permit {
         self.holds.first().map(|held| held.holder.spent())
     }
 
-    /// What is reserved for this request.
+    /// What is reserved for this request, where there is anything to reserve it of.
     pub(crate) fn reserved(&self) -> Ask {
-        self.holds.first().map(|held| held.hold.asked).unwrap_or_default()
+        self.asked
     }
 
     /// Counts what was used and gives the rest back.

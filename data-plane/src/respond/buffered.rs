@@ -63,6 +63,9 @@ pub(crate) async fn buffered(
     let Some(answer) = answer::read(settle.exchange.endpoint, &text) else {
         return Err(bad_answer(&mut settle));
     };
+    if answer.usage.is_none() {
+        settle.produced(answer.produced);
+    }
     settle.report(answer.usage, true);
     settle.complete();
     let text = match answer.model {

@@ -117,7 +117,10 @@ impl UsageEvent {
             output_audio_tokens: output_audio,
             service_tier: tier.label(),
             cost: self.cost.map(|cost| cost.to_string()),
-            bound: (self.source != UsageSource::Reported).then(|| self.reserved.to_string()),
+            bound: self
+                .cost
+                .filter(|_| self.source != UsageSource::Reported)
+                .map(|_| self.reserved.to_string()),
             duration_ms: millis(self.took),
             first_byte_ms: self.first_byte.map(millis),
             metadata: key
