@@ -2,6 +2,7 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -28,6 +29,8 @@ pub(crate) enum Step {
 pub(crate) struct Asked {
     pub(crate) head: String,
     pub(crate) body: String,
+    /// How many came before it on its connection.
+    pub(crate) before: usize,
 }
 
 type Script = dyn Fn(&Asked) -> Vec<Step> + Send + Sync;
@@ -36,7 +39,17 @@ type Script = dyn Fn(&Asked) -> Vec<Step> + Send + Sync;
 pub(crate) struct Upstream {
     pub(crate) addr: SocketAddr,
     asked: Arc<Mutex<Vec<Asked>>>,
+    open: Arc<AtomicUsize>,
     _task: JoinSet<()>,
+}
+
+/// A connection while it is open.
+struct Open(Arc<AtomicUsize>);
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 impl Upstream {
@@ -45,15 +58,21 @@ impl Upstream {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let addr = listener.local_addr().unwrap();
         let asked = Arc::<Mutex<Vec<Asked>>>::default();
-        let (script, log): (Arc<Script>, _) = (Arc::new(script), asked.clone());
+        let open = Arc::<AtomicUsize>::default();
+        let (script, log, count): (Arc<Script>, _, _) = (Arc::new(script), asked.clone(), open.clone());
         let mut task = JoinSet::new();
         task.spawn(async move {
             let mut connections = JoinSet::new();
             while let Ok((socket, _)) = listener.accept().await {
-                connections.spawn(connection(socket, script.clone(), log.clone()));
+                count.fetch_add(1, Ordering::Relaxed);
+                let (open, script, log) = (Open(count.clone()), script.clone(), log.clone());
+                connections.spawn(async move {
+                    connection(socket, script, log).await;
+                    drop(open);
+                });
             }
         });
-        Self { addr, asked, _task: task }
+        Self { addr, asked, open, _task: task }
     }
 
     /// OpenAI's base URL.
@@ -70,12 +89,19 @@ impl Upstream {
     pub(crate) fn asked(&self) -> Vec<Asked> {
         self.asked.lock().clone()
     }
+
+    /// Connections that are open.
+    pub(crate) fn open(&self) -> usize {
+        self.open.load(Ordering::Relaxed)
+    }
 }
 
 async fn connection(mut socket: TcpStream, script: Arc<Script>, log: Arc<Mutex<Vec<Asked>>>) {
     socket.set_nodelay(true).unwrap();
     let mut rest = Vec::new();
-    while let Some(asked) = request(&mut socket, &mut rest).await {
+    let mut before = 0;
+    while let Some(asked) = request(&mut socket, &mut rest, before).await {
+        before += 1;
         log.lock().push(asked.clone());
         for step in script(&asked) {
             match step {
@@ -101,7 +127,7 @@ async fn connection(mut socket: TcpStream, script: Arc<Script>, log: Arc<Mutex<V
 }
 
 /// Reads a request whose body has a length.
-async fn request(socket: &mut TcpStream, rest: &mut Vec<u8>) -> Option<Asked> {
+async fn request(socket: &mut TcpStream, rest: &mut Vec<u8>, before: usize) -> Option<Asked> {
     loop {
         let text = String::from_utf8_lossy(rest).into_owned();
         if let Some((head, body)) = text.split_once("\r\n\r\n") {
@@ -111,7 +137,7 @@ async fn request(socket: &mut TcpStream, rest: &mut Vec<u8>) -> Option<Asked> {
             let length = length.unwrap_or(0);
             if body.len() >= length {
                 let whole = head.len() + 4 + length;
-                let asked = Asked { head: head.to_owned(), body: body[..length].to_owned() };
+                let asked = Asked { head: head.to_owned(), body: body[..length].to_owned(), before };
                 rest.drain(..whole);
                 return Some(asked);
             }
