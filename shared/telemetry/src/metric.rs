@@ -91,7 +91,7 @@ impl HistogramSum {
 
     /// Upper bound and count of each bucket, not cumulative; the last bound is infinity.
     pub fn pairs(&self) -> Vec<(f64, u64)> {
-        BOUNDS.iter().copied().chain([f64::MAX]).zip(self.buckets).collect()
+        BOUNDS.iter().copied().chain([f64::INFINITY]).zip(self.buckets).collect()
     }
 }
 
