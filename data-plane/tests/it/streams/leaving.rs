@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::{CHAT, RESPONSES, Scene, TALKS, Talk, head, last};
 use crate::support::PATIENCE;
-use crate::upstream::Step;
+use crate::upstream::{Step, answer};
 
 const KEY: &str = "sk-leaving-0123456789";
 
@@ -115,4 +115,34 @@ fn assert_told(talk: &Talk, record: &Value, phase: &Phase, how: Leave) {
     assert_eq!(record["output_tokens"], phase.output, "{case}");
     assert!(record["input_tokens"].as_u64().unwrap() > 0, "{case}");
     assert!(cost(record) > 0.0, "{case}");
+}
+
+#[tokio::test]
+async fn a_client_that_leaves_an_answer_in_one_piece_stops_the_provider_as_well() {
+    let scene = Scene::with(|yaml| yaml.virtual_key(KEY).limit("max_budget", 100)).await;
+    let half = answer("200 OK", &[("content-type", "application/json")], &"{".repeat(1000));
+    let half = &half[..half.len() - 500];
+    let mut told = 0;
+    for talk in &TALKS {
+        let body = talk.body().with("stream", false).raw("stream_options", "null");
+        for steps in [vec![Step::Hang], vec![Step::Send(half.to_vec()), Step::Hang]] {
+            let asked = scene.upstream.asked().len();
+            scene.script(steps);
+            let mut client = scene.gateway.client().await;
+            let request = Request::post(talk.path).bearer(KEY).json(body.clone());
+            client.send(&request.bytes()).await.unwrap();
+            assert!(eventually(PATIENCE, || scene.upstream.asked().len() > asked).await);
+            drop(client);
+            assert!(eventually(PATIENCE, || scene.upstream.open() == 0).await, "the provider goes on");
+            scene.at_rest().await;
+            told += 1;
+            let record = scene.gateway.usage_of(told).await.pop().unwrap();
+            assert_eq!(
+                (&record["error"], &record["usage"]),
+                (&"client_gone".into(), &"unknown".into()),
+                "{record}"
+            );
+            assert!(cost(&record) > 0.0 && record["bound"].is_string(), "{record}");
+        }
+    }
 }
