@@ -58,7 +58,7 @@ fn listed(mock: &MockProvider) -> GatewayYaml {
 /// The `n`-th request of the mix, for a key.
 fn request(n: usize, key: &str) -> Request {
     let words = "word ".repeat(n % 23);
-    let prompt = if n % 3 == 0 { format!("cached {words}") } else { format!("fresh {words}") };
+    let prompt = if n.is_multiple_of(3) { format!("cached {words}") } else { format!("fresh {words}") };
     let part = |text: &str, control: Value| json!([{"role": "user", "content": [{"type": "text", "text": text, "cache_control": control}]}]);
     let chat = |model: &str| body::chat(model, &prompt);
     let messages = |model: &str| body::messages(model, &prompt);
