@@ -32,7 +32,7 @@ pub(crate) fn ask(
         return Ask::default();
     }
     let input = call.input_estimate();
-    let limit = key.and_then(|key| key.limits.tpm).unwrap_or(u64::MAX);
+    let limit = key.and_then(|key| key.policy.said.limits.tpm).unwrap_or(u64::MAX);
     let output = match (call.endpoint, call.max_output) {
         (Endpoint::Embeddings, _) => 0,
         (_, Some(most)) => most.min(worker.typical.output(&routed.deployment.group).max(PLENTY)),
@@ -53,7 +53,11 @@ pub(crate) async fn admit(
 ) -> Outcome<Permit> {
     let gate = &worker.node.gate;
     let Some(key) = caller.key() else { return Ok(Permit::unlimited(gate, ask)) };
-    let rules = Rules { limits: key.limits, budget: key.budget, zone: &snapshot.settings.zone };
+    let rules = Rules {
+        limits: key.policy.said.limits,
+        budget: key.policy.said.budget,
+        zone: &snapshot.settings.zone,
+    };
     let claims = [Claim { id: &key.ledger_id, rules }];
     gate.admit(&claims, ask).await.map_err(|refused| worded(refused.denial, key, snapshot))
 }

@@ -110,7 +110,7 @@ async fn run(
     known.call_id = Some(call_id.clone());
     known.key = caller.key().cloned();
     let call = read_call(worker, &snapshot.settings, &head, body, endpoint, model).await?;
-    let asked = caller.key().map_or(call.model.as_str(), |key| key.aliased(&call.model));
+    let asked = caller.key().map_or(call.model.as_str(), |key| key.policy.aliased(&call.model));
     let resolved = resolve(&snapshot, &caller, asked)?;
     let routed = pick(&resolved, endpoint, &tags(&call, &caller), &snapshot.settings, &worker.rng)?;
     known.deployment = Some(routed.deployment.clone());
@@ -202,10 +202,10 @@ async fn read_call(
 
 /// The request's tags and its key's.
 fn tags<'c>(call: &'c Call, caller: &Caller) -> Cow<'c, [String]> {
-    match caller.key().filter(|key| !key.tags.is_empty()) {
+    match caller.key().filter(|key| !key.policy.said.tags.is_empty()) {
         None => Cow::Borrowed(&call.tags),
         Some(key) => {
-            let own = key.tags.iter().map(|tag| tag.to_string());
+            let own = key.policy.said.tags.iter().map(|tag| tag.to_string());
             Cow::Owned(call.tags.iter().cloned().chain(own).collect())
         }
     }
@@ -302,7 +302,8 @@ impl Reply<'_> {
         if respond::is_event_stream(&head.headers) {
             return Err(self.not_what_was_asked(settle, call));
         }
-        let mut headers = respond::client_headers(&head.headers, &self.worker.names);
+        let deployment = &settle.exchange.routed.deployment;
+        let mut headers = respond::client_headers(&head.headers, &self.worker.names, deployment);
         let Buffered { body, settle } = respond::buffered(&head.headers, body, settle, &self.waits).await?;
         self.tell(&mut headers, settle.as_ref());
         Ok(respond::response(head.status, headers, body))
@@ -320,7 +321,8 @@ impl Reply<'_> {
             return self.whole(answer, settle, call).await;
         }
         let (head, body) = answer.into_parts();
-        let mut headers = respond::client_headers(&head.headers, &self.worker.names);
+        let deployment = &settle.exchange.routed.deployment;
+        let mut headers = respond::client_headers(&head.headers, &self.worker.names, deployment);
         let Ok(decoder) = Decoder::of(&head.headers) else {
             return Err(self.not_what_was_asked(settle, call));
         };

@@ -119,7 +119,7 @@ fn list(snapshot: &Snapshot, caller: &Caller) -> Vec<Model> {
             _ => vec![name.to_owned()],
         };
         for id in names {
-            let allowed = caller.key().is_none_or(|key| key.models.allows(&id, group));
+            let allowed = caller.key().is_none_or(|key| key.policy.models.allows(&id, group));
             if allowed && seen.insert(id.clone()) {
                 let target = if id == name { target.to_owned() } else { id.clone() };
                 models.push(described(snapshot, id, &target, group));

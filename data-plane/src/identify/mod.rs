@@ -94,10 +94,10 @@ pub(crate) fn permit_route(
     endpoint: Option<bulkhead_model::Endpoint>,
 ) -> Outcome<()> {
     let Some(key) = caller.key() else { return Ok(()) };
-    if key.routes.allows(path, endpoint) {
+    if key.policy.routes.allows(path, endpoint) {
         return Ok(());
     }
-    let allowed: Vec<_> = key.allowed_routes.iter().map(|route| format!("'{route}'")).collect();
+    let allowed: Vec<_> = key.policy.said.allowed_routes.iter().map(|route| format!("'{route}'")).collect();
     let message = format!(
         "Virtual key is not allowed to call this route. Only allowed to call routes: [{}]. Tried to call route: {path}",
         allowed.join(", ")

@@ -11,6 +11,7 @@ use smallvec::SmallVec;
 use std::collections::HashMap;
 use std::time::Duration;
 
+use super::credentials::repeats;
 use crate::admit::{Permit, Standing};
 use bulkhead_snapshot::{Deployment, Key};
 
@@ -37,12 +38,19 @@ impl PrefixedNames {
     }
 }
 
-/// The provider's headers as the client gets them.
-pub(crate) fn client_headers(provider: &HeaderMap, names: &PrefixedNames) -> HeaderMap {
+/// The provider's headers as the client gets them. What repeats the gateway's credentials is left out.
+pub(crate) fn client_headers(
+    provider: &HeaderMap,
+    names: &PrefixedNames,
+    deployment: &Deployment,
+) -> HeaderMap {
     let mut headers = HeaderMap::with_capacity(provider.len() + 24);
     let of_this_hop = named_by_connection(provider);
     for (name, value) in provider {
-        if is_never_forwarded(name) || of_this_hop.contains(&name.as_str()) {
+        if is_never_forwarded(name)
+            || of_this_hop.contains(&name.as_str())
+            || repeats(deployment, value.as_bytes())
+        {
             continue;
         }
         if is_forwarded(name) {
@@ -135,25 +143,25 @@ fn add_key_facts(headers: &mut HeaderMap, key: &Key, permit: &Permit, deployment
     if let Some(spent) = permit.spent() {
         headers.insert(name!("x-litellm-key-spend"), text(spent.to_string()));
     }
-    if let Some(budget) = key.budget {
+    if let Some(budget) = key.policy.said.budget {
         headers.insert(name!("x-litellm-key-max-budget"), text(budget.max.to_string()));
     }
     let Some(standing) = permit.standing() else { return };
     let Standing { remaining_requests, remaining_tokens, remaining_parallel, spent: _ } = *standing;
     let group = deployment.map(|deployment| &*deployment.group);
-    if let (Some(limit), Some(remaining)) = (key.limits.rpm, remaining_requests) {
+    if let (Some(limit), Some(remaining)) = (key.policy.said.limits.rpm, remaining_requests) {
         headers.insert(name!("x-litellm-key-rpm-limit"), limit.into());
         headers.insert(name!("x-ratelimit-api_key-limit-requests"), limit.into());
         headers.insert(name!("x-ratelimit-api_key-remaining-requests"), remaining.into());
         add_legacy(headers, "requests", group, remaining);
     }
-    if let (Some(limit), Some(remaining)) = (key.limits.tpm, remaining_tokens) {
+    if let (Some(limit), Some(remaining)) = (key.policy.said.limits.tpm, remaining_tokens) {
         headers.insert(name!("x-litellm-key-tpm-limit"), limit.into());
         headers.insert(name!("x-ratelimit-api_key-limit-tokens"), limit.into());
         headers.insert(name!("x-ratelimit-api_key-remaining-tokens"), remaining.into());
         add_legacy(headers, "tokens", group, remaining);
     }
-    if let (Some(limit), Some(remaining)) = (key.limits.max_parallel, remaining_parallel) {
+    if let (Some(limit), Some(remaining)) = (key.policy.said.limits.max_parallel, remaining_parallel) {
         headers.insert(name!("x-ratelimit-api_key-limit-max_parallel_requests"), limit.into());
         headers.insert(name!("x-ratelimit-api_key-remaining-max_parallel_requests"), remaining.into());
     }

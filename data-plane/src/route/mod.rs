@@ -50,8 +50,8 @@ pub(crate) fn resolve<'s>(
     let found = snapshot.models.resolve(asked);
     match (found, caller.key()) {
         (Some(resolved), None) => Ok(resolved),
-        (Some(resolved), Some(key)) if key.models.allows(asked, resolved.group) => Ok(resolved),
-        (None, Some(key)) if key.models == bulkhead_snapshot::ModelAccess::All => Err(unknown(asked)),
+        (Some(resolved), Some(key)) if key.policy.models.allows(asked, resolved.group) => Ok(resolved),
+        (None, Some(key)) if key.policy.models == bulkhead_snapshot::ModelAccess::All => Err(unknown(asked)),
         (None, None) => Err(unknown(asked)),
         (_, Some(_)) => Err(denied(asked)),
     }

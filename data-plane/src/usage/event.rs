@@ -99,7 +99,7 @@ impl UsageEvent {
             provider: &deployment.provider.name,
             provider_model: cut(&exchange.routed.model),
             deployment: &deployment.id,
-            key: key.map_or("master", |key| &key.id),
+            key: key.map_or("master", |key| key.id()),
             key_hash: key.map(|key| key.hash.to_string()),
             key_alias: key.and_then(|key| key.alias.as_deref()),
             team_id: key.and_then(|key| key.team_id.as_deref()),

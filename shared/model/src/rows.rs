@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::{KeyHash, NanoUsd, PicoUsd, Secret, UnixMillis, WindowLength};
 
 /// Limits that any holder (a key, later a team or a user) may carry. `None` is unlimited.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct Limits {
     /// Requests per window of 60 s.
     pub rpm: Option<u64>,
@@ -19,12 +19,21 @@ pub struct Limits {
 }
 
 /// What a holder may spend.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct BudgetRow {
     /// The most that may be spent in one window.
     pub max: NanoUsd,
     /// How often it starts anew; `None` is never.
     pub window: Option<WindowLength>,
+}
+
+/// What was spent before the node's own count began.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Spend {
+    /// A new generation ends the count so far: the amount then holds alone.
+    pub generation: u64,
+    /// What counts as spent in the window in force, besides what the node counts itself.
+    pub amount: NanoUsd,
 }
 
 /// A virtual key.
@@ -60,6 +69,115 @@ pub struct KeyRow {
     pub tags: Vec<String>,
     /// A JSON object that goes into its usage records.
     pub metadata: Option<String>,
+    /// What it spent before.
+    pub spend: Spend,
+    /// Restrictions that whoever honours this row has to know; one that is not known denies.
+    pub requires: Vec<String>,
+}
+
+impl KeyRow {
+    /// A key that may do everything.
+    pub fn of(hash: KeyHash) -> Self {
+        Self {
+            id: String::new(),
+            hash,
+            name: String::new(),
+            alias: None,
+            models: Vec::new(),
+            aliases: Vec::new(),
+            allowed_routes: Vec::new(),
+            limits: Limits::default(),
+            budget: None,
+            expires: None,
+            blocked: false,
+            team_id: None,
+            user_id: None,
+            tags: Vec::new(),
+            metadata: None,
+            spend: Spend::default(),
+            requires: Vec::new(),
+        }
+    }
+}
+
+/// A team: what its keys share.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct TeamRow {
+    /// Its id.
+    pub id: String,
+    /// The operator's name for it.
+    pub alias: Option<String>,
+    /// As [`KeyRow::models`].
+    pub models: Vec<String>,
+    /// As [`KeyRow::aliases`]; the key's own go first.
+    pub aliases: Vec<(String, String)>,
+    /// Of all its keys together.
+    pub limits: Limits,
+    /// Of all its keys together.
+    pub budget: Option<BudgetRow>,
+    /// What it spent before.
+    pub spend: Spend,
+    /// All its keys are refused while set.
+    pub blocked: bool,
+    /// A JSON object that goes into usage records.
+    pub metadata: Option<String>,
+    /// Limits of each member without limits of its own.
+    pub member_limits: Limits,
+    /// The budget of each member without one of its own.
+    pub member_budget: Option<BudgetRow>,
+    /// As [`KeyRow::requires`].
+    pub requires: Vec<String>,
+}
+
+/// A user: what its keys share.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct UserRow {
+    /// Its id.
+    pub id: String,
+    /// As [`KeyRow::models`].
+    pub models: Vec<String>,
+    /// Of all its keys together.
+    pub limits: Limits,
+    /// Of its keys that belong to no team.
+    pub budget: Option<BudgetRow>,
+    /// What it spent before.
+    pub spend: Spend,
+    /// All its keys are refused while set.
+    pub blocked: bool,
+    /// As [`KeyRow::requires`].
+    pub requires: Vec<String>,
+}
+
+/// A user in a team.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct MemberRow {
+    /// The team's id.
+    pub team: String,
+    /// The user's id.
+    pub user: String,
+    /// Its own limits; empty are the team's for members.
+    pub limits: Limits,
+    /// Its own budget; `None` is the team's for members.
+    pub budget: Option<BudgetRow>,
+    /// What it spent before.
+    pub spend: Spend,
+    /// As [`KeyRow::requires`].
+    pub requires: Vec<String>,
+}
+
+/// What deployments may share: where a provider is and what it is told.
+#[derive(Clone, PartialEq, Eq, Default)]
+pub struct CredentialRow {
+    /// Its name.
+    pub name: String,
+    /// As [`DeploymentRow::api_key`].
+    pub api_key: Option<Secret>,
+    /// As [`DeploymentRow::api_base`].
+    pub api_base: Option<String>,
+    /// As [`DeploymentRow::api_version`].
+    pub api_version: Option<String>,
+    /// As [`DeploymentRow::organization`].
+    pub organization: Option<String>,
 }
 
 /// A header that the gateway adds upstream. The value may be a credential.
@@ -135,6 +253,12 @@ pub struct DeploymentRow {
     pub max_input_tokens: Option<u64>,
     /// `model_info.max_output_tokens`.
     pub max_output_tokens: Option<u64>,
+    /// The credential whose values stand in for those that are absent here.
+    pub credential: Option<String>,
+    /// Not used while set.
+    pub blocked: bool,
+    /// As [`KeyRow::requires`].
+    pub requires: Vec<String>,
 }
 
 /// `model_group_alias`: another name for a model group.

@@ -1,21 +1,20 @@
 //! From rows to a snapshot.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
-use std::time::Duration;
 
-use bulkhead_model::KeyHash;
-use bulkhead_model::rows::{DeploymentRow, KeyRow, SettingsRow};
+use bulkhead_model::rows::{CredentialRow, DeploymentRow, KeyRow, SettingsRow};
 use bulkhead_pricing::PriceBook;
-use http::header::HeaderName;
-use jiff::tz::TimeZone;
 
 use crate::deployment::Deployment;
-use crate::key::{Key, KeyTable};
+use crate::key::{Key, Policies};
 use crate::models::{Group, ModelTable};
 use crate::pattern::Pattern;
+use crate::principal::{Member, Team, User};
+use crate::settings::Settings;
+use crate::table::Table;
 
-/// Everything declared.
+/// Everything that a file declares.
 #[derive(Clone, Default)]
 pub struct Declared {
     /// What holds for the whole gateway.
@@ -36,48 +35,27 @@ pub struct CompileError {
     pub what: String,
 }
 
-/// Settings in the form that a request needs.
-#[derive(Debug)]
-pub struct Settings {
-    /// Hash of the master key.
-    pub master_key: Option<KeyHash>,
-    /// A header that is looked at first for the key.
-    pub key_header: Option<HeaderName>,
-    /// The largest request body, in bytes.
-    pub max_request_bytes: u64,
-    /// Memory for request bodies of the whole process, in bytes.
-    pub body_memory_bytes: u64,
-    /// Route by tags.
-    pub tag_filtering: bool,
-    /// One common tag is enough.
-    pub tag_match_any: bool,
-    /// The status of `budget_exceeded`.
-    pub budget_exceeded_status: u16,
-    /// Time without an upstream byte before a stream's head goes out; zero is never.
-    pub keepalive: Duration,
-    /// Pass a provider's 401, 402, 403 on.
-    pub expose_upstream_auth: bool,
-    /// Forward the client's `x-*` headers.
-    pub forward_client_headers: bool,
-    /// The zone of budget windows.
-    pub zone: TimeZone,
-    /// The file names a database whose keys this gateway cannot see.
-    pub mentions_database: bool,
-}
-
-/// Everything that decides about requests, compiled. Immutable.
-#[derive(Debug)]
+/// Everything that decides about requests, compiled. Immutable; what two snapshots have in common they share.
+#[derive(Debug, Clone)]
 pub struct Snapshot {
     /// Counts the snapshots of this process; for people and metrics.
     pub revision: u64,
     /// Settings.
-    pub settings: Settings,
+    pub settings: Arc<Settings>,
     /// Keys.
-    pub keys: KeyTable,
+    pub keys: Arc<Table<Key>>,
+    /// Teams.
+    pub teams: Arc<Table<Team>>,
+    /// Users.
+    pub users: Arc<Table<User>>,
+    /// Members of teams.
+    pub members: Arc<Table<Member>>,
     /// Models.
-    pub models: ModelTable,
+    pub models: Arc<ModelTable>,
     /// Prices.
     pub prices: Arc<PriceBook>,
+    /// It comes from a control plane, which declares every team; in a file a team is only a label.
+    pub managed: bool,
 }
 
 impl Snapshot {
@@ -89,91 +67,107 @@ impl Snapshot {
     ) -> Result<Self, Vec<CompileError>> {
         let mut errors = Vec::new();
         let settings = Settings::compile(&declared.settings).map_err(|error| errors.push(error)).ok();
-        let groups = groups(declared, &prices, &mut errors);
-        let mut keys = KeyTable::default();
-        for row in &declared.keys {
-            if let Some(twin) = keys.insert(Key::compile(row)) {
-                errors.push(CompileError {
-                    id: row.id.clone(),
-                    what: format!("the same key as `{}`", twin.id),
-                });
-            }
-        }
+        let deployments = deployments(declared, &prices, &mut errors);
+        let keys = keys(&declared.keys, &mut errors);
         match settings {
-            Some(settings) if errors.is_empty() => {
-                let models = ModelTable::build(groups, &declared.settings.aliases);
-                Ok(Self { revision, settings, keys, models, prices })
-            }
+            Some(settings) if errors.is_empty() => Ok(Self {
+                revision,
+                settings: Arc::new(settings),
+                keys: Arc::new(keys),
+                teams: Arc::default(),
+                users: Arc::default(),
+                members: Arc::default(),
+                models: Arc::new(ModelTable::build(groups(deployments), &declared.settings.aliases)),
+                prices,
+                managed: false,
+            }),
             _ => Err(errors),
         }
     }
 }
 
-impl Settings {
-    fn compile(row: &SettingsRow) -> Result<Self, CompileError> {
-        let wrong = |what: String| CompileError { id: "settings".to_owned(), what };
-        let key_header = match &row.key_header {
-            None => None,
-            Some(name) => Some(
-                HeaderName::from_bytes(name.as_bytes())
-                    .map_err(|_| wrong(format!("litellm_key_header_name: `{name}` is not a header name")))?,
-            ),
-        };
-        let zone = TimeZone::get(&row.timezone)
-            .map_err(|_| wrong(format!("timezone: `{}` is not an IANA time zone", row.timezone)))?;
-        Ok(Self {
-            master_key: row.master_key,
-            key_header,
-            max_request_bytes: row.max_request_bytes,
-            body_memory_bytes: row.body_memory_bytes,
-            tag_filtering: row.tag_filtering,
-            tag_match_any: row.tag_match_any,
-            budget_exceeded_status: row.budget_exceeded_status,
-            keepalive: row.keepalive,
-            expose_upstream_auth: row.expose_upstream_auth,
-            forward_client_headers: row.forward_client_headers,
-            zone,
-            mentions_database: row.mentions_database,
-        })
+fn keys(rows: &[KeyRow], errors: &mut Vec<CompileError>) -> Table<Key> {
+    let mut keys = Table::default();
+    let mut policies = Policies::default();
+    for row in rows {
+        let key = Key::compile(row.clone(), &mut policies);
+        if let Some(twin) = keys.insert(Arc::new(key)) {
+            errors
+                .push(CompileError { id: row.id.clone(), what: format!("the same key as `{}`", twin.id()) });
+        }
     }
+    keys
+}
+
+fn deployments(declared: &Declared, prices: &PriceBook, errors: &mut Vec<CompileError>) -> Vec<Deployment> {
+    let mut ids = HashSet::new();
+    let mut compiled = Vec::new();
+    for row in &declared.deployments {
+        if !ids.insert(&row.id) {
+            errors.push(CompileError { id: row.id.clone(), what: "two deployments have this id".to_owned() });
+        }
+        match Deployment::compile(row, &declared.settings, prices) {
+            Ok(deployment) => compiled.push(deployment),
+            Err(error) => errors.push(error),
+        }
+    }
+    compiled
+}
+
+/// Compiles a deployment with its credential: what the control plane asks before it stores a row.
+pub fn check_deployment(
+    row: &DeploymentRow,
+    credential: Option<&CredentialRow>,
+    settings: &SettingsRow,
+    prices: &PriceBook,
+) -> Result<(), CompileError> {
+    with_credential(row, credential).and_then(|row| Deployment::compile(&row, settings, prices)).map(drop)
+}
+
+/// The row with the values of its credential where it has none of its own.
+pub(crate) fn with_credential(
+    row: &DeploymentRow,
+    credential: Option<&CredentialRow>,
+) -> Result<DeploymentRow, CompileError> {
+    let mut row = row.clone();
+    let Some(name) = row.credential.take() else { return Ok(row) };
+    let Some(credential) = credential else {
+        return Err(CompileError { id: row.id, what: format!("there is no credential `{name}`") });
+    };
+    let CredentialRow { name: _, api_key, api_base, api_version, organization } = credential.clone();
+    row.api_key = row.api_key.or(api_key);
+    row.api_base = row.api_base.or(api_base);
+    row.api_version = row.api_version.or(api_version);
+    row.organization = row.organization.or(organization);
+    Ok(row)
 }
 
 /// Groups deployments by name, in the order in which the names first come up.
-fn groups(declared: &Declared, prices: &PriceBook, errors: &mut Vec<CompileError>) -> Vec<Group> {
-    let mut order: Vec<&str> = Vec::new();
-    let mut members: HashMap<&str, (Vec<Deployment>, Vec<Box<str>>)> = HashMap::new();
-    let mut ids: HashMap<&str, ()> = HashMap::new();
-    for row in &declared.deployments {
-        if ids.insert(&row.id, ()).is_some() {
-            errors.push(CompileError { id: row.id.clone(), what: "two deployments have this id".to_owned() });
-        }
-        let deployment = match Deployment::compile(row, &declared.settings, prices) {
-            Ok(deployment) => deployment,
-            Err(error) => {
-                errors.push(error);
-                continue;
-            }
-        };
-        let (deployments, access_groups) = members.entry(&row.group).or_insert_with(|| {
-            order.push(&row.group);
-            Default::default()
+pub(crate) fn groups(deployments: Vec<Deployment>) -> Vec<Group> {
+    let mut order: Vec<Box<str>> = Vec::new();
+    let mut members: HashMap<Box<str>, Vec<Deployment>> = HashMap::new();
+    for deployment in deployments {
+        let group = members.entry(deployment.group.clone()).or_insert_with_key(|name| {
+            order.push(name.clone());
+            Vec::new()
         });
-        deployments.push(deployment);
-        for group in &row.access_groups {
-            if !access_groups.iter().any(|known| **known == **group) {
-                access_groups.push(group.as_str().into());
+        group.push(deployment);
+    }
+    let finish = |name: Box<str>| {
+        let mut deployments = members.remove(&name)?;
+        weigh(&mut deployments);
+        deployments.sort_by_key(|deployment| deployment.order);
+        let mut access_groups: Vec<Box<str>> = Vec::new();
+        for group in deployments.iter().flat_map(|deployment| &deployment.access_groups) {
+            if !access_groups.contains(group) {
+                access_groups.push(group.clone());
             }
         }
-    }
-    let finish = |name: &str| {
-        let (mut deployments, access_groups) = members.remove(name)?;
-        weigh(&mut deployments, &declared.deployments);
-        deployments.sort_by_key(|deployment| deployment.order);
         Some(Group {
-            name: name.into(),
+            pattern: Pattern::is_wildcard(&name).then(|| Pattern::new(&name)),
+            name,
             deployments: deployments.into_iter().map(Arc::new).collect(),
             access_groups: access_groups.into(),
-            pattern: Pattern::is_wildcard(name).then(|| Pattern::new(name)),
         })
     };
     order.into_iter().filter_map(finish).collect()
@@ -181,15 +175,12 @@ fn groups(declared: &Declared, prices: &PriceBook, errors: &mut Vec<CompileError
 
 /// `simple-shuffle` goes by the first of `weight`, `rpm`, `tpm` that any deployment of the group sets; unset counts
 /// as zero, and where none is set all are equal.
-fn weigh(deployments: &mut [Deployment], rows: &[DeploymentRow]) {
-    let of = |deployment: &Deployment| rows.iter().find(|row| *row.id == *deployment.id);
-    let by: [fn(&DeploymentRow) -> Option<u64>; 3] =
-        [|row| row.weight.map(u64::from), |row| row.rpm, |row| row.tpm];
-    for weight in by {
-        let weights: Vec<_> = deployments.iter().map(|deployment| of(deployment).and_then(weight)).collect();
-        if weights.iter().any(Option::is_some) {
-            for (deployment, weight) in deployments.iter_mut().zip(weights) {
-                deployment.weight = weight.unwrap_or(0);
+fn weigh(deployments: &mut [Deployment]) {
+    for hint in 0..3 {
+        let of = |deployment: &Deployment| deployment.hints.get(hint).copied().flatten();
+        if deployments.iter().any(|deployment| of(deployment).is_some()) {
+            for deployment in deployments {
+                deployment.weight = of(deployment).unwrap_or(0);
             }
             return;
         }

@@ -84,6 +84,10 @@ pub struct Deployment {
     pub max_input_tokens: Option<u64>,
     /// As `max_input_tokens`.
     pub max_output_tokens: Option<u64>,
+    /// Access groups that its group belongs to.
+    pub(crate) access_groups: Box<[Box<str>]>,
+    /// What `simple-shuffle` may go by: `weight`, `rpm`, `tpm`.
+    pub(crate) hints: [Option<u64>; 3],
     prefix: Box<str>,
     api_version: Option<Box<str>>,
     prices: Vec<(String, bulkhead_model::PicoUsd)>,
@@ -129,6 +133,8 @@ impl Deployment {
             mode: row.mode.as_deref().or(price.and_then(|price| price.mode.as_deref())).map(Into::into),
             max_input_tokens: row.max_input_tokens.or(price.and_then(|price| price.max_input_tokens)),
             max_output_tokens: row.max_output_tokens.or(price.and_then(|price| price.max_output_tokens)),
+            access_groups: row.access_groups.iter().map(|group| group.as_str().into()).collect(),
+            hints: [row.weight.map(u64::from), row.rpm, row.tpm],
             prefix: prefix.into(),
             api_version: row.api_version.as_deref().map(Into::into),
             prices: row.prices.clone(),

@@ -1,38 +1,27 @@
-//! Compiled keys and the table they are found in.
+//! Compiled keys.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use bulkhead_model::rows::{BudgetRow, KeyRow, Limits};
+use bulkhead_model::rows::{BudgetRow, KeyRow, Limits, Spend};
 use bulkhead_model::{KeyHash, UnixMillis};
 
 use crate::access::{ModelAccess, RouteAccess};
+use crate::table::Keyed;
 
-/// A virtual key, ready to decide about a request.
+/// A virtual key, ready to decide about a request. Small, because there may be a million.
 #[derive(Debug)]
 pub struct Key {
-    /// Names the key in ledgers and usage records.
-    pub id: Box<str>,
-    /// Its name in the ledger: `key:` and the id.
-    pub ledger_id: Box<str>,
     /// What the client's key hashes to.
     pub hash: KeyHash,
+    /// Its name in the ledger: `key:` and the id.
+    pub ledger_id: Box<str>,
     /// `sk-...abcd`.
     pub name: Box<str>,
     /// The operator's name for it.
     pub alias: Option<Box<str>>,
-    /// Models it may use.
-    pub models: ModelAccess,
-    /// Model names that mean another model for this key.
-    pub aliases: Box<[(Box<str>, Box<str>)]>,
-    /// Routes it may call.
-    pub routes: RouteAccess,
-    /// The routes as declared, for the error message.
-    pub allowed_routes: Box<[Box<str>]>,
-    /// Rate and concurrency limits.
-    pub limits: Limits,
-    /// Its budget.
-    pub budget: Option<BudgetRow>,
+    /// What it may do; keys that may do the same share it.
+    pub policy: Arc<Policy>,
     /// From when it is refused.
     pub expires: Option<UnixMillis>,
     /// Refused while set.
@@ -41,14 +30,82 @@ pub struct Key {
     pub team_id: Option<Box<str>>,
     /// The user it belongs to.
     pub user_id: Option<Box<str>>,
-    /// Tags for records and tag routing.
-    pub tags: Box<[Box<str>]>,
     /// A JSON object for records.
     pub metadata: Option<Box<str>>,
+    /// What it spent before.
+    pub spend: Spend,
+}
+
+/// What a key may do.
+#[derive(Debug)]
+pub struct Policy {
+    /// As declared.
+    pub said: Said,
+    /// Models it may use.
+    pub models: ModelAccess,
+    /// Routes it may call.
+    pub routes: RouteAccess,
+}
+
+/// What a key may do, as declared.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Said {
+    /// Model names, wildcards and access groups; empty allows all.
+    pub models: Vec<String>,
+    /// Model names that mean another model for this key.
+    pub aliases: Vec<(String, String)>,
+    /// Routes and route groups; empty allows all inference routes.
+    pub allowed_routes: Vec<String>,
+    /// Rate and concurrency limits.
+    pub limits: Limits,
+    /// Its budget.
+    pub budget: Option<BudgetRow>,
+    /// Tags for records and tag routing.
+    pub tags: Vec<String>,
+    /// Restrictions that have to be known.
+    pub requires: Vec<String>,
+    /// It belongs to a team, whose models it can inherit.
+    pub in_team: bool,
+}
+
+impl Policy {
+    fn compile(said: Said) -> Self {
+        // The team's own list decides then; every layer has to allow a model.
+        let inherits = said.in_team && said.models.iter().any(|model| model == "all-team-models");
+        Self {
+            models: if inherits { ModelAccess::All } else { ModelAccess::compile(&said.models) },
+            routes: RouteAccess::compile(&said.allowed_routes),
+            said,
+        }
+    }
+
+    /// What `model` means for a key with this policy.
+    pub fn aliased<'a>(&'a self, model: &'a str) -> &'a str {
+        self.said.aliases.iter().find(|(from, _)| from == model).map_or(model, |(_, to)| to)
+    }
+}
+
+/// Policies in use, so that keys that may do the same share one.
+#[derive(Debug, Default)]
+pub(crate) struct Policies(HashMap<Said, Arc<Policy>, foldhash::fast::RandomState>);
+
+impl Policies {
+    fn get(&mut self, said: Said) -> Arc<Policy> {
+        if let Some(policy) = self.0.get(&said) {
+            return policy.clone();
+        }
+        if self.0.len() == self.0.capacity() {
+            // Before the map grows: forget those that no key has any more.
+            self.0.retain(|_, policy| Arc::strong_count(policy) > 1);
+        }
+        let policy = Arc::new(Policy::compile(said.clone()));
+        self.0.insert(said, policy.clone());
+        policy
+    }
 }
 
 impl Key {
-    pub(crate) fn compile(row: &KeyRow) -> Self {
+    pub(crate) fn compile(row: KeyRow, policies: &mut Policies) -> Self {
         let KeyRow {
             id,
             hash,
@@ -65,66 +122,67 @@ impl Key {
             user_id,
             tags,
             metadata,
+            spend,
+            requires,
         } = row;
+        let in_team = team_id.is_some();
+        let said = Said { models, aliases, allowed_routes, limits, budget, tags, requires, in_team };
         Self {
-            id: boxed(id),
-            ledger_id: format!("key:{id}").into(),
-            hash: *hash,
-            name: boxed(name),
-            alias: alias.as_deref().map(boxed),
-            models: ModelAccess::compile(models),
-            aliases: aliases.iter().map(|(from, to)| (boxed(from), boxed(to))).collect(),
-            routes: RouteAccess::compile(allowed_routes),
-            allowed_routes: allowed_routes.iter().map(|route| boxed(route)).collect(),
-            limits: *limits,
-            budget: *budget,
-            expires: *expires,
-            blocked: *blocked,
-            team_id: team_id.as_deref().map(boxed),
-            user_id: user_id.as_deref().map(boxed),
-            tags: tags.iter().map(|tag| boxed(tag)).collect(),
-            metadata: metadata.as_deref().map(boxed),
+            hash,
+            ledger_id: format!("{LEDGER}{id}").into(),
+            name: name.into(),
+            alias: alias.map(Into::into),
+            policy: policies.get(said),
+            expires,
+            blocked,
+            team_id: team_id.map(Into::into),
+            user_id: user_id.map(Into::into),
+            metadata: metadata.map(Into::into),
+            spend,
         }
     }
 
-    /// What `model` means for this key.
-    pub fn aliased<'a>(&'a self, model: &'a str) -> &'a str {
-        self.aliases.iter().find(|(from, _)| **from == *model).map_or(model, |(_, to)| to)
+    /// Names the key in usage records.
+    pub fn id(&self) -> &str {
+        self.ledger_id.strip_prefix(LEDGER).unwrap_or(&self.ledger_id)
+    }
+
+    /// The row it was compiled from.
+    pub fn row(&self) -> KeyRow {
+        let Said { models, aliases, allowed_routes, limits, budget, tags, requires, in_team: _ } =
+            self.policy.said.clone();
+        KeyRow {
+            id: self.id().to_owned(),
+            hash: self.hash,
+            name: self.name.to_string(),
+            alias: self.alias.as_deref().map(str::to_owned),
+            models,
+            aliases,
+            allowed_routes,
+            limits,
+            budget,
+            expires: self.expires,
+            blocked: self.blocked,
+            team_id: self.team_id.as_deref().map(str::to_owned),
+            user_id: self.user_id.as_deref().map(str::to_owned),
+            tags,
+            metadata: self.metadata.as_deref().map(str::to_owned),
+            spend: self.spend,
+            requires,
+        }
     }
 }
 
-fn boxed(text: &str) -> Box<str> {
-    text.into()
-}
+const LEDGER: &str = "key:";
 
-/// All keys, by hash.
-#[derive(Debug, Default)]
-pub struct KeyTable {
-    by_hash: HashMap<KeyHash, Arc<Key>, foldhash::fast::RandomState>,
-}
+impl Keyed for Key {
+    type Key = KeyHash;
 
-impl KeyTable {
-    pub(crate) fn insert(&mut self, key: Key) -> Option<Arc<Key>> {
-        self.by_hash.insert(key.hash, Arc::new(key))
+    fn key(&self) -> &KeyHash {
+        &self.hash
     }
 
-    /// Finds a key by what it hashes to.
-    pub fn get(&self, hash: &KeyHash) -> Option<&Arc<Key>> {
-        self.by_hash.get(hash)
-    }
-
-    /// How many keys there are.
-    pub fn len(&self) -> usize {
-        self.by_hash.len()
-    }
-
-    /// True when there is none.
-    pub fn is_empty(&self) -> bool {
-        self.by_hash.is_empty()
-    }
-
-    /// Every key, in no order.
-    pub fn iter(&self) -> impl Iterator<Item = &Arc<Key>> {
-        self.by_hash.values()
+    fn spread(key: &KeyHash) -> u64 {
+        key.0.first_chunk().map_or(0, |bytes| u64::from_be_bytes(*bytes))
     }
 }

@@ -5,15 +5,26 @@
 //! (aliases, wildcards, provider sets, prices) is built here, before the swap.
 
 mod access;
+mod catalog;
 mod compile;
 mod deployment;
 mod key;
 mod models;
 mod pattern;
+mod principal;
+mod settings;
+mod table;
+mod version;
+pub mod wire;
 
 pub use access::{ModelAccess, RouteAccess};
-pub use compile::{CompileError, Declared, Settings, Snapshot};
+pub use catalog::{Catalog, Full, Refused};
+pub use compile::{CompileError, Declared, Snapshot, check_deployment};
 pub use deployment::{Deployment, Target, Timeouts};
-pub use key::{Key, KeyTable};
+pub use key::{Key, Policy, Said};
 pub use models::{Group, ModelTable, Resolved, Shown};
 pub use pattern::Pattern;
+pub use principal::{Member, Team, User, id as member_id};
+pub use settings::Settings;
+pub use table::{Keyed, Table};
+pub use version::{Digest, Version, digest_of_delta, digest_of_items};

@@ -115,6 +115,9 @@ fn row(
         access_groups: info.access_groups,
         max_input_tokens: info.max_input_tokens,
         max_output_tokens: info.max_output_tokens,
+        credential: None,
+        blocked: false,
+        requires: Vec::new(),
     }
 }
 

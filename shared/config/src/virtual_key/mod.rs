@@ -6,7 +6,7 @@ mod secret;
 
 use std::collections::HashMap;
 
-use bulkhead_model::rows::{KeyRow, Limits};
+use bulkhead_model::rows::{KeyRow, Limits, Spend};
 use bulkhead_model::{KeyHash, UnixMillis};
 
 use crate::check;
@@ -83,6 +83,8 @@ fn key(fields: &Fields<'_>, context: &Context<'_>, taken: &mut Taken, cx: &mut C
         user_id,
         tags,
         metadata,
+        spend: Spend::default(),
+        requires: Vec::new(),
     })
 }
 
