@@ -99,7 +99,7 @@ pub(crate) async fn run(worker: Arc<Worker>, prepared: Prepared) -> Outcome<Resp
     let text = error_body(body).await;
     let settings = &prepared.snapshot.settings;
     let mut fault = refusal(head.status.as_u16(), &text, deployment, settings.expose_upstream_auth);
-    let headers = client_headers(&head.headers, &worker.names);
+    let headers = client_headers(&head.headers, &worker.names, deployment);
     for (name, value) in headers.iter().filter(|(name, _)| *name != http::header::CONTENT_TYPE) {
         fault = fault.header(name.clone(), value.clone());
     }

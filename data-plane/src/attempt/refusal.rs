@@ -6,6 +6,7 @@ use bulkhead_model::ErrorKind;
 use bulkhead_snapshot::Deployment;
 
 use crate::fault::Fault;
+use crate::respond::without_credentials;
 
 /// The fault that an error answer of a provider becomes.
 pub(crate) fn refusal(status: u16, body: &[u8], deployment: &Deployment, expose_auth: bool) -> Box<Fault> {
@@ -51,7 +52,7 @@ fn status_of(kind: Option<&str>, code: Option<&str>) -> u16 {
 
 fn described(status: u16, error: &ProviderError, deployment: &Deployment, expose_auth: bool) -> Box<Fault> {
     let who = &deployment.provider.exception;
-    let said = error.message.as_str();
+    let said = without_credentials(deployment, &error.message);
     match status {
         401..=403 if !expose_auth => Fault::new(
             ErrorKind::UpstreamAuthentication,

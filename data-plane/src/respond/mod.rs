@@ -2,12 +2,14 @@
 //! back to the name asked for, usage is read on the way.
 
 mod buffered;
+mod credentials;
 mod decode;
 mod headers;
 mod out;
 mod stream;
 
 pub(crate) use buffered::{Buffered, buffered, response};
+pub(crate) use credentials::without_credentials;
 pub(crate) use decode::Decoder;
 pub(crate) use headers::{
     Facts, PrefixedNames, add_facts, add_stream_headers, client_headers, named_by_connection,

@@ -15,6 +15,7 @@ use bytes::{Bytes, BytesMut};
 use http::Response;
 use tokio::time::{Instant, Sleep, sleep_until};
 
+use super::credentials::conceal_credentials;
 use super::decode::Decoder;
 use super::is_event_stream;
 use crate::attempt::{Waits, connection_lost, stream_refusal, timed_out};
@@ -173,6 +174,9 @@ impl Relaying {
             }
         }
         self.spoke = self.heard.max(self.spoke);
+        if self.relay.failure().is_some() {
+            conceal_credentials(&self.settle.exchange.routed.deployment, &mut self.out);
+        }
         Poll::Ready((!self.out.is_empty()).then(|| self.out.split().freeze()))
     }
 

@@ -1,0 +1,39 @@
+//! What a provider repeats of the credentials that the gateway sent it goes no further.
+
+use std::borrow::Cow;
+
+use bulkhead_snapshot::Deployment;
+use bytes::BytesMut;
+
+const REDACTED: &str = "[redacted]";
+/// Shorter values of a deployment's headers are names and versions, which occur in any text.
+const SHORTEST: usize = 16;
+
+fn credentials(deployment: &Deployment) -> impl Iterator<Item = &[u8]> {
+    let values = deployment.headers.iter().map(|(_, value)| value.as_bytes());
+    let bare = values.map(|value| value.strip_prefix(b"Bearer ").unwrap_or(value));
+    bare.filter(|value| value.len() >= SHORTEST)
+}
+
+/// True where a text holds one of the deployment's credentials.
+pub(super) fn repeats(deployment: &Deployment, text: &[u8]) -> bool {
+    credentials(deployment).any(|secret| text.windows(secret.len()).any(|part| part == secret))
+}
+
+/// The text without the deployment's credentials.
+pub(crate) fn without_credentials<'t>(deployment: &Deployment, text: &'t str) -> Cow<'t, str> {
+    if !repeats(deployment, text.as_bytes()) {
+        return Cow::Borrowed(text);
+    }
+    let secrets = credentials(deployment).filter_map(|secret| std::str::from_utf8(secret).ok());
+    Cow::Owned(secrets.fold(text.to_owned(), |text, secret| text.replace(secret, REDACTED)))
+}
+
+/// Takes the deployment's credentials out of events that are about to leave.
+pub(super) fn conceal_credentials(deployment: &Deployment, events: &mut BytesMut) {
+    if repeats(deployment, events) {
+        let text = String::from_utf8_lossy(events);
+        let concealed = BytesMut::from(without_credentials(deployment, &text).as_bytes());
+        *events = concealed;
+    }
+}
