@@ -55,7 +55,7 @@ pub(crate) async fn buffered(
                 return Err(bad_answer(&mut settle));
             }
             let deadline = Box::pin(tokio::time::sleep_until(waits.end()));
-            let through = Through { first: chunks, rest: body, settle, deadline, ended: false };
+            let through = Through { first: chunks, rest: body, passed: 0, settle, deadline, ended: false };
             return Ok(Buffered { body: OutBody::Through(Box::new(through)), settle: None });
         }
     }

@@ -26,6 +26,8 @@ pub(crate) enum OutBody {
 pub(crate) struct Through {
     pub(crate) first: Vec<Bytes>,
     pub(crate) rest: AnswerBody,
+    /// Bytes that went by.
+    pub(crate) passed: u64,
     pub(crate) settle: crate::settle::Settle,
     pub(crate) deadline: Pin<Box<Sleep>>,
     pub(crate) ended: bool,
@@ -85,7 +87,8 @@ impl Through {
             return Poll::Ready(None);
         }
         if !self.first.is_empty() {
-            return Poll::Ready(Some(Ok(Frame::data(self.first.remove(0)))));
+            let bytes = self.first.remove(0);
+            return Poll::Ready(Some(Ok(self.pass(bytes))));
         }
         let next = match self.rest.poll_chunk(cx) {
             Poll::Pending if self.settle.is_time_up() => {
@@ -96,7 +99,7 @@ impl Through {
             Poll::Ready(next) => next,
         };
         Poll::Ready(match next {
-            Some(Ok(bytes)) => Some(Ok(Frame::data(bytes))),
+            Some(Ok(bytes)) => Some(Ok(self.pass(bytes))),
             Some(Err(_)) => self.break_off(ErrorKind::UpstreamTruncated),
             None => {
                 self.ended = true;
@@ -104,6 +107,13 @@ impl Through {
                 None
             }
         })
+    }
+
+    /// What such an answer reports is not read, so all of it counts as text.
+    fn pass(&mut self, bytes: Bytes) -> Frame<Bytes> {
+        self.passed = self.passed.saturating_add(u64::try_from(bytes.len()).unwrap_or(u64::MAX));
+        self.settle.produced(self.passed);
+        Frame::data(bytes)
     }
 
     fn break_off(&mut self, kind: ErrorKind) -> Option<Result<Frame<Bytes>, BrokenOff>> {

@@ -102,6 +102,10 @@ impl Settle {
 
     /// Generated text seen so far; reserves more where the answer outgrows what was expected.
     pub(crate) fn produced(&mut self, content_bytes: u64) {
+        // An embedding is no text: its tokens are the input's.
+        if self.exchange.endpoint == Endpoint::Embeddings {
+            return;
+        }
         self.content_bytes = content_bytes;
         let Some(permit) = &mut self.permit else { return };
         let reserved = permit.reserved();

@@ -155,3 +155,32 @@ async fn an_answer_that_does_not_report_is_estimated_by_what_it_says() {
     let record = scene.gateway.usage_of(5).await.pop().unwrap();
     assert_eq!((&record["output_tokens"], &record["usage"]), (&json!(0), &json!("estimated")), "{record}");
 }
+
+/// An answer of more than sixteen megabytes is forwarded as it comes, and what it reports is not read.
+#[tokio::test]
+async fn an_answer_too_large_to_read_is_estimated_by_its_length() {
+    let scene = Scene::start().await;
+    let long = "four".repeat(5 << 20);
+    let text =
+        format!(r#"{{"choices":[{{"text":"{long}"}}],"usage":{{"prompt_tokens":5,"completion_tokens":7}}}}"#);
+    let bodies = [
+        ("/v1/completions", body::completions("gpt", "Hi")),
+        ("/v1/embeddings", body::embeddings("gpt", "Hi")),
+    ];
+    for (path, body) in bodies {
+        scene.script([Step::Send(answer("200 OK", &[("content-type", "application/json")], &text))]);
+        let answer = scene.gateway.call(&Request::post(path).bearer(MASTER).json(body)).await;
+        assert_eq!((answer.status, answer.end), (200, End::Complete));
+        assert!(answer.body == text.as_bytes(), "{path}");
+    }
+    let records = scene.gateway.usage_of(2).await;
+    for record in &records {
+        assert_eq!(
+            (&record["usage"], &record["status"]),
+            (&json!("estimated"), &json!("success")),
+            "{record}"
+        );
+    }
+    assert_eq!(records[0]["output_tokens"], text.len().div_ceil(4), "{}", records[0]);
+    assert_eq!(records[1]["output_tokens"], 0, "{}", records[1]);
+}
