@@ -61,6 +61,8 @@ kinds! {
     MalformedKey: "malformed_key" Client 401 "auth_error";
     /// A key that this gateway does not know.
     UnknownKey: "unknown_key" Client 401 "token_not_found_in_db";
+    /// A key of our form whose checksum is wrong: mistyped, cut off or made up.
+    BadChecksum: "bad_checksum" Client 401 "token_not_found_in_db";
     /// The key or something it belongs to is blocked.
     Blocked: "blocked" Client 401 "auth_error";
     /// The key's time is over.
@@ -69,6 +71,10 @@ kinds! {
     RouteDenied: "route_denied" Client 403 "auth_error";
     /// The key may not use this model.
     ModelDenied: "model_denied" Client 403 "key_model_access_denied";
+    /// The key's team may not use this model.
+    TeamModelDenied: "team_model_denied" Client 403 "team_model_access_denied";
+    /// The key's user may not use this model.
+    UserModelDenied: "user_model_denied" Client 403 "user_model_access_denied";
     /// The tags of the request exclude every deployment.
     TagsDenied: "tags_denied" Client 401 "auth_error";
     /// Spent up. The status is configurable (`budget_exceeded_status_code`).
@@ -102,6 +108,10 @@ kinds! {
     Overloaded: "overloaded" Gateway 503 "service_unavailable_error";
     /// No snapshot yet.
     NotReady: "not_ready" Gateway 503 "service_unavailable_error";
+    /// The key's team is not in the snapshot yet.
+    TeamNotReady: "team_not_ready" Gateway 503 "service_unavailable_error";
+    /// The key or something it belongs to is under a restriction that this release does not know.
+    UnknownRestriction: "unknown_restriction" Gateway 403 "auth_error";
     /// The gateway is stopping and can wait no longer.
     ShuttingDown: "shutting_down" Gateway 503 "service_unavailable_error";
     /// A defect of ours.

@@ -12,6 +12,7 @@ pub mod route;
 pub mod rows;
 pub mod secret;
 pub mod usage;
+pub mod virtual_key;
 pub mod window;
 
 pub use clock::{Clock, UnixMillis};
