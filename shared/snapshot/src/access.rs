@@ -74,7 +74,7 @@ pub enum RouteAccess {
     All,
     /// Those of the groups, and paths that fit a pattern.
     Listed {
-        /// One bit per [`Endpoint::index`], and [`MODELS_BIT`].
+        /// One bit per [`Endpoint::index`], and the highest bit for `/v1/models`.
         bits: u16,
         /// Paths as clients write them, `*` allowed.
         paths: Box<[Pattern]>,
