@@ -58,6 +58,11 @@ impl Member {
         Self { ledger_id: format!("{LEDGER}{}", id(&row.team, &row.user)).into(), row }
     }
 
+    /// A user of a team's key who was not declared as its member: the team's limits for members hold.
+    pub fn undeclared(team: &str, user: &str) -> Self {
+        Self::compile(MemberRow { team: team.to_owned(), user: user.to_owned(), ..MemberRow::default() })
+    }
+
     /// Its limits, else the team's for members.
     pub fn limits(&self, team: &Team) -> Limits {
         let (own, of_team) = (self.row.limits, team.row.member_limits);
