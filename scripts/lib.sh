@@ -55,6 +55,33 @@ install_missing() {
     [ -z "${packages// /}" ] || step "install $(echo $packages)" apt_install $packages
 }
 
+# A directory for a private PostgreSQL that its user can reach: under .local/ where that is possible.
+postgres_dir() {
+    local name=$1 dir=$LOCAL/$1
+    mkdir -p "$dir"
+    if [ "$(id -u)" = 0 ] && id postgres >/dev/null 2>&1; then
+        chown postgres "$dir"
+        if ! (cd / && runuser -u postgres -- test -w "$dir"); then
+            dir=/var/tmp/bulkhead-$(printf '%s' "$LOCAL" | sha256sum | cut -c1-12)-$name
+            mkdir -p "$dir"
+        fi
+    fi
+    printf '%s\n' "$dir"
+}
+
+install_postgres() {
+    # Debian's package would start a cluster of the system's own.
+    if [ ! -e /etc/postgresql-common/createcluster.conf ]; then
+        as_root mkdir -p /etc/postgresql-common
+        printf 'create_main_cluster = false\n' | as_root tee /etc/postgresql-common/createcluster.conf >/dev/null
+    fi
+    apt_install -o Dpkg::Options::=--force-confold postgresql
+}
+
+need_postgres() {
+    ls -d /usr/lib/postgresql/*/bin >/dev/null 2>&1 || step "install postgresql" install_postgres
+}
+
 # The Python environment with the providers' SDKs, one for each state of its lock file. Prints its path.
 sdk_env() {
     local lock=$ROOT/data-plane/tests/sdk/requirements.lock sum

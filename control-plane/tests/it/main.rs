@@ -1,0 +1,10 @@
+//! The control plane as its users meet it: real processes, a real PostgreSQL.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "helpers of tests fail the test, loudly and at once"
+)]
+
+mod migrations;
+mod support;
