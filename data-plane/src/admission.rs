@@ -1,17 +1,23 @@
 //! Admission in LiteLLM's words: what a request asks for, and what a refusal says (litellm.md §4.4 to §4.6).
 
-use bulkhead_model::{Endpoint, ErrorKind};
+use std::sync::Arc;
+
+use bulkhead_model::rows::{BudgetRow, Limits, Spend};
+use bulkhead_model::{Endpoint, ErrorKind, NanoUsd};
 use bulkhead_pricing::Rates;
 use bulkhead_snapshot::{Key, Snapshot};
 use http::{HeaderName, HeaderValue};
-use std::sync::Arc;
+use smallvec::SmallVec;
 
-use crate::admit::{Ask, Claim, Denial, LimitKind, Permit, Rules};
+use crate::admit::{Ask, Claim, Denial, Gate, LimitKind, Permit, Refused, Rules, Scope};
 use crate::fault::{Fault, Outcome};
-use crate::identify::Caller;
+use crate::identify::{Caller, Principals};
 use crate::read::Call;
 use crate::route::Routed;
 use crate::worker::Worker;
+
+/// What a request has to pass.
+pub(crate) type Claims<'a> = SmallVec<[Claim<'a>; 4]>;
 
 /// Output reserved for a request that allows for much more: what answers seldom exceed. More is reserved as it comes.
 const PLENTY: u64 = 1024;
@@ -26,13 +32,13 @@ pub(crate) fn ask(
     call: &Call,
     routed: &Routed,
     rates: Option<&Rates>,
-    key: Option<&Arc<Key>>,
+    claims: &[Claim<'_>],
 ) -> Ask {
     if !call.endpoint.is_billed() {
         return Ask::default();
     }
     let input = call.input_estimate();
-    let limit = key.and_then(|key| key.policy.said.limits.tpm).unwrap_or(u64::MAX);
+    let limit = claims.iter().filter_map(|claim| claim.rules.limits.tpm).min().unwrap_or(u64::MAX);
     let output = match (call.endpoint, call.max_output) {
         (Endpoint::Embeddings, _) => 0,
         (_, Some(most)) => most.min(worker.typical.output(&routed.deployment.group).max(PLENTY)),
@@ -44,33 +50,67 @@ pub(crate) fn ask(
     Ask { tokens: input.saturating_add(output), cost: cost.unwrap_or_default() }
 }
 
-/// Admits a request or says why not.
-pub(crate) async fn admit(
-    worker: &Worker,
-    snapshot: &Snapshot,
-    caller: &Caller,
-    ask: Ask,
-) -> Outcome<Permit> {
-    let gate = &worker.node.gate;
-    let Some(key) = caller.key() else { return Ok(Permit::unlimited(gate, ask)) };
-    let rules = Rules {
-        limits: key.policy.said.limits,
-        budget: key.policy.said.budget,
-        zone: &snapshot.settings.zone,
-    };
-    let claims = [Claim { id: &key.ledger_id, rules }];
-    gate.admit(&claims, ask).await.map_err(|refused| worded(refused.denial, key, snapshot))
+/// The key, the membership, the team and the user of a caller, with their rules in this snapshot.
+pub(crate) fn claims<'a>(snapshot: &'a Snapshot, caller: &'a Caller) -> Claims<'a> {
+    let Some(Principals { key, team, user, member }) = caller.principals() else { return Claims::new() };
+    let mut claims = SmallVec::from_iter([of_key(snapshot, key)]);
+    let rules = |limits, budget, spend| rules(snapshot, limits, budget, spend);
+    if let (Some(member), Some(team)) = (member, team) {
+        let rules = rules(member.limits(team), member.budget(team), member.row.spend);
+        claims.push(Claim { scope: Scope::Member, id: &member.ledger_id, rules });
+    }
+    if let Some(team) = team {
+        let rules = rules(team.row.limits, team.row.budget, team.row.spend);
+        claims.push(Claim { scope: Scope::Team, id: &team.ledger_id, rules });
+    }
+    if let Some(user) = user {
+        let row = &user.row;
+        let own = rules(row.limits, row.budget, row.spend);
+        match team {
+            None => claims.push(Claim { scope: Scope::User, id: &user.ledger_id, rules: own }),
+            // The team pays; the user's rates hold all the same.
+            Some(_) if row.limits != Limits::default() => {
+                let rules = Rules { budget: None, pays: false, ..own };
+                claims.push(Claim { scope: Scope::User, id: &user.ledger_id, rules });
+            }
+            Some(_) => {}
+        }
+    }
+    claims
 }
 
-fn worded(denial: Denial, key: &Key, snapshot: &Snapshot) -> Box<Fault> {
+fn of_key<'a>(snapshot: &'a Snapshot, key: &'a Key) -> Claim<'a> {
+    let rules = rules(snapshot, key.policy.said.limits, key.policy.said.budget, key.spend);
+    Claim { scope: Scope::Key, id: &key.ledger_id, rules }
+}
+
+fn rules(snapshot: &Snapshot, limits: Limits, budget: Option<BudgetRow>, spend: Spend) -> Rules<'_> {
+    let (as_of, zone) = (snapshot.revision, &snapshot.settings.zone);
+    Rules { limits, budget, spend, pays: true, as_of, zone }
+}
+
+/// What a key has spent in its budget's window.
+pub(crate) fn spent(gate: &Gate, snapshot: &Snapshot, key: &Key) -> NanoUsd {
+    gate.spent(&of_key(snapshot, key))
+}
+
+/// Admits a request or says why not.
+pub(crate) async fn admit(
+    gate: &Arc<Gate>,
+    snapshot: &Snapshot,
+    caller: &Caller,
+    claims: &[Claim<'_>],
+    ask: Ask,
+) -> Outcome<Permit> {
+    let Some(principals) = caller.principals() else { return Ok(Permit::unlimited(gate, ask)) };
+    gate.admit(claims, ask).await.map_err(|refused| worded(refused, principals, snapshot))
+}
+
+fn worded(refused: Refused, principals: &Principals, snapshot: &Snapshot) -> Box<Fault> {
+    let Refused { scope, denial } = refused;
     match denial {
         Denial::Budget { spent, max } => {
-            let alias = key.alias.as_deref().unwrap_or("None");
-            let message = format!(
-                "Budget has been exceeded! Key={alias} ({}) Current cost: {spent}, Max budget: {max}",
-                key.name
-            );
-            Fault::new(ErrorKind::BudgetExceeded, message)
+            Fault::new(ErrorKind::BudgetExceeded, over_budget(scope, principals, spent, max))
                 .with_status(snapshot.settings.budget_exceeded_status)
         }
         Denial::Contended => Fault::new(
@@ -88,9 +128,10 @@ fn worded(denial: Denial, key: &Key, snapshot: &Snapshot) -> Box<Fault> {
             };
             let resets_at = resets_at.utc_seconds();
             let message = format!(
-                "Rate limit exceeded for api_key: {}. Limit type: {}. Current limit: {limit}, Remaining: {remaining}. \
+                "Rate limit exceeded for {}: {}. Limit type: {}. Current limit: {limit}, Remaining: {remaining}. \
                  Limit resets at: {resets_at}",
-                key.hash,
+                scope.descriptor(),
+                value(scope, &principals.key),
                 kind.label(),
             );
             let text = |text: &str| HeaderValue::from_str(text).unwrap_or(HeaderValue::from_static(""));
@@ -102,7 +143,37 @@ fn worded(denial: Denial, key: &Key, snapshot: &Snapshot) -> Box<Fault> {
     }
 }
 
+fn over_budget(scope: Scope, principals: &Principals, spent: NanoUsd, max: NanoUsd) -> String {
+    let key = &principals.key;
+    let team = key.team_id.as_deref().unwrap_or_default();
+    let user = key.user_id.as_deref().unwrap_or_default();
+    let whose = match scope {
+        Scope::Key => format!("Key={} ({})", key.alias.as_deref().unwrap_or("None"), key.name),
+        Scope::Team => format!("Team={team}"),
+        Scope::Member => format!("User={user} in Team={team}"),
+        Scope::User => {
+            return format!("ExceededBudget: User={user} over budget. Spend={spent}, Budget={max}");
+        }
+    };
+    format!("Budget has been exceeded! {whose} Current cost: {spent}, Max budget: {max}")
+}
+
+/// Who it is of a scope, as LiteLLM's limiter names it.
+fn value(scope: Scope, key: &Key) -> String {
+    let team = key.team_id.as_deref().unwrap_or_default();
+    let user = key.user_id.as_deref().unwrap_or_default();
+    match scope {
+        Scope::Key => key.hash.to_string(),
+        Scope::Member => format!("{team}:{user}"),
+        Scope::Team => team.to_owned(),
+        Scope::User => user.to_owned(),
+    }
+}
+
 /// Whole seconds, rounded up, at least one.
 fn seconds_until(millis: i64) -> u64 {
     u64::try_from(millis).unwrap_or(0).div_ceil(1000).max(1)
 }
+
+#[cfg(test)]
+mod tests;

@@ -65,7 +65,7 @@ struct Received<'r> {
 #[derive(Default)]
 struct Known {
     call_id: Option<HeaderValue>,
-    key: Option<Arc<Key>>,
+    key: Option<(Arc<Snapshot>, Arc<Key>)>,
     deployment: Option<Arc<Deployment>>,
     timeout: Option<Duration>,
     /// When the request went on to the provider.
@@ -108,15 +108,17 @@ async fn run(
     };
     let call_id = call_id(worker, &head.headers);
     known.call_id = Some(call_id.clone());
-    known.key = caller.key().cloned();
+    known.key = caller.key().map(|key| (snapshot.clone(), key.clone()));
     let call = read_call(worker, &snapshot.settings, &head, body, endpoint, model).await?;
-    let asked = caller.key().map_or(call.model.as_str(), |key| key.policy.aliased(&call.model));
-    let resolved = resolve(&snapshot, &caller, asked)?;
+    let resolved = resolve(&snapshot, &caller, caller.meaning(&call.model))?;
     let routed = pick(&resolved, endpoint, &tags(&call, &caller), &snapshot.settings, &worker.rng)?;
     known.deployment = Some(routed.deployment.clone());
     let rates = routed.deployment.rates_of(&routed.model, &snapshot.prices);
-    let ask = admission::ask(worker, &call, &routed, rates.as_ref(), caller.key());
-    let permit = admission::admit(worker, &snapshot, &caller, ask).await?;
+    let permit = {
+        let claims = admission::claims(&snapshot, &caller);
+        let ask = admission::ask(worker, &call, &routed, rates.as_ref(), &claims);
+        admission::admit(&worker.node.gate, &snapshot, &caller, &claims, ask).await?
+    };
     let waits = waits(started, &call, &head.headers, &routed.deployment);
     known.timeout = Some(waits.total);
     let exchange = Exchange {
@@ -390,8 +392,8 @@ impl Known {
         };
         respond::add_facts(headers, &facts);
         headers.insert("x-litellm-response-cost", HeaderValue::from_static("0"));
-        if let Some(key) = &self.key {
-            let spent = worker.node.gate.holder(&key.ledger_id).spent();
+        if let Some((snapshot, key)) = &self.key {
+            let spent = admission::spent(&worker.node.gate, snapshot, key);
             if let Ok(value) = HeaderValue::try_from(spent.to_string()) {
                 headers.insert("x-litellm-key-spend", value);
             }

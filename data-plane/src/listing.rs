@@ -8,7 +8,7 @@ use http::{HeaderMap, Response, StatusCode};
 use serde::Serialize;
 
 use crate::fault::{Fault, Outcome};
-use crate::identify::{Caller, identify, permit_route};
+use crate::identify::{Caller, Meant, identify, permit_route};
 use crate::pages::json_bytes;
 use crate::respond::OutBody;
 use crate::worker::Worker;
@@ -119,7 +119,7 @@ fn list(snapshot: &Snapshot, caller: &Caller) -> Vec<Model> {
             _ => vec![name.to_owned()],
         };
         for id in names {
-            let allowed = caller.key().is_none_or(|key| key.policy.models.allows(&id, group));
+            let allowed = caller.forbidden(Meant::plain(&id), group).is_none();
             if allowed && seen.insert(id.clone()) {
                 let target = if id == name { target.to_owned() } else { id.clone() };
                 models.push(described(snapshot, id, &target, group));

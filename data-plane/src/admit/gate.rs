@@ -22,9 +22,31 @@ const SHARDS: usize = 64;
 
 type Shard = Mutex<HashMap<Box<str>, Arc<Holder>, foldhash::fast::RandomState>>;
 
+/// Whose holder it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Scope {
+    Key,
+    Member,
+    Team,
+    User,
+}
+
+impl Scope {
+    /// LiteLLM's name, as in `x-ratelimit-team-limit-requests`.
+    pub(crate) const fn descriptor(self) -> &'static str {
+        match self {
+            Self::Key => "api_key",
+            Self::Member => "team_member",
+            Self::Team => "team",
+            Self::User => "user",
+        }
+    }
+}
+
 /// One holder that a request must pass: its id in the ledger and its rules.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Claim<'a> {
+    pub(crate) scope: Scope,
     pub(crate) id: &'a str,
     pub(crate) rules: Rules<'a>,
 }
@@ -42,20 +64,23 @@ pub(crate) struct Permit {
     gate: Arc<Gate>,
     /// What is expected, also of a caller without limits.
     asked: Ask,
-    holds: SmallVec<[Held; 2]>,
+    holds: Holds,
 }
 
+type Holds = SmallVec<[Held; 2]>;
+
 struct Held {
+    scope: Scope,
     id: Box<str>,
     holder: Arc<Holder>,
     hold: Hold,
     standing: Standing,
 }
 
-/// A refusal and which claim refused.
+/// A refusal and who refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Refused {
-    pub(crate) claim: usize,
+    pub(crate) scope: Scope,
     pub(crate) denial: Denial,
 }
 
@@ -88,7 +113,7 @@ impl Gate {
                 Err(Stopped::Contended(again)) if again == first => {
                     claim_by = None;
                     if timeout_at(started + CONTENDED_WAIT, freed).await.is_err() {
-                        return Err(Refused { claim: first, denial: Denial::Contended });
+                        return Err(Refused { scope: claim.scope, denial: Denial::Contended });
                     }
                 }
                 Err(Stopped::Unclaimed(again)) if again == first => {
@@ -110,37 +135,50 @@ impl Gate {
             None => Ok(permit),
             Some(stopped) => {
                 for held in permit.holds.drain(..) {
-                    held.holder.undo(&held.hold);
+                    let first_change = held.holder.undo(&held.hold);
+                    self.note(&held.id, &held.holder, first_change);
                 }
                 Err(stopped)
             }
         }
     }
 
+    /// Holds claim by claim up to the first that stops the request. The others are only asked whether they refuse:
+    /// a spent budget weighs more than a limit, and both more than a wait.
     fn hold_all(
         &self,
         claims: &[Claim<'_>],
         ask: Ask,
         vouch: bool,
         now: UnixMillis,
-        holds: &mut SmallVec<[Held; 2]>,
+        holds: &mut Holds,
     ) -> Option<Stopped> {
+        let mut stopped: Option<Stopped> = None;
         for (index, claim) in claims.iter().enumerate() {
             let holder = self.holder(claim.id);
+            let refused = |denial| Stopped::Refused(Refused { scope: claim.scope, denial });
+            if let Some(former) = &mut stopped {
+                if let Some(refused) = holder.refusal(&claim.rules, ask, now).map(refused)
+                    && refused.weight() > former.weight()
+                {
+                    *former = refused;
+                }
+                continue;
+            }
             match holder.try_hold(&claim.rules, ask, now, vouch) {
                 Tried::Held { hold, standing, first_change } => {
                     self.note(claim.id, &holder, first_change);
-                    holds.push(Held { id: claim.id.into(), holder, hold, standing });
+                    holds.push(Held { scope: claim.scope, id: claim.id.into(), holder, hold, standing });
                 }
-                Tried::Denied(denial) => return Some(Stopped::Refused(Refused { claim: index, denial })),
-                Tried::Contended => return Some(Stopped::Contended(index)),
+                Tried::Denied(denial) => stopped = Some(refused(denial)),
+                Tried::Contended => stopped = Some(Stopped::Contended(index)),
                 Tried::Unclaimed { first_change } => {
                     self.note(claim.id, &holder, first_change);
-                    return Some(Stopped::Unclaimed(index));
+                    stopped = Some(Stopped::Unclaimed(index));
                 }
             }
         }
-        None
+        stopped
     }
 
     fn note(&self, id: &str, holder: &Arc<Holder>, first_change: bool) {
@@ -163,6 +201,11 @@ impl Gate {
 
     fn shard(&self, id: &str) -> usize {
         usize::try_from(self.hasher.hash_one(id)).unwrap_or_default() % SHARDS
+    }
+
+    /// What a holder has spent.
+    pub(crate) fn spent(&self, claim: &Claim<'_>) -> NanoUsd {
+        self.holder(claim.id).spent_under(&claim.rules, self.clock.now())
     }
 
     /// Forgets holders that hold nothing and used nothing worth keeping.
@@ -192,8 +235,20 @@ impl Gate {
 
 enum Stopped {
     Refused(Refused),
+    /// By the claim of that index.
     Contended(usize),
+    /// By the claim of that index.
     Unclaimed(usize),
+}
+
+impl Stopped {
+    fn weight(&self) -> u8 {
+        match self {
+            Self::Refused(Refused { denial: Denial::Budget { .. }, .. }) => 2,
+            Self::Refused(_) => 1,
+            Self::Contended(_) | Self::Unclaimed(_) => 0,
+        }
+    }
 }
 
 impl Permit {
@@ -212,9 +267,9 @@ impl Permit {
         }
     }
 
-    /// What the first holder looked like when the request was admitted.
-    pub(crate) fn standing(&self) -> Option<&Standing> {
-        self.holds.first().map(|held| &held.standing)
+    /// What the holders looked like when the request was admitted.
+    pub(crate) fn standings(&self) -> impl Iterator<Item = (Scope, &Standing)> {
+        self.holds.iter().map(|held| (held.scope, &held.standing))
     }
 
     /// What the first holder has spent by now.

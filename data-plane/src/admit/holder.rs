@@ -2,24 +2,29 @@
 
 use std::time::Duration;
 
-use bulkhead_model::rows::{BudgetRow, Limits};
-use bulkhead_model::{NanoUsd, UnixMillis, Window};
+use bulkhead_model::rows::{BudgetRow, Limits, Spend};
+use bulkhead_model::{NanoUsd, UnixMillis};
 use jiff::tz::TimeZone;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
+use super::account::{Account, Says};
 use super::denial::{Denial, LimitKind};
 
 /// The fixed window of request and token limits; it starts at the first request (litellm.md §4.4).
 pub(crate) const RATE_WINDOW: Duration = Duration::from_secs(60);
-
-const DAY_MILLIS: i64 = 24 * 3600 * 1000;
 
 /// What a holder may do, from the snapshot of the request that asks.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Rules<'a> {
     pub(crate) limits: Limits,
     pub(crate) budget: Option<BudgetRow>,
+    /// What counts as spent besides what is counted here.
+    pub(crate) spend: Spend,
+    /// What the request costs counts here.
+    pub(crate) pays: bool,
+    /// The snapshot's number: the rules of a later one hold.
+    pub(crate) as_of: u64,
     pub(crate) zone: &'a TimeZone,
 }
 
@@ -36,17 +41,19 @@ pub(crate) struct Ask {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Hold {
     rate_window: UnixMillis,
-    budget_window: UnixMillis,
-    pub(crate) asked: Ask,
+    /// The turn of the account.
+    turn: u64,
+    pays: bool,
+    asked: Ask,
 }
 
 /// Numbers for response headers, taken when the request was admitted.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Standing {
+    pub(crate) limits: Limits,
     pub(crate) remaining_requests: Option<u64>,
     pub(crate) remaining_tokens: Option<u64>,
     pub(crate) remaining_parallel: Option<u32>,
-    pub(crate) spent: NanoUsd,
 }
 
 /// The use of one holder. Shared by all workers; every lock is a few instructions long.
@@ -64,6 +71,12 @@ pub(crate) struct Saved {
     pub(crate) requests: u64,
     pub(crate) tokens: u64,
     pub(crate) budget_start: UnixMillis,
+    /// Zero: never, or not known.
+    pub(crate) budget_end: UnixMillis,
+    /// Of the declared spend that is gone on from.
+    pub(crate) generation: u64,
+    /// The window of that declared spend is over.
+    pub(crate) base_over: bool,
     pub(crate) spent: NanoUsd,
     /// At least `spent` and all reservations: what a crash must count as spent.
     pub(crate) claimed: NanoUsd,
@@ -76,16 +89,7 @@ struct State {
     /// Used and reserved in this rate window.
     tokens: u64,
     parallel: u32,
-    window: Option<Window>,
-    spent: NanoUsd,
-    reserved: NanoUsd,
-    /// What the ledger on disk already counts against a crash.
-    claimed: NanoUsd,
-    /// The budget, as the last request saw it.
-    max: NanoUsd,
-    /// Asked for since the last flush, together and at most by one request: how much to claim ahead.
-    demand: NanoUsd,
-    largest: NanoUsd,
+    account: Account,
     dirty: bool,
 }
 
@@ -108,10 +112,7 @@ impl Holder {
             rate_start: saved.rate_start,
             requests: saved.requests,
             tokens: saved.tokens,
-            window: (saved.budget_start != UnixMillis(0))
-                .then_some(Window { start: saved.budget_start, end: None }),
-            spent: saved.claimed,
-            claimed: saved.claimed,
+            account: Account::restore(&saved),
             ..State::default()
         };
         Self { state: Mutex::new(state), freed: Notify::new() }
@@ -121,130 +122,124 @@ impl Holder {
     ///
     /// `vouch` false skips the wait for the ledger's claim.
     pub(crate) fn try_hold(&self, rules: &Rules<'_>, ask: Ask, now: UnixMillis, vouch: bool) -> Tried {
+        let ask = ask.where_it_pays(rules.pays);
         let mut state = self.state.lock();
         state.roll(rules, now);
-        if let Some(budget) = rules.budget
-            && state.spent >= budget.max
-        {
-            return Tried::Denied(Denial::Budget { spent: state.spent, max: budget.max });
-        }
         // Before any wait: nobody waits for money and then hears of a limit.
-        if let Err(denial) = state.check_limits(&rules.limits, ask, now) {
+        if let Err(denial) = state.check(rules, ask, now) {
             return Tried::Denied(denial);
         }
         if let Some(budget) = rules.budget {
-            let total = state.spent.plus(state.reserved).plus(ask.cost);
-            // A request that is alone may go over by the error of its own estimate; it is the last one then.
-            if total > budget.max && state.reserved > NanoUsd::ZERO {
-                return Tried::Contended;
-            }
-            state.max = budget.max;
-            state.demand = state.demand.plus(ask.cost);
-            state.largest = state.largest.max(ask.cost);
-            if vouch && total.min(budget.max) > state.claimed {
-                return Tried::Unclaimed { first_change: state.mark() };
+            match state.account.ask(budget.max, ask.cost, vouch) {
+                Says::Yes => {}
+                Says::Contended => return Tried::Contended,
+                Says::Unclaimed => return Tried::Unclaimed { first_change: state.mark() },
             }
         }
-        let hold = state.take(ask);
+        let hold = state.take(ask, rules.pays);
         Tried::Held { hold, standing: state.standing(&rules.limits), first_change: state.mark() }
+    }
+
+    /// Why a request could not be admitted, however long it waits.
+    pub(crate) fn refusal(&self, rules: &Rules<'_>, ask: Ask, now: UnixMillis) -> Option<Denial> {
+        let mut state = self.state.lock();
+        state.roll(rules, now);
+        state.check(rules, ask, now).err()
     }
 
     /// Ends a hold: gives the reservation back and counts what was really used. True on the first change since the
     /// last flush.
     pub(crate) fn settle(&self, hold: &Hold, used: Ask) -> bool {
+        let used = used.where_it_pays(hold.pays);
         let mut state = self.state.lock();
         state.parallel = state.parallel.saturating_sub(1);
         // Tokens reserved in a window that is over went with it.
         if state.rate_start == hold.rate_window {
             state.tokens = state.tokens.saturating_sub(hold.asked.tokens).saturating_add(used.tokens);
         }
-        state.reserved = state.reserved.minus(hold.asked.cost);
-        if state.window.is_some_and(|window| window.start == hold.budget_window) {
-            state.spent = state.spent.plus(used.cost);
-        }
+        state.account.settle(hold.turn, hold.asked.cost, used.cost);
         let first_change = state.mark();
         drop(state);
         self.freed.notify_waiters();
         first_change
     }
 
-    /// Takes a hold back as if it had never been: the request was refused further on.
-    pub(crate) fn undo(&self, hold: &Hold) {
+    /// Takes a hold back as if it had never been: the request was refused further on. True on the first change since
+    /// the last flush.
+    pub(crate) fn undo(&self, hold: &Hold) -> bool {
         {
             let mut state = self.state.lock();
             if state.rate_start == hold.rate_window {
                 state.requests = state.requests.saturating_sub(1);
             }
         }
-        self.settle(hold, Ask::default());
+        self.settle(hold, Ask::default())
     }
 
     /// Reserves more for a request that produces more than expected. Never refuses: the tokens exist already. True on
     /// the first change since the last flush.
     pub(crate) fn extend(&self, hold: &mut Hold, more: Ask) -> bool {
+        let more = more.where_it_pays(hold.pays);
         let mut state = self.state.lock();
         if state.rate_start == hold.rate_window {
             state.tokens = state.tokens.saturating_add(more.tokens);
         }
-        state.reserved = state.reserved.plus(more.cost);
+        state.account.reserve(more.cost);
         hold.asked.tokens = hold.asked.tokens.saturating_add(more.tokens);
         hold.asked.cost = hold.asked.cost.plus(more.cost);
         state.mark()
     }
 
-    /// What to write down. `ahead` claims what was asked for since the last time once more, so that requests seldom
-    /// wait for a claim, but never more than the largest of them or a sixteenth of what is left: a crash counts as
-    /// spent what was claimed.
+    /// What to write down; with `ahead`, more is claimed than is held.
     pub(super) fn save(&self, ahead: bool) -> Saved {
         let mut state = self.state.lock();
         state.dirty = false;
-        let (demand, largest) = (std::mem::take(&mut state.demand), std::mem::take(&mut state.largest));
-        let held = state.spent.plus(state.reserved);
-        let share = NanoUsd(state.max.minus(held).0 / 16);
-        let ahead = if ahead { demand.min(largest.max(share)) } else { NanoUsd::ZERO };
-        let claimed = held.plus(ahead).min(state.max).max(held);
-        Saved {
-            rate_start: state.rate_start,
-            requests: state.requests,
-            tokens: state.tokens,
-            budget_start: state.window.map_or(UnixMillis(0), |window| window.start),
-            spent: state.spent,
-            claimed,
-        }
+        let State { rate_start, requests, tokens, .. } = *state;
+        let mut saved = Saved { rate_start, requests, tokens, ..Saved::default() };
+        state.account.save(ahead, &mut saved);
+        saved
     }
 
     /// Lets requests use what `save` claimed, now that it is on disk.
     pub(super) fn claimed(&self, saved: &Saved) {
-        let mut state = self.state.lock();
-        if state.window.is_some_and(|window| window.start == saved.budget_start) {
-            state.claimed = saved.claimed;
-        }
-        drop(state);
+        self.state.lock().account.claim(saved);
         self.freed.notify_waiters();
     }
 
     /// True when the claim on disk is larger than what is spent and reserved.
     pub(super) fn claims_ahead(&self) -> bool {
-        let state = self.state.lock();
-        state.claimed > state.spent.plus(state.reserved)
+        self.state.lock().account.claims_ahead()
     }
 
     /// True when nothing is held and nothing worth keeping was used.
     pub(super) fn is_blank(&self, now: UnixMillis) -> bool {
         let state = self.state.lock();
         let rate_over = now >= state.rate_start.plus_millis(rate_millis());
-        state.parallel == 0 && state.reserved == NanoUsd::ZERO && state.spent == NanoUsd::ZERO && rate_over
+        state.parallel == 0 && rate_over && state.account.is_blank()
     }
 
     /// Requests in flight and money reserved, for tests and the operations summary.
     pub(crate) fn in_flight(&self) -> (u32, NanoUsd) {
         let state = self.state.lock();
-        (state.parallel, state.reserved)
+        (state.parallel, state.account.reserved)
+    }
+
+    /// What was spent in the current budget window, as the last request saw it.
+    pub(crate) fn spent(&self) -> NanoUsd {
+        self.state.lock().account.total()
     }
 
     /// What was spent in the current budget window.
-    pub(crate) fn spent(&self) -> NanoUsd {
-        self.state.lock().spent
+    pub(crate) fn spent_under(&self, rules: &Rules<'_>, now: UnixMillis) -> NanoUsd {
+        let mut state = self.state.lock();
+        state.roll(rules, now);
+        state.account.total()
+    }
+}
+
+impl Ask {
+    fn where_it_pays(self, pays: bool) -> Self {
+        if pays { self } else { Self { cost: NanoUsd::ZERO, ..self } }
     }
 }
 
@@ -257,21 +252,15 @@ impl State {
             self.requests = 0;
             self.tokens = 0;
         }
-        let length = rules.budget.and_then(|budget| budget.window);
-        let fresh = match (length, self.window) {
-            (None, _) => Window { start: UnixMillis(1), end: None },
-            (Some(_), Some(window)) if window.end.is_some() && window.contains(now) => return,
-            // A clock that was set back a little does not give a spent budget back.
-            (Some(_), Some(window)) if window.start > now && window.start < now.plus_millis(DAY_MILLIS) => {
-                return;
-            }
-            (Some(length), _) => Window::containing(now, length, rules.zone),
-        };
-        if self.window.is_none_or(|window| window.start != fresh.start) && self.window.is_some() {
-            self.spent = NanoUsd::ZERO;
-            self.claimed = NanoUsd::ZERO;
+        self.account.roll(rules, now);
+    }
+
+    fn check(&self, rules: &Rules<'_>, ask: Ask, now: UnixMillis) -> Result<(), Denial> {
+        let spent = self.account.total();
+        match rules.budget {
+            Some(budget) if spent >= budget.max => Err(Denial::Budget { spent, max: budget.max }),
+            _ => self.check_limits(&rules.limits, ask, now),
         }
-        self.window = Some(fresh);
     }
 
     fn check_limits(&self, limits: &Limits, ask: Ask, now: UnixMillis) -> Result<(), Denial> {
@@ -295,21 +284,19 @@ impl State {
         Ok(())
     }
 
-    fn take(&mut self, ask: Ask) -> Hold {
+    fn take(&mut self, ask: Ask, pays: bool) -> Hold {
         self.requests = self.requests.saturating_add(1);
         self.tokens = self.tokens.saturating_add(ask.tokens);
         self.parallel = self.parallel.saturating_add(1);
-        self.reserved = self.reserved.plus(ask.cost);
-        let budget_window = self.window.map_or(UnixMillis(0), |window| window.start);
-        Hold { rate_window: self.rate_start, budget_window, asked: ask }
+        Hold { rate_window: self.rate_start, turn: self.account.reserve(ask.cost), pays, asked: ask }
     }
 
     fn standing(&self, limits: &Limits) -> Standing {
         Standing {
+            limits: *limits,
             remaining_requests: limits.rpm.map(|limit| limit.saturating_sub(self.requests)),
             remaining_tokens: limits.tpm.map(|limit| limit.saturating_sub(self.tokens)),
             remaining_parallel: limits.max_parallel.map(|limit| limit.saturating_sub(self.parallel)),
-            spent: self.spent,
         }
     }
 

@@ -263,17 +263,20 @@ fn write_synced(path: &Path, bytes: &[u8]) -> io::Result<File> {
     Ok(file)
 }
 
-/// `<checksum> <rate start> <requests> <tokens> <budget start> <spent> <claimed> <id>`
+/// `<checksum> <rate start> <requests> <tokens> <budget start> <spent> <claimed> <generation> <base over> <budget end>
+/// <id>`
 fn push_line(out: &mut String, id: &str, saved: &Saved) {
     use std::fmt::Write as _;
-    let Saved { rate_start, requests, tokens, budget_start, spent, claimed } = saved;
-    let (rate, budget) = (rate_start.0, budget_start.0);
+    let Saved { rate_start, requests, tokens, .. } = saved;
+    let Saved { budget_start, budget_end, generation, base_over, spent, claimed, .. } = saved;
+    let (rate, start, end) = (rate_start.0, budget_start.0, budget_end.0);
+    let (spent, claimed, over) = (spent.0, claimed.0, u8::from(*base_over));
     let id = serde_json::Value::from(id);
-    let body = format!("{rate} {requests} {tokens} {budget} {} {} {id}", spent.0, claimed.0);
+    let body = format!("{rate} {requests} {tokens} {start} {spent} {claimed} {generation} {over} {end} {id}");
     let _ = writeln!(out, "{:08x} {body}", checksum(&body));
 }
 
-fn checksum(body: &str) -> u32 {
+pub(super) fn checksum(body: &str) -> u32 {
     let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, body.as_bytes());
     digest.as_ref().first_chunk().map_or(0, |bytes| u32::from_be_bytes(*bytes))
 }
@@ -304,17 +307,25 @@ fn read_line(line: &str) -> Option<(Box<str>, Saved)> {
     if u32::from_str_radix(sum, 16).ok()? != checksum(body) {
         return None;
     }
-    let mut fields = body.splitn(7, ' ');
+    let (numbers, id) = body.split_at_checked(body.find('"')?)?;
+    let mut fields = numbers.split_ascii_whitespace();
     let mut number = || fields.next()?.parse::<i64>().ok();
-    let saved = Saved {
+    let mut saved = Saved {
         rate_start: UnixMillis(number()?),
         requests: u64::try_from(number()?).ok()?,
         tokens: u64::try_from(number()?).ok()?,
         budget_start: UnixMillis(number()?),
         spent: NanoUsd(number()?),
         claimed: NanoUsd(number()?),
+        ..Saved::default()
     };
-    let id: String = serde_json::from_str(fields.next()?).ok()?;
+    // Lines of an older release end here.
+    if let Some(generation) = fields.next() {
+        saved.generation = generation.parse().ok()?;
+        saved.base_over = fields.next()? == "1";
+        saved.budget_end = UnixMillis(fields.next()?.parse().ok()?);
+    }
+    let id: String = serde_json::from_str(id).ok()?;
     Some((id.into(), saved))
 }
 

@@ -1,16 +1,18 @@
 //! Limits and budgets under a clock that tests move.
 
+mod spend;
+
 use std::sync::Arc;
 use std::time::Duration;
 
-use bulkhead_model::rows::{BudgetRow, Limits};
+use bulkhead_model::rows::{BudgetRow, Limits, Spend};
 use bulkhead_model::{Clock, NanoUsd, UnixMillis};
 use jiff::tz::TimeZone;
 
 use super::gate::Refused;
-use super::{Ask, Claim, Denial, Gate, Ledger, LimitKind, Permit, Rules, unsettled};
+use super::{Ask, Claim, Denial, Gate, Ledger, LimitKind, Permit, Rules, Scope, Standing, unsettled};
 
-const UTC: TimeZone = TimeZone::UTC;
+static UTC: TimeZone = TimeZone::UTC;
 
 struct Rig {
     dir: tempfile::TempDir,
@@ -34,13 +36,24 @@ impl Rig {
     }
 
     async fn admit(&self, limits: Limits, budget: Option<BudgetRow>, ask: Ask) -> Result<Permit, Refused> {
-        let rules = Rules { limits, budget, zone: &UTC };
-        self.gate.admit(&[Claim { id: "key:a", rules }], ask).await
+        self.gate.admit(&[claim(Scope::Key, "key:a", rules(limits, budget))], ask).await
     }
 
     async fn denial(&self, limits: Limits, budget: Option<BudgetRow>, ask: Ask) -> Denial {
         self.admit(limits, budget, ask).await.err().unwrap().denial
     }
+}
+
+fn rules(limits: Limits, budget: Option<BudgetRow>) -> Rules<'static> {
+    Rules { limits, budget, spend: Spend::default(), pays: true, as_of: 1, zone: &UTC }
+}
+
+fn claim<'a>(scope: Scope, id: &'a str, rules: Rules<'a>) -> Claim<'a> {
+    Claim { scope, id, rules }
+}
+
+fn standing(permit: &Permit) -> Standing {
+    *permit.standings().next().unwrap().1
 }
 
 fn cost(nano: i64) -> Ask {
@@ -57,7 +70,7 @@ async fn requests_per_minute_are_exact_and_the_window_starts_at_the_first() {
     let limits = Limits { rpm: Some(3), ..Limits::default() };
     for left in [2, 1, 0] {
         let permit = rig.admit(limits, None, Ask::default()).await.unwrap();
-        assert_eq!(permit.standing().unwrap().remaining_requests, Some(left));
+        assert_eq!(standing(&permit).remaining_requests, Some(left));
     }
     rig.clock.advance(Duration::from_secs(59));
     let Denial::Rate { kind, limit, remaining, resets, .. } = rig.denial(limits, None, Ask::default()).await
@@ -82,10 +95,10 @@ async fn tokens_are_reserved_and_trued_up() {
     ));
     first.settle(Ask { tokens: 10, cost: NanoUsd::ZERO });
     let second = rig.admit(limits, None, ask).await.unwrap();
-    assert_eq!(second.standing().unwrap().remaining_tokens, Some(30));
+    assert_eq!(standing(&second).remaining_tokens, Some(30));
     drop(second);
     let third = rig.admit(limits, None, Ask { tokens: 90, cost: NanoUsd::ZERO }).await.unwrap();
-    assert_eq!(third.standing().unwrap().remaining_tokens, Some(0), "a dropped permit gives its tokens back");
+    assert_eq!(standing(&third).remaining_tokens, Some(0), "a dropped permit gives its tokens back");
 }
 
 #[tokio::test]
@@ -223,8 +236,8 @@ async fn a_crash_counts_what_was_in_flight_as_spent() {
     assert_eq!(&**id, "key:a");
     assert!(unsettled(saved) >= NanoUsd(300), "{saved:?}");
     let gate = Gate::new(rig.clock.clone(), ledger);
-    let rules = Rules { limits: Limits::default(), budget: limit, zone: &UTC };
-    let permit = gate.admit(&[Claim { id: "key:a", rules }], cost(1)).await.unwrap();
+    let claims = [claim(Scope::Key, "key:a", rules(Limits::default(), limit))];
+    let permit = gate.admit(&claims, cost(1)).await.unwrap();
     assert!(permit.spent().unwrap() >= NanoUsd(300));
     drop(in_flight);
 }
@@ -247,13 +260,13 @@ async fn a_damaged_line_costs_only_itself() {
 #[tokio::test]
 async fn a_refusal_of_one_holder_leaves_no_trace_at_the_others() {
     let rig = Rig::new();
-    let open = Rules { limits: Limits { rpm: Some(5), ..Limits::default() }, budget: None, zone: &UTC };
-    let shut = Rules { limits: Limits { rpm: Some(0), ..Limits::default() }, budget: None, zone: &UTC };
-    let claims = [Claim { id: "key:a", rules: open }, Claim { id: "team:b", rules: shut }];
+    let open = rules(Limits { rpm: Some(5), ..Limits::default() }, None);
+    let shut = rules(Limits { rpm: Some(0), ..Limits::default() }, None);
+    let claims = [claim(Scope::Key, "key:a", open), claim(Scope::Team, "team:b", shut)];
     let refused = rig.gate.admit(&claims, Ask { tokens: 7, cost: NanoUsd(7) }).await.err().unwrap();
-    assert_eq!(refused.claim, 1);
+    assert_eq!(refused.scope, Scope::Team);
     let permit = rig.gate.admit(&claims[..1], Ask::default()).await.unwrap();
-    assert_eq!(permit.standing().unwrap().remaining_requests, Some(4));
+    assert_eq!(standing(&permit).remaining_requests, Some(4));
 }
 
 #[tokio::test]

@@ -1,37 +1,25 @@
-//! Identify: whose request it is. One hash, one look-up in the snapshot, no wait.
+//! Identify: whose request it is. One hash, a few look-ups in one snapshot, no wait.
 
+mod caller;
+#[cfg(test)]
+pub(crate) mod fixture;
 mod header;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 
-use bulkhead_model::{ErrorKind, KeyHash, UnixMillis, hash};
+use bulkhead_model::{ErrorKind, KeyHash, UnixMillis, hash, virtual_key};
 use bulkhead_snapshot::{Key, Snapshot};
 use http::HeaderMap;
 
+pub(crate) use caller::{Caller, Meant, Principals};
 pub(crate) use header::is_key_header;
 
 use crate::fault::{Fault, Outcome};
 
-/// Who calls.
-#[derive(Debug, Clone)]
-pub(crate) enum Caller {
-    /// The holder of the master key: everything is allowed.
-    Master,
-    /// The holder of a virtual key.
-    Key(Arc<Key>),
-}
-
-impl Caller {
-    /// The virtual key, where there is one.
-    pub(crate) fn key(&self) -> Option<&Arc<Key>> {
-        match self {
-            Self::Master => None,
-            Self::Key(key) => Some(key),
-        }
-    }
-}
-
-/// Finds the caller by the key in the headers; LiteLLM's order of headers, statuses and messages (litellm.md §1, §4.6).
+/// Finds the caller by the key in the headers; LiteLLM's order of headers and checks, its statuses and messages
+/// (litellm.md §1, §4.1, §4.6).
 pub(crate) fn identify(snapshot: &Snapshot, headers: &HeaderMap, now: UnixMillis) -> Outcome<Caller> {
     let key = header::find(headers, snapshot.settings.key_header.as_ref())?;
     if !key.starts_with("sk-") {
@@ -45,23 +33,82 @@ pub(crate) fn identify(snapshot: &Snapshot, headers: &HeaderMap, now: UnixMillis
     if snapshot.settings.master_key.is_some_and(|master| master.same(&hash)) {
         return Ok(Caller::Master);
     }
-    let Some(found) = snapshot.keys.get(&hash) else { return Err(unknown(snapshot, key, &hash)) };
-    if found.blocked {
-        let message = "Authentication Error, Key is blocked. Update via `/key/unblock` if you're an admin.";
-        return Err(Fault::new(ErrorKind::Blocked, message).param("None"));
+    if virtual_key::checksum_fits(key) == Some(false) {
+        return Err(unknown(ErrorKind::BadChecksum, snapshot, key, &hash));
     }
-    if let Some(expires) = found.expires.filter(|expires| *expires <= now) {
-        let message = format!(
-            "Authentication Error - Expired Key. Key Expiry time {} and current time {}",
-            expires.rfc3339(),
-            now.rfc3339()
-        );
-        return Err(Fault::new(ErrorKind::ExpiredKey, message).param(hash::masked(key)));
-    }
-    Ok(Caller::Key(found.clone()))
+    let Some(found) = snapshot.keys.get(&hash) else {
+        return Err(unknown(ErrorKind::UnknownKey, snapshot, key, &hash));
+    };
+    check(snapshot, found, key, now).map(Caller::Key)
 }
 
-fn unknown(snapshot: &Snapshot, key: &str, hash: &KeyHash) -> Box<Fault> {
+/// Finds what a key belongs to and checks that all of it is in force.
+fn check(snapshot: &Snapshot, found: &Arc<Key>, key: &str, now: UnixMillis) -> Outcome<Principals> {
+    if found.blocked {
+        return Err(blocked("Key is blocked. Update via `/key/unblock` if you're an admin."));
+    }
+    understood("key", &found.name, &found.policy.said.requires)?;
+    let Some(principals) = Principals::of(snapshot, found) else { return Err(team_not_ready(found)) };
+    let Principals { key: _, team, user, member } = &principals;
+    if let Some(team) = team {
+        understood("team", &team.row.id, &team.row.requires)?;
+    }
+    if let Some(user) = user {
+        understood("user", &user.row.id, &user.row.requires)?;
+    }
+    if let Some(member) = member {
+        understood("team member", &member.row.user, &member.row.requires)?;
+    }
+    if let Some(user) = user.as_ref().filter(|user| user.row.blocked) {
+        return Err(blocked(&format!("User={} is blocked.", user.row.id)));
+    }
+    if let Some(expires) = found.expires.filter(|expires| *expires <= now) {
+        return Err(expired(expires, now, key));
+    }
+    if let Some(team) = team.as_ref().filter(|team| team.row.blocked) {
+        let id = &team.row.id;
+        return Err(blocked(&format!(
+            "Team={id} is blocked. Update via `/team/unblock` if you're an admin."
+        )));
+    }
+    Ok(principals)
+}
+
+fn blocked(what: &str) -> Box<Fault> {
+    Fault::new(ErrorKind::Blocked, format!("Authentication Error, {what}")).param("None")
+}
+
+fn expired(expires: UnixMillis, now: UnixMillis, key: &str) -> Box<Fault> {
+    let message = format!(
+        "Authentication Error - Expired Key. Key Expiry time {} and current time {}",
+        expires.rfc3339(),
+        now.rfc3339()
+    );
+    Fault::new(ErrorKind::ExpiredKey, message).param(hash::masked(key))
+}
+
+/// Denies what is under a restriction that this release cannot enforce.
+fn understood(what: &str, name: &str, requires: &[String]) -> Outcome<()> {
+    if requires.is_empty() {
+        return Ok(());
+    }
+    let message = format!(
+        "The {what} `{name}` is under a restriction that this gateway node does not know: {}. Upgrade this node to a \
+         release that does.",
+        requires.join(", ")
+    );
+    Err(Fault::new(ErrorKind::UnknownRestriction, message).param("None"))
+}
+
+fn team_not_ready(key: &Key) -> Box<Fault> {
+    let team = key.team_id.as_deref().unwrap_or_default();
+    let message = format!(
+        "Service Unavailable, the team `{team}` of this key is not known to this node yet. Please retry shortly."
+    );
+    Fault::new(ErrorKind::TeamNotReady, message).retry_after(1)
+}
+
+fn unknown(kind: ErrorKind, snapshot: &Snapshot, key: &str, hash: &KeyHash) -> Box<Fault> {
     let mut message = format!(
         "Authentication Error, Invalid proxy server token passed. Received API Key = {}, Key Hash (Token) ={hash}. \
          Unable to find token in cache or `LiteLLM_VerificationTokenTable`",
@@ -73,7 +120,7 @@ fn unknown(snapshot: &Snapshot, key: &str, hash: &KeyHash) -> Box<Fault> {
              declare them under `virtual_keys` or run it with a control plane",
         );
     }
-    Fault::new(ErrorKind::UnknownKey, message).param("key")
+    Fault::new(kind, message).param("key")
 }
 
 /// `abcd****wxyz`, and nothing of a text too short to hide its middle.

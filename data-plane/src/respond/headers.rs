@@ -12,7 +12,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use super::credentials::repeats;
-use crate::admit::{Permit, Standing};
+use crate::admit::{Permit, Scope, Standing};
 use bulkhead_snapshot::{Deployment, Key};
 
 const ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
@@ -107,12 +107,12 @@ pub(crate) struct Facts<'a> {
 }
 
 macro_rules! name {
-    ($name:literal) => {
+    ($name:expr) => {
         HeaderName::from_static($name)
     };
 }
 
-/// Adds `x-litellm-*` and `x-ratelimit-api_key-*`. What is not known is left out.
+/// Adds `x-litellm-*` and the gateway's `x-ratelimit-*`. What is not known is left out.
 pub(crate) fn add_facts(headers: &mut HeaderMap, facts: &Facts<'_>) {
     headers.insert(name!("x-litellm-call-id"), facts.call_id.clone());
     if let Some(deployment) = facts.deployment {
@@ -146,24 +146,68 @@ fn add_key_facts(headers: &mut HeaderMap, key: &Key, permit: &Permit, deployment
     if let Some(budget) = key.policy.said.budget {
         headers.insert(name!("x-litellm-key-max-budget"), text(budget.max.to_string()));
     }
-    let Some(standing) = permit.standing() else { return };
-    let Standing { remaining_requests, remaining_tokens, remaining_parallel, spent: _ } = *standing;
-    let group = deployment.map(|deployment| &*deployment.group);
-    if let (Some(limit), Some(remaining)) = (key.policy.said.limits.rpm, remaining_requests) {
+    for (scope, standing) in permit.standings() {
+        if scope == Scope::Key {
+            add_key_limits(headers, standing, deployment.map(|deployment| &*deployment.group));
+        }
+        add_limits(headers, names_of(scope), standing);
+    }
+}
+
+fn add_key_limits(headers: &mut HeaderMap, standing: &Standing, group: Option<&str>) {
+    let Standing { limits, remaining_requests, remaining_tokens, .. } = *standing;
+    if let (Some(limit), Some(remaining)) = (limits.rpm, remaining_requests) {
         headers.insert(name!("x-litellm-key-rpm-limit"), limit.into());
-        headers.insert(name!("x-ratelimit-api_key-limit-requests"), limit.into());
-        headers.insert(name!("x-ratelimit-api_key-remaining-requests"), remaining.into());
         add_legacy(headers, "requests", group, remaining);
     }
-    if let (Some(limit), Some(remaining)) = (key.policy.said.limits.tpm, remaining_tokens) {
+    if let (Some(limit), Some(remaining)) = (limits.tpm, remaining_tokens) {
         headers.insert(name!("x-litellm-key-tpm-limit"), limit.into());
-        headers.insert(name!("x-ratelimit-api_key-limit-tokens"), limit.into());
-        headers.insert(name!("x-ratelimit-api_key-remaining-tokens"), remaining.into());
         add_legacy(headers, "tokens", group, remaining);
     }
-    if let (Some(limit), Some(remaining)) = (key.policy.said.limits.max_parallel, remaining_parallel) {
-        headers.insert(name!("x-ratelimit-api_key-limit-max_parallel_requests"), limit.into());
-        headers.insert(name!("x-ratelimit-api_key-remaining-max_parallel_requests"), remaining.into());
+}
+
+/// The names of a scope's limits and of what remains of them: requests, tokens, parallel requests.
+struct LimitNames {
+    limit: [HeaderName; 3],
+    remaining: [HeaderName; 3],
+}
+
+macro_rules! limit_names {
+    ($descriptor:literal) => {
+        LimitNames {
+            limit: [
+                name!(concat!("x-ratelimit-", $descriptor, "-limit-requests")),
+                name!(concat!("x-ratelimit-", $descriptor, "-limit-tokens")),
+                name!(concat!("x-ratelimit-", $descriptor, "-limit-max_parallel_requests")),
+            ],
+            remaining: [
+                name!(concat!("x-ratelimit-", $descriptor, "-remaining-requests")),
+                name!(concat!("x-ratelimit-", $descriptor, "-remaining-tokens")),
+                name!(concat!("x-ratelimit-", $descriptor, "-remaining-max_parallel_requests")),
+            ],
+        }
+    };
+}
+
+fn names_of(scope: Scope) -> LimitNames {
+    match scope {
+        Scope::Key => limit_names!("api_key"),
+        Scope::Member => limit_names!("team_member"),
+        Scope::Team => limit_names!("team"),
+        Scope::User => limit_names!("user"),
+    }
+}
+
+fn add_limits(headers: &mut HeaderMap, names: LimitNames, standing: &Standing) {
+    let Standing { limits, remaining_requests, remaining_tokens, remaining_parallel } = *standing;
+    let limits = [limits.rpm, limits.tpm, limits.max_parallel.map(u64::from)];
+    let remaining = [remaining_requests, remaining_tokens, remaining_parallel.map(u64::from)];
+    let names = names.limit.into_iter().zip(names.remaining);
+    for ((limit_name, remaining_name), (limit, remaining)) in names.zip(limits.into_iter().zip(remaining)) {
+        if let (Some(limit), Some(remaining)) = (limit, remaining) {
+            headers.insert(limit_name, limit.into());
+            headers.insert(remaining_name, remaining.into());
+        }
     }
 }
 

@@ -1,6 +1,8 @@
 //! Route: from the model asked for to the deployment that will serve it.
 
 mod pick;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 
@@ -11,7 +13,7 @@ use bytes::Bytes;
 pub(crate) use pick::{Rng, pick};
 
 use crate::fault::{Fault, Outcome};
-use crate::identify::Caller;
+use crate::identify::{Caller, Meant};
 
 /// A deployment and what the model is called there.
 #[derive(Debug, Clone)]
@@ -40,20 +42,22 @@ impl Routed {
     }
 }
 
-/// Resolves a name and checks that the caller may use it. Unknown and forbidden models look the same to a key that
+/// Resolves a name and checks that the caller may use it. Unknown and forbidden models look the same to a caller that
 /// may not use everything, so that names cannot be guessed.
 pub(crate) fn resolve<'s>(
     snapshot: &'s Snapshot,
     caller: &Caller,
-    asked: &'s str,
+    meant: Meant<'s>,
 ) -> Outcome<Resolved<'s, 's>> {
-    let found = snapshot.models.resolve(asked);
-    match (found, caller.key()) {
-        (Some(resolved), None) => Ok(resolved),
-        (Some(resolved), Some(key)) if key.policy.models.allows(asked, resolved.group) => Ok(resolved),
-        (None, Some(key)) if key.policy.models == bulkhead_snapshot::ModelAccess::All => Err(unknown(asked)),
-        (None, None) => Err(unknown(asked)),
-        (_, Some(_)) => Err(denied(asked)),
+    let Some(resolved) = snapshot.models.resolve(meant.model) else {
+        return Err(match caller.restricted() {
+            Some(kind) => denied(kind, meant.asked),
+            None => unknown(meant.model),
+        });
+    };
+    match caller.forbidden(meant, resolved.group) {
+        Some(kind) => Err(denied(kind, meant.asked)),
+        None => Ok(resolved),
     }
 }
 
@@ -64,10 +68,10 @@ fn unknown(asked: &str) -> Box<Fault> {
     Fault::new(ErrorKind::UnknownModel, message)
 }
 
-fn denied(asked: &str) -> Box<Fault> {
+fn denied(kind: ErrorKind, asked: &str) -> Box<Fault> {
     let message = format!(
         "The requested model '{asked}' is not available for this API key, or the model name is invalid. \
          Check the models available to you and try again."
     );
-    Fault::new(ErrorKind::ModelDenied, message).param("model")
+    Fault::new(kind, message).param("model")
 }
