@@ -38,7 +38,7 @@ pub(crate) fn ask(
         return Ask::default();
     }
     let input = call.input_estimate();
-    let limit = claims.iter().filter_map(|claim| claim.rules.limits.tpm).min().unwrap_or(u64::MAX);
+    let limit = token_limit(claims);
     let output = match (call.endpoint, call.max_output) {
         (Endpoint::Embeddings, _) => 0,
         (_, Some(most)) => most.min(worker.typical.output(&routed.deployment.group).max(PLENTY)),
@@ -48,6 +48,11 @@ pub(crate) fn ask(
     let output = output.saturating_mul(call.choices.clamp(1, 128)).min(limit.saturating_sub(input));
     let cost = rates.and_then(|rates| bulkhead_pricing::estimate(rates, input, output));
     Ask { tokens: input.saturating_add(output), cost: cost.unwrap_or_default() }
+}
+
+/// The tightest token limit of all that a request has to pass.
+fn token_limit(claims: &[Claim<'_>]) -> u64 {
+    claims.iter().filter_map(|claim| claim.rules.limits.tpm).min().unwrap_or(u64::MAX)
 }
 
 /// The key, the membership, the team and the user of a caller, with their rules in this snapshot.

@@ -171,3 +171,27 @@ fn described(snapshot: &Snapshot, id: String, target: &str, group: &Group) -> Mo
         id,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::identify::fixture::Managed;
+
+    #[test]
+    fn a_list_has_what_all_layers_allow() {
+        let listed = |managed: &Managed| {
+            let ids = list(&managed.snapshot(), &managed.caller()).into_iter().map(|model| model.id);
+            ids.collect::<Vec<_>>()
+        };
+        let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+        let mut managed = Managed::in_team();
+        assert_eq!(listed(&managed), ["gpt-4o", "gpt-4o-mini"]);
+        managed.users[0].models = names(&["gpt-4o"]);
+        assert_eq!(listed(&managed), ["gpt-4o"]);
+        managed.users[0].models = Vec::new();
+        managed.teams[0].models = names(&["gpt-4o-mini"]);
+        assert_eq!(listed(&managed), ["gpt-4o-mini"]);
+        managed.key.models = names(&["gpt-4o"]);
+        assert!(listed(&managed).is_empty());
+    }
+}
