@@ -27,9 +27,11 @@ mod yaml;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use bulkhead_model::Secret;
 use bulkhead_model::rows::{DeploymentRow, KeyRow, SettingsRow};
 
 pub use problem::{Problem, Problems};
+pub use settings::master_key_weakness;
 
 use accept::Accept;
 use environment::Environment;
@@ -48,7 +50,7 @@ pub struct Source<'a> {
 }
 
 /// What a file declares.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub struct Declared {
     /// What holds for the whole gateway.
     pub settings: SettingsRow,
@@ -56,6 +58,8 @@ pub struct Declared {
     pub deployments: Vec<DeploymentRow>,
     /// The elements of `virtual_keys`.
     pub keys: Vec<KeyRow>,
+    /// The master key, from the file or from `LITELLM_MASTER_KEY`.
+    pub master_key: Option<Secret>,
     /// What has no effect or looks like a slip.
     pub warnings: Vec<Problem>,
     /// The file and what it includes: what to watch for changes.
@@ -70,26 +74,20 @@ pub fn load(path: &Path, source: &Source<'_>) -> Result<Declared, Problems> {
     let root = Node { place, value: Value::Map(tree.root) };
     let secrets = mask::secrets(&root);
     let mut cx = Cx { env: Environment::new(source.env), report, accept: Accept::default() };
-    let (settings, deployments, keys) = match &root.value {
+    let mut read = match &root.value {
         Value::Map(map) if tree.complete || !map.entries.is_empty() => {
             validate(&Fields { path: String::new(), place, map }, tree.complete, &mut cx)
         }
-        _ => Default::default(),
+        _ => Declared::default(),
     };
     let (errors, warnings) = cx.report.finish(&secrets);
-    match errors.is_empty() {
-        true => Ok(Declared { settings, deployments, keys, warnings, files: tree.files }),
-        false => Err(Problems(errors)),
-    }
+    (read.warnings, read.files) = (warnings, tree.files);
+    if errors.is_empty() { Ok(read) } else { Err(Problems(errors)) }
 }
 
 /// Everything after the file has become a tree. Where the tree is not complete, what refers from one section to
 /// another is not judged.
-fn validate(
-    root: &Fields<'_>,
-    complete: bool,
-    cx: &mut Cx<'_>,
-) -> (SettingsRow, Vec<DeploymentRow>, Vec<KeyRow>) {
+fn validate(root: &Fields<'_>, complete: bool, cx: &mut Cx<'_>) -> Declared {
     if let Some(section) =
         root.get("environment_variables").and_then(|field| field.fields(cx, "{NAME: value}"))
     {
@@ -97,7 +95,7 @@ fn validate(
     }
     settings::accept_unenforced(root, cx);
     check::strict(root, Section::Top, cx);
-    let settings::Settings { mut row, aliases } = settings::read(root, complete, cx);
+    let settings::Settings { mut row, aliases, master_key } = settings::read(root, complete, cx);
     let deployments = root.get("model_list").map(|list| deployment::read(&list, cx)).unwrap_or_default();
     let reach = Reach::new(&deployments, aliases.names());
     if complete {
@@ -110,7 +108,7 @@ fn validate(
     if complete {
         cx.accept.report_unused(&mut cx.report);
     }
-    (row, deployments.rows, keys)
+    Declared { settings: row, deployments: deployments.rows, keys, master_key, ..Declared::default() }
 }
 
 fn no_models(root: &Fields<'_>, reach: &Reach, cx: &mut Cx<'_>) {

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use bulkhead_model::KeyHash;
+use bulkhead_model::Secret;
 
 use crate::field::{Cx, Fields};
 
@@ -36,7 +36,7 @@ const PLACEHOLDERS: &[&str] = &[
 ];
 
 /// Reads the master key from the file, else from `LITELLM_MASTER_KEY`.
-pub(super) fn read(root: &Fields<'_>, general: Option<&Fields<'_>>, cx: &mut Cx<'_>) -> Option<KeyHash> {
+pub(super) fn read(root: &Fields<'_>, general: Option<&Fields<'_>>, cx: &mut Cx<'_>) -> Option<Secret> {
     let declared = general.and_then(|general| general.declared("master_key"));
     let (key, place) = match declared {
         Some(field) if field.node.is_null() => (None, field.place),
@@ -50,7 +50,7 @@ pub(super) fn read(root: &Fields<'_>, general: Option<&Fields<'_>>, cx: &mut Cx<
         }
         None => {
             let place = general.map_or(root.place, |general| general.place);
-            (cx.env.get(VARIABLE).map(|key| bulkhead_model::Secret::new(key.trim())), place)
+            (cx.env.get(VARIABLE).map(|key| Secret::new(key.trim())), place)
         }
     };
     let weakness = match &key {
@@ -58,7 +58,7 @@ pub(super) fn read(root: &Fields<'_>, general: Option<&Fields<'_>>, cx: &mut Cx<
         Some(key) => weakness(key.expose()),
     };
     match weakness {
-        None => key.map(|key| KeyHash::of(key.expose())),
+        None => key,
         Some(what) => {
             cx.report.error(place, PATH, what, remedy());
             None
@@ -71,7 +71,7 @@ fn remedy() -> String {
 }
 
 /// Why the key is none to rely on.
-fn weakness(key: &str) -> Option<&'static str> {
+pub fn weakness(key: &str) -> Option<&'static str> {
     let Some(rest) = key.strip_prefix("sk-") else {
         return Some("a master key begins with `sk-`");
     };

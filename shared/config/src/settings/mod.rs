@@ -9,8 +9,10 @@ mod router;
 
 pub(crate) use alias::check as check_aliases;
 pub(crate) use bulkhead::accept_unenforced;
+pub use master_key::weakness as master_key_weakness;
 
 use bulkhead_model::rows::SettingsRow;
+use bulkhead_model::{KeyHash, Secret};
 
 use crate::field::{Cx, Fields};
 
@@ -18,6 +20,7 @@ use crate::field::{Cx, Fields};
 pub(crate) struct Settings {
     pub(crate) row: SettingsRow,
     pub(crate) aliases: alias::Aliases,
+    pub(crate) master_key: Option<Secret>,
 }
 
 /// Reads the settings sections of the file. Where the file is not complete, a missing master key may be in the part
@@ -35,14 +38,16 @@ pub(crate) fn read(root: &Fields<'_>, complete: bool, cx: &mut Cx<'_>) -> Settin
     if let Some(section) = &general {
         general::read(section, &mut row, cx);
     }
+    let mut master_key = None;
     if complete || general.as_ref().is_some_and(|general| general.declared("master_key").is_some()) {
-        row.master_key = master_key::read(root, general.as_ref(), cx);
+        master_key = master_key::read(root, general.as_ref(), cx);
+        row.master_key = master_key.as_ref().map(|key| KeyHash::of(key.expose()));
     }
     if let Some(section) = section(root, "bulkhead_settings", cx) {
         bulkhead::read(&section, &mut row, cx);
     }
     bulkhead::check_memory(root, &row, cx);
-    Settings { row, aliases }
+    Settings { row, aliases, master_key }
 }
 
 fn section<'n>(root: &Fields<'n>, name: &str, cx: &mut Cx<'_>) -> Option<Fields<'n>> {
