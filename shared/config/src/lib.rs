@@ -30,7 +30,9 @@ use std::path::{Path, PathBuf};
 use bulkhead_model::Secret;
 use bulkhead_model::rows::{DeploymentRow, KeyRow, SettingsRow};
 
+pub use mask::is_secret_name;
 pub use problem::{Problem, Problems};
+pub use suggest::nearest;
 pub use settings::master_key_weakness;
 
 use accept::Accept;

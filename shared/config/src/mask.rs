@@ -13,7 +13,7 @@ const MASK: &str = redact::MASK;
 const SHORTEST: usize = 8;
 
 /// True for names of fields whose values are credentials.
-pub(crate) fn is_secret_name(name: &str) -> bool {
+pub fn is_secret_name(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
     let holds = |part: &str| name.contains(part);
     let ends = |part: &str| name.ends_with(part);

@@ -4,7 +4,7 @@
 const LONGEST: usize = 64;
 
 /// The known name that is only a slip of the keyboard away.
-pub(crate) fn nearest<'k>(name: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
+pub fn nearest<'k>(name: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
     let length = name.chars().count();
     if length > LONGEST {
         return None;
