@@ -22,6 +22,7 @@ mod headers;
 mod limits;
 mod money;
 mod ops;
+mod principals;
 mod sdk;
 mod streams;
 mod support;
