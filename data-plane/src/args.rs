@@ -1,16 +1,31 @@
 //! The command line (design §2).
 
+use std::convert::Infallible;
 use std::path::PathBuf;
+use std::time::Duration;
 
-use clap::Parser;
+use bulkhead_model::{Secret, WindowLength};
+use clap::builder::FalseyValueParser;
+use clap::{Parser, ValueEnum};
 
 /// Serves inference traffic in the OpenAI and Anthropic dialects.
-#[derive(Debug, Parser)]
+#[derive(Parser)]
 #[command(name = "data-plane", version, about)]
 pub(crate) struct Args {
     /// Run standalone from this file, in LiteLLM's config.yaml schema.
     #[arg(long, value_name = "FILE", env = "BULKHEAD_CONFIG")]
-    pub(crate) config: PathBuf,
+    pub(crate) config: Option<PathBuf>,
+
+    /// Follow this control plane (https://HOST:4002) instead of a file.
+    #[arg(long, value_name = "URL", env = "BULKHEAD_CONTROL_PLANE")]
+    pub(crate) control_plane: Option<String>,
+
+    #[command(flatten)]
+    pub(crate) managed: Managed,
+
+    /// Forward the routes of the management API to the control plane's HTTP port (http://HOST:4001).
+    #[arg(long, value_name = "URL", env = "BULKHEAD_MANAGEMENT_URL")]
+    pub(crate) management_url: Option<String>,
 
     /// Where to serve inference.
     #[arg(long, value_name = "ADDRESS", env = "BULKHEAD_LISTEN", default_value = "0.0.0.0:4000")]
@@ -20,11 +35,11 @@ pub(crate) struct Args {
     #[arg(long, value_name = "ADDRESS", env = "BULKHEAD_OPS_LISTEN", default_value = "127.0.0.1:4010")]
     pub(crate) ops_listen: String,
 
-    /// Where to keep the ledger and usage records.
+    /// Where to keep the last good snapshot, the ledger and usage records.
     #[arg(long, value_name = "DIR", env = "BULKHEAD_STATE_DIR", default_value = "bulkhead-state")]
     pub(crate) state_dir: PathBuf,
 
-    /// This node's name in usage records; the host's name by default.
+    /// This node's name in usage records and to the control plane; the host's name by default.
     #[arg(long, value_name = "NAME", env = "BULKHEAD_NODE_NAME")]
     pub(crate) node_name: Option<String>,
 
@@ -35,4 +50,60 @@ pub(crate) struct Args {
     /// The key of --tls-cert (PEM).
     #[arg(long, value_name = "FILE", env = "BULKHEAD_TLS_KEY", requires = "tls_cert")]
     pub(crate) tls_key: Option<PathBuf>,
+}
+
+/// What only a node with a control plane has.
+#[derive(clap::Args)]
+pub(crate) struct Managed {
+    /// What `control-plane token create` printed.
+    #[arg(long, value_name = "TOKEN", env = "BULKHEAD_JOIN_TOKEN", hide_env_values = true, value_parser = secret)]
+    pub(crate) join_token: Option<Secret>,
+
+    /// A file that holds the join token.
+    #[arg(long, value_name = "FILE", env = "BULKHEAD_JOIN_TOKEN_FILE")]
+    pub(crate) join_token_file: Option<PathBuf>,
+
+    /// Encrypts the snapshot on disk: 32 bytes in hex or base64; after a comma, the key before this one. By default it
+    /// is derived from the join token.
+    #[arg(long, value_name = "KEY", env = "BULKHEAD_STATE_KEY", hide_env_values = true, value_parser = secret)]
+    pub(crate) state_key: Option<Secret>,
+
+    /// A file that holds the state key.
+    #[arg(long, value_name = "FILE", env = "BULKHEAD_STATE_KEY_FILE")]
+    pub(crate) state_key_file: Option<PathBuf>,
+
+    /// Trust these authorities (PEM) for the control plane's gRPC certificate, and no others.
+    #[arg(long, value_name = "FILE", env = "BULKHEAD_GRPC_CA")]
+    pub(crate) grpc_ca: Option<PathBuf>,
+
+    /// Follow an http:// control plane on another machine, too: the join token and all keys travel unencrypted.
+    #[arg(long, env = "BULKHEAD_INSECURE_PLAINTEXT", value_parser = FalseyValueParser::new())]
+    pub(crate) insecure_plaintext: bool,
+
+    /// How long nothing may be heard of the control plane before --max-stale-action.
+    #[arg(long, value_name = "TIME", env = "BULKHEAD_MAX_STALE", default_value = "1h", value_parser = duration)]
+    pub(crate) max_stale: Duration,
+
+    /// What to do then.
+    #[arg(long, env = "BULKHEAD_MAX_STALE_ACTION", value_enum, default_value_t = StaleAction::Serve)]
+    pub(crate) max_stale_action: StaleAction,
+}
+
+/// What a node does that has not heard of its control plane for too long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum StaleAction {
+    /// Serve what is known, and say so.
+    Serve,
+    /// Answer 503 and be unready until the control plane is heard again.
+    Stop,
+}
+
+fn secret(text: &str) -> Result<Secret, Infallible> {
+    Ok(Secret::new(text))
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    let length: WindowLength =
+        text.parse().map_err(|error: bulkhead_model::DurationError| error.to_string())?;
+    Ok(Duration::from_millis(length.as_millis().unsigned_abs()))
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bulkhead_dialect::relay::RelayOptions;
-use bulkhead_model::{Endpoint, ErrorKind};
+use bulkhead_model::{Dialect, Endpoint, ErrorKind};
 use bulkhead_snapshot::{Deployment, Key, Settings, Snapshot};
 use http::header::EXPECT;
 use http::request::Parts;
@@ -16,6 +16,7 @@ use tokio::time::{Instant, sleep_until};
 use crate::attempt::{self, Edited, Prepared, Waits};
 use crate::fault::{Fault, Outcome};
 use crate::identify::{self, Caller};
+use crate::management::Management;
 use crate::read::{self, BodyLease, BodyLimits, Call, Sender};
 use crate::receive::{Route, dialect_of, route};
 use crate::respond::{self, Buffered, Decoder, Facts, OutBody, Terms};
@@ -33,14 +34,18 @@ pub(crate) async fn serve(worker: &Arc<Worker>, request: Request<Incoming>) -> R
     let (head, body) = request.into_parts();
     let path = head.uri.path().to_owned();
     let dialect = dialect_of(&path);
-    let outcome = match route(&head.method, &path) {
+    let route = route(&head.method, &path);
+    if let (Some(management), true) = (&worker.node.management, route.is_control_planes()) {
+        return manage(worker, management, head, body).await;
+    }
+    let outcome = match route {
         Route::Inference { endpoint, model } => {
             return inference(worker, Received { started, endpoint, path: &path, model, head }, body).await;
         }
         Route::Models => listing::models(worker, &head.headers, &path),
         Route::Model(id) => listing::model(worker, &head.headers, &path, id),
-        Route::Plain(plain) => pages::plain(worker, plain),
-        Route::Management => pages::management(&path),
+        Route::Plain(plain) => pages::plain(worker, plain, &path),
+        Route::Management => pages::management(worker, &path),
         Route::WrongMethod(takes) => Ok(pages::wrong_method(takes)),
         Route::Unknown => Ok(pages::not_found()),
     };
@@ -48,6 +53,21 @@ pub(crate) async fn serve(worker: &Arc<Worker>, request: Request<Incoming>) -> R
     outcome.unwrap_or_else(|fault| {
         worker.metrics.refused(None, fault.kind);
         fault.into_response(dialect)
+    })
+}
+
+/// Answers with what the control plane says.
+async fn manage(worker: &Worker, management: &Management, head: Parts, body: Incoming) -> Response<OutBody> {
+    let outcome = match management.enter(&head) {
+        Ok(entry) => entry.forward(head, body).await,
+        Err(fault) => {
+            refuse_body(&head, body, true).await;
+            Err(fault)
+        }
+    };
+    outcome.unwrap_or_else(|fault| {
+        worker.metrics.refused(None, fault.kind);
+        fault.into_response(Dialect::OpenAi)
     })
 }
 

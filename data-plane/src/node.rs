@@ -12,7 +12,6 @@ use anyhow::Context;
 use arc_swap::ArcSwapOption;
 use bulkhead_config::Problems;
 use bulkhead_model::Clock;
-use bulkhead_snapshot::Snapshot;
 use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
@@ -21,10 +20,13 @@ use tokio::time::{MissedTickBehavior, interval, sleep};
 use crate::admit::{Gate, Ledger, unsettled};
 use crate::args::Args;
 use crate::files::Watch;
+use crate::flags::{Peer, both};
 use crate::listener::{Bound, Certificate, Crew, Drain, bind};
+use crate::management::Management;
 use crate::ops::{self, Ops};
 use crate::read::BodyMemory;
-use crate::snapshot::{FileSource, Reloads};
+use crate::snapshot::{Link, Reloads};
+use crate::source::Source;
 use crate::upstream::Dialer;
 use crate::usage::Recorder;
 use crate::worker::{Node, Worker};
@@ -52,11 +54,12 @@ impl From<anyhow::Error> for Failure {
 pub(crate) fn run(args: Args, env: HashMap<String, String>) -> Result<(), Failure> {
     let grace = seconds(&env, "GRACEFUL_SHUTDOWN_TIMEOUT", GRACEFUL_SHUTDOWN_TIMEOUT);
     let patience = seconds(&env, "KEEPALIVE_TIMEOUT", KEEPALIVE_TIMEOUT);
-    let source = Arc::new(FileSource::new(args.config.clone(), env));
-    let (snapshot, certificate) = both(source.load(1), certificate(&args)).map_err(Failure::Configuration)?;
+    let flags = both(certificate(&args), management(&args));
+    let (source, (certificate, management)) =
+        both(Source::read(&args, env), flags).map_err(Failure::Configuration)?;
     let control =
         Builder::new_current_thread().enable_all().max_blocking_threads(4).build().context("no runtime")?;
-    let start = Start { source, snapshot, certificate, patience };
+    let start = Start { source, certificate, management, patience };
     let served = control.block_on(async {
         let mut signals = Signals::new().context("cannot listen to signals")?;
         let running = start.run(&args).await?;
@@ -73,16 +76,9 @@ fn certificate(args: &Args) -> Result<Option<Arc<Certificate>>, Problems> {
     }
 }
 
-/// Both, or everything that is wrong with either.
-fn both<A, B>(one: Result<A, Problems>, other: Result<B, Problems>) -> Result<(A, B), Problems> {
-    match (one, other) {
-        (Ok(one), Ok(other)) => Ok((one, other)),
-        (Err(Problems(mut problems)), Err(Problems(more))) => {
-            problems.extend(more);
-            Err(Problems(problems))
-        }
-        (Err(problems), _) | (_, Err(problems)) => Err(problems),
-    }
+fn management(args: &Args) -> Result<Option<Peer>, Problems> {
+    let url = args.management_url.as_deref();
+    url.map(|url| Peer::parse("--management-url", url)).transpose().map_err(|problem| Problems(vec![problem]))
 }
 
 fn seconds(env: &HashMap<String, String>, name: &str, default: u64) -> Duration {
@@ -92,15 +88,15 @@ fn seconds(env: &HashMap<String, String>, name: &str, default: u64) -> Duration 
 
 /// What a node starts with.
 struct Start {
-    source: Arc<FileSource>,
-    snapshot: Snapshot,
+    source: Source,
     certificate: Option<Arc<Certificate>>,
+    management: Option<Peer>,
     patience: Duration,
 }
 
 impl Start {
     async fn run(self, args: &Args) -> anyhow::Result<Running> {
-        let Self { source, snapshot, certificate, patience } = self;
+        let Self { source, certificate, management, patience } = self;
         // SIGHUP is heard from here on, so that it does not end a process that says it listens.
         let (config_files, tls_files) = (Watch::new()?, Watch::new()?);
         let lock = lock(&args.state_dir)?;
@@ -108,7 +104,12 @@ impl Start {
         let operations =
             bind(&args.ops_listen).await.with_context(|| format!("--ops-listen {}", args.ops_listen))?;
         let (address, ops_address) = (inference.address, operations.address.to_string());
-        let node = open(args, snapshot, &ops_address, patience)?;
+        let source = source.open(&args.state_dir)?;
+        let management = management.map(forwarder).transpose()?;
+        let name = args.node_name.clone().unwrap_or_else(host_name);
+        let ties = Ties { ops_address, patience, link: source.link(), management };
+        let node = open(&args.state_dir, &name, ties)?;
+        source.follow(&node, name, config_files)?;
         let (phase, draining) = watch::channel(Drain::No);
         let tls = certificate.clone().map(Certificate::server_config);
         let crew = Crew::start(workers(&node), tls, &draining).context("cannot start the workers")?;
@@ -116,14 +117,13 @@ impl Start {
         let _operations = side_thread("operations", ops::serve(operations, ops))?;
         let (stop, stopped) = watch::channel(false);
         let listener = listen(inference, &crew, stopped)?;
-        tokio::spawn(crate::snapshot::watch(config_files, source, node.clone()));
         tokio::spawn(sweep(node.clone()));
         let scheme = if certificate.is_some() { "https" } else { "http" };
         if let Some(certificate) = certificate {
             tokio::spawn(certificate.watch(tls_files));
         }
         tracing::info!("inference listening on {scheme}://{address}");
-        tracing::info!("operations listening on http://{ops_address}");
+        tracing::info!("operations listening on http://{}", node.ops_address);
         Ok(Running { node, crew, listener, stop, phase, _lock: lock })
     }
 }
@@ -173,12 +173,25 @@ fn workers(node: &Arc<Node>) -> Vec<Arc<Worker>> {
     std::iter::repeat_with(|| Worker::new(node.clone(), dialer.clone(), random())).take(count).collect()
 }
 
+/// What a node has beside its state.
+struct Ties {
+    ops_address: String,
+    patience: Duration,
+    link: Option<Arc<Link>>,
+    management: Option<Management>,
+}
+
+fn forwarder(peer: Peer) -> anyhow::Result<Management> {
+    let (management, work) = Management::new(peer);
+    side_thread("management", work)?;
+    Ok(management)
+}
+
 /// Opens the state directory's ledger and records. What a crash left unsettled becomes a record of its own.
-fn open(args: &Args, snapshot: Snapshot, ops_address: &str, patience: Duration) -> anyhow::Result<Arc<Node>> {
-    let state = &args.state_dir;
-    let name = args.node_name.clone().unwrap_or_else(host_name);
-    let recorder = Recorder::start(state, &name, random())
-        .with_context(|| format!("--state-dir {}", state.display()))?;
+fn open(state: &Path, name: &str, ties: Ties) -> anyhow::Result<Arc<Node>> {
+    let Ties { ops_address, patience, link, management } = ties;
+    let recorder =
+        Recorder::start(state, name, random()).with_context(|| format!("--state-dir {}", state.display()))?;
     let (ledger, left) = Ledger::open(state).with_context(|| format!("--state-dir {}", state.display()))?;
     for (id, saved) in left {
         let bound = unsettled(&saved).to_string();
@@ -189,16 +202,18 @@ fn open(args: &Args, snapshot: Snapshot, ops_address: &str, patience: Duration) 
         }
     }
     Ok(Arc::new(Node {
-        snapshot: ArcSwapOption::from_pointee(snapshot),
+        snapshot: ArcSwapOption::empty(),
         gate: Gate::new(Clock::System, ledger),
         body_memory: Arc::new(BodyMemory::default()),
         recorder,
         clock: Clock::System,
-        ops_address: ops_address.to_owned(),
+        ops_address,
         draining: AtomicBool::new(false),
         time_is_up: AtomicBool::new(false),
         patience,
         reloads: Reloads::default(),
+        link,
+        management,
     }))
 }
 
@@ -217,7 +232,8 @@ fn host_name() -> String {
         .map_or_else(|_| "node".to_owned(), |name| name.trim().to_owned())
 }
 
-fn random() -> u64 {
+/// A random number.
+pub(crate) fn random() -> u64 {
     let mut bytes = [0; 8];
     // Only ids and shuffling depend on it; without the system's randomness they depend on where the stack is.
     let _ = aws_lc_rs::rand::fill(&mut bytes);
@@ -234,7 +250,7 @@ async fn sweep(node: Arc<Node>) {
 }
 
 /// Runs a task on a thread and runtime of its own, until the process ends.
-fn side_thread(
+pub(crate) fn side_thread(
     name: &'static str,
     task: impl Future<Output = std::io::Result<()>> + Send + 'static,
 ) -> anyhow::Result<JoinHandle<()>> {

@@ -11,7 +11,7 @@ use crate::respond::OutBody;
 use crate::worker::Worker;
 
 /// Answers a route that needs no key.
-pub(crate) fn plain(worker: &Worker, plain: Plain) -> Outcome<Response<OutBody>> {
+pub(crate) fn plain(worker: &Worker, plain: Plain, path: &str) -> Outcome<Response<OutBody>> {
     match plain {
         Plain::Liveliness => Ok(json(StatusCode::OK, r#""I'm alive!""#)),
         Plain::Readiness => Ok(readiness(worker)),
@@ -24,6 +24,10 @@ pub(crate) fn plain(worker: &Worker, plain: Plain) -> Outcome<Response<OutBody>>
             "The dashboard is served by the control plane (`control-plane serve`, port 4001), not by a data plane."
                 .to_owned(),
         )),
+        Plain::StoredResponse => Err(signpost(format!(
+            "'{path}' is about a stored response, and this gateway stores none: what `POST /v1/responses` answers \
+             is kept by the provider that made it, if by anybody. Ask that one."
+        ))),
     }
 }
 
@@ -37,8 +41,14 @@ fn readiness(worker: &Worker) -> Response<OutBody> {
     json(StatusCode::OK, r#"{"status":"healthy","db":"Not connected"}"#)
 }
 
-/// A route of the management API on a gateway that has no control plane.
-pub(crate) fn management(path: &str) -> Outcome<Response<OutBody>> {
+/// A route of the management API on a gateway that does not forward it.
+pub(crate) fn management(worker: &Worker, path: &str) -> Outcome<Response<OutBody>> {
+    if worker.node.link.is_some() {
+        return Err(signpost(format!(
+            "'{path}' is part of the management API, which the control plane serves on its own port (4001 by \
+             default). To have it here, too, start the data plane with `--management-url`."
+        )));
+    }
     Err(signpost(format!(
         "'{path}' is part of the management API, which this gateway does not serve: it runs standalone, from its \
          configuration file. Declare keys there under `virtual_keys` (the fields of /key/generate) and models under \

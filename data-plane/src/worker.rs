@@ -29,6 +29,10 @@ pub(crate) struct Node {
     /// Where the operations port is, for signposts.
     pub(crate) ops_address: String,
     pub(crate) reloads: crate::snapshot::Reloads,
+    /// The tie to a control plane; a standalone gateway has none.
+    pub(crate) link: Option<Arc<crate::snapshot::Link>>,
+    /// Where the management API is forwarded to.
+    pub(crate) management: Option<crate::management::Management>,
     pub(crate) draining: AtomicBool,
     /// Set when what is still in flight has to end.
     pub(crate) time_is_up: AtomicBool,

@@ -10,8 +10,9 @@ use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, MetricEncoder
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::{Registry, Unit};
 
-use super::Ops;
+use super::{Ops, summary};
 use crate::metrics::Series;
+use crate::snapshot::Link;
 
 pub(super) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
@@ -67,6 +68,9 @@ impl Collector for Scrape {
         self.node_gauges(&mut encoder)?;
         self.node_counters(&mut encoder)?;
         self.refusals(&mut encoder)?;
+        if let Some(link) = &self.0.node.link {
+            encode_link(link, &mut encoder)?;
+        }
         let series = Summed::of(&self.0);
         series.encode(&mut encoder)
     }
@@ -180,6 +184,60 @@ impl Scrape {
         }
         Ok(())
     }
+}
+
+/// The tie to the control plane.
+fn encode_link(link: &Link, encoder: &mut DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
+    let shown = link.shown();
+    if let Some(version) = &shown.version {
+        let cluster = summary::digits(&version.cluster);
+        let help = "The database that the snapshot is of";
+        let mut family = encoder.encode_descriptor("snapshot_info", help, None, MetricType::Gauge)?;
+        let labels: Labels<'_> = vec![("cluster", &cluster)];
+        Number::Level(1).encode(family.encode_family(&labels)?)?;
+    }
+    let level = |value: u64| Number::Level(i64::try_from(value).unwrap_or(i64::MAX));
+    let (epoch, seq) = shown.version.map_or((0, 0), |version| (version.epoch, version.seq));
+    let counts = &link.counts;
+    let numbers = [
+        ("snapshot_epoch", "The epoch of the snapshot in force", level(epoch)),
+        ("snapshot_seq", "The number of the last change in the snapshot in force", level(seq)),
+        (
+            "snapshot_stale_seconds",
+            "Time since the control plane was last heard",
+            level(link.stale().as_secs()),
+        ),
+        (
+            "snapshot_connected",
+            "1 while the node hears the control plane",
+            level(u64::from(link.is_connected())),
+        ),
+        (
+            "snapshot_suspended",
+            "1 while the snapshot is too old to be served",
+            level(u64::from(link.is_suspended())),
+        ),
+        (
+            "snapshot_held",
+            "1 while the control plane publishes nothing to this node",
+            level(u64::from(shown.held.is_some())),
+        ),
+        (
+            "snapshot_rejected_resources",
+            "Rows that are not in force as they came",
+            level(u64::try_from(shown.rejected.count).unwrap_or(u64::MAX)),
+        ),
+        ("snapshot_applied", "Pushes applied", Number::Count(counts.applied.get())),
+        ("snapshot_refused_pushes", "Pushes refused as a whole", Number::Count(counts.refused.get())),
+        (
+            "snapshot_disk_errors",
+            "Failed writes of the snapshot to disk",
+            Number::Count(counts.disk_errors.get()),
+        ),
+    ];
+    numbers.iter().try_for_each(|(name, help, value)| {
+        value.encode(encoder.encode_descriptor(name, help, None, value.metric_type())?)
+    })
 }
 
 /// One endpoint at one deployment, over all workers.

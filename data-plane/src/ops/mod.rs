@@ -42,9 +42,11 @@ async fn livez() -> &'static str {
 }
 
 async fn readyz(State(ops): State<Ops>) -> impl IntoResponse {
+    let link = ops.node.link.as_deref().map(summary::in_a_line);
+    let text = |said: &str| link.iter().fold(said.to_owned(), |said, link| format!("{said}\n{link}"));
     match ops.unready() {
-        None => (StatusCode::OK, "ready".to_owned()),
-        Some(reason) => (StatusCode::SERVICE_UNAVAILABLE, reason),
+        None => (StatusCode::OK, text("ready")),
+        Some(reason) => (StatusCode::SERVICE_UNAVAILABLE, text(&reason)),
     }
 }
 
@@ -56,11 +58,12 @@ async fn metrics(State(ops): State<Ops>) -> impl IntoResponse {
 }
 
 async fn snapshot(State(ops): State<Ops>) -> impl IntoResponse {
-    let summary = ops.node.snapshot.load().as_deref().map(summary::of);
-    match summary {
-        Some(summary) => ([(header::CONTENT_TYPE, "application/json")], summary.to_string()).into_response(),
-        None => (StatusCode::SERVICE_UNAVAILABLE, "no snapshot").into_response(),
+    let snapshot = ops.node.snapshot.load();
+    if snapshot.is_none() && ops.node.link.is_none() {
+        return (StatusCode::SERVICE_UNAVAILABLE, "no snapshot").into_response();
     }
+    let summary = summary::of(snapshot.as_deref(), ops.node.link.as_deref());
+    ([(header::CONTENT_TYPE, "application/json")], summary.to_string()).into_response()
 }
 
 impl Ops {
@@ -70,7 +73,8 @@ impl Ops {
             return Some("draining".to_owned());
         }
         if self.node.snapshot.load().is_none() {
-            return Some("no snapshot".to_owned());
+            let suspended = self.node.link.as_ref().is_some_and(|link| link.is_suspended());
+            return Some(if suspended { "the snapshot is too old" } else { "no snapshot" }.to_owned());
         }
         let stuck = self.crew.workers().filter(|worker| worker.silent_millis() > STUCK_MILLIS).count();
         (stuck > 0).then(|| format!("{stuck} workers have not turned for {} s", STUCK_MILLIS / 1000))

@@ -38,6 +38,8 @@ pub(crate) enum Plain {
     Metrics,
     /// `/ui`, which the control plane serves.
     Ui,
+    /// `/v1/responses/{id}` and what is below it: answers that somebody would have to keep.
+    StoredResponse,
 }
 
 /// The method that a route takes, for the `Allow` header.
@@ -45,6 +47,13 @@ pub(crate) enum Plain {
 pub(crate) enum Takes {
     Get,
     Post,
+}
+
+impl Route<'_> {
+    /// True for what the control plane serves.
+    pub(crate) fn is_control_planes(&self) -> bool {
+        matches!(self, Self::Management | Self::Plain(Plain::Ui))
+    }
 }
 
 impl Takes {
@@ -69,6 +78,9 @@ pub(crate) fn route<'p>(method: &Method, path: &'p str) -> Route<'p> {
             Method::GET | Method::HEAD => found,
             _ => Route::WrongMethod(Takes::Get),
         };
+    }
+    if is_stored_response(method, path) {
+        return Route::Plain(Plain::StoredResponse);
     }
     if is_management(path) { Route::Management } else { Route::Unknown }
 }
@@ -117,6 +129,18 @@ fn get_only(path: &str) -> Option<Route<'_>> {
             (!id.is_empty()).then_some(Route::Model(id))?
         }
     })
+}
+
+/// Reading, deleting, cancelling a response, and listing what went into it.
+fn is_stored_response(method: &Method, path: &str) -> bool {
+    let below = path.strip_prefix("/v1/responses/").or_else(|| path.strip_prefix("/responses/"));
+    let Some(below) = below else { return false };
+    match below.split_once('/') {
+        None => !below.is_empty() && [Method::GET, Method::HEAD, Method::DELETE].contains(method),
+        Some((id, "cancel")) => !id.is_empty() && method == Method::POST,
+        Some((id, "input_items")) => !id.is_empty() && [Method::GET, Method::HEAD].contains(method),
+        Some(_) => false,
+    }
 }
 
 /// First segments of LiteLLM's management API, and whole paths where a segment is shared with inference.
@@ -176,8 +200,16 @@ const MANAGEMENT: &[&str] = &[
 ];
 const MANAGEMENT_V: &[&str] =
     &["access_group", "guardrails", "key", "login", "model", "organization", "team", "tool", "user"];
-const MANAGEMENT_HEALTH: &[&str] =
-    &["/health", "/health/readiness/details", "/health/services", "/health/latest", "/health/history"];
+const MANAGEMENT_HEALTH: &[&str] = &[
+    "/health",
+    "/health/backlog",
+    "/health/history",
+    "/health/latest",
+    "/health/readiness/details",
+    "/health/services",
+    "/health/shared-status",
+    "/health/test_connection",
+];
 
 /// True for a route of LiteLLM's management API.
 pub(crate) fn is_management(path: &str) -> bool {
@@ -237,6 +269,11 @@ mod tests {
             ("/v1/model/info", Route::Management),
             ("/v2/team/list", Route::Management),
             ("/health", Route::Management),
+            ("/health/shared-status", Route::Management),
+            ("/health/backlog", Route::Management),
+            ("/health/test_connection", Route::Management),
+            ("/v1/responses/resp_1", Route::Plain(Plain::StoredResponse)),
+            ("/responses/resp_1/input_items", Route::Plain(Plain::StoredResponse)),
         ] {
             assert_eq!(route(&Method::GET, path), expected, "{path}");
         }
@@ -259,6 +296,8 @@ mod tests {
             "/nope",
             "/v1/nope",
             "/keys",
+            "/v1/responses/",
+            "/v1/responses/resp_1/nope",
         ] {
             assert_eq!(route(&Method::POST, path), Route::Unknown, "{path}");
         }

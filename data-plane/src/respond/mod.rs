@@ -14,7 +14,7 @@ pub(crate) use decode::Decoder;
 pub(crate) use headers::{
     Facts, PrefixedNames, add_facts, add_stream_headers, client_headers, named_by_connection,
 };
-pub(crate) use out::OutBody;
+pub(crate) use out::{BrokenOff, OutBody};
 pub(crate) use stream::{Pending, Terms, awaited, streamed};
 
 use http::HeaderMap;

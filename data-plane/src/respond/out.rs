@@ -10,6 +10,7 @@ use http_body::{Body, Frame, SizeHint};
 use tokio::time::Sleep;
 
 use super::stream::Relaying;
+use crate::management::Forwarded;
 use crate::upstream::AnswerBody;
 
 /// What hyper sends.
@@ -20,6 +21,8 @@ pub(crate) enum OutBody {
     Relay(Box<Relaying>),
     /// A large answer, forwarded as it comes after what was read of it already.
     Through(Box<Through>),
+    /// An answer of the control plane, forwarded as it comes.
+    Forwarded(Forwarded),
 }
 
 /// An answer that is too large to hold.
@@ -35,7 +38,7 @@ pub(crate) struct Through {
 
 /// The client must see a broken transfer, not a short one: hyper closes the connection on it.
 #[derive(Debug, thiserror::Error)]
-#[error("the provider's answer broke off")]
+#[error("the answer broke off")]
 pub(crate) struct BrokenOff;
 
 impl OutBody {
@@ -60,13 +63,14 @@ impl Body for OutBody {
                 relaying.poll_out(cx).map(|bytes| bytes.map(|bytes| Ok(Frame::data(bytes))))
             }
             Self::Through(through) => through.poll_out(cx),
+            Self::Forwarded(forwarded) => forwarded.poll_out(cx),
         }
     }
 
     fn is_end_stream(&self) -> bool {
         match self {
             Self::Full(bytes) => bytes.as_ref().is_none_or(Bytes::is_empty),
-            Self::Relay(_) | Self::Through(_) => false,
+            Self::Relay(_) | Self::Through(_) | Self::Forwarded(_) => false,
         }
     }
 
@@ -76,7 +80,7 @@ impl Body for OutBody {
                 let len = bytes.as_ref().map_or(0, Bytes::len);
                 SizeHint::with_exact(u64::try_from(len).unwrap_or(u64::MAX))
             }
-            Self::Relay(_) | Self::Through(_) => SizeHint::default(),
+            Self::Relay(_) | Self::Through(_) | Self::Forwarded(_) => SizeHint::default(),
         }
     }
 }

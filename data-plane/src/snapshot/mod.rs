@@ -1,7 +1,21 @@
-//! Where snapshots come from: in a standalone gateway, the configuration file.
+//! Where snapshots come from: in a standalone gateway the configuration file, else a control plane, and the last good
+//! one from disk.
 
+mod applier;
+mod collect;
+mod connect;
 mod file;
+mod follow;
+mod heard;
+mod link;
+mod rejected;
+mod subscribe;
 mod watch;
 
+pub(crate) use applier::Applier;
 pub(crate) use file::{FileSource, Reloads};
+pub(crate) use follow::Follow;
+pub(crate) use heard::age;
+pub(crate) use link::{Link, Shown, Staleness};
+pub(crate) use subscribe::Subscriber;
 pub(crate) use watch::watch;

@@ -8,8 +8,8 @@ use std::time::Duration;
 use bulkhead_snapshot::Target;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
-use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, RootCertStore};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep, timeout_at};
 use tokio_rustls::TlsConnector;
@@ -45,18 +45,18 @@ impl Dialer {
     /// Trusts the system's certificate authorities (`SSL_CERT_FILE` and `SSL_CERT_DIR` are honoured), or the bundled
     /// ones where the system has none.
     pub(crate) fn new() -> Self {
-        let mut roots = rustls::RootCertStore::empty();
-        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-        if roots.is_empty() {
-            roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
-        }
+        Self::speaking("http/1.1", system_roots())
+    }
+
+    /// Trusts these authorities, and asks for this protocol where there is TLS.
+    pub(crate) fn speaking(protocol: &str, roots: RootCertStore) -> Self {
         let mut config = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
-        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        config.alpn_protocols = vec![protocol.as_bytes().to_vec()];
         Self { tls: TlsConnector::from(Arc::new(config)) }
     }
 
     /// Connects, within ten seconds or the caller's deadline.
-    pub(super) async fn dial(&self, target: &Target, deadline: Instant) -> Result<Wire, DialError> {
+    pub(crate) async fn dial(&self, target: &Target, deadline: Instant) -> Result<Wire, DialError> {
         let deadline = deadline.min(Instant::now() + CONNECT);
         timeout_at(deadline, self.dial_patiently(target)).await.map_err(|_| DialError::Timeout)?
     }
@@ -73,6 +73,16 @@ impl Dialer {
             .map_err(|error| DialError::Tls(io::Error::new(io::ErrorKind::InvalidInput, error)))?;
         self.tls.connect(name, socket).await.map(Wire::tls).map_err(DialError::Tls)
     }
+}
+
+/// What the system trusts, or the bundled authorities where it trusts none.
+pub(crate) fn system_roots() -> RootCertStore {
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    if roots.is_empty() {
+        roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
+    }
+    roots
 }
 
 async fn first_to_connect(addresses: &[SocketAddr]) -> io::Result<TcpStream> {

@@ -10,6 +10,6 @@ mod pool;
 mod wire;
 
 pub(crate) use body::SendBody;
-pub(crate) use dial::{DialError, Dialer};
+pub(crate) use dial::{DialError, Dialer, system_roots};
 pub(crate) use live::{AnswerBody, Live, SendError};
 pub(crate) use pool::Pool;

@@ -20,6 +20,7 @@ mod errors;
 mod first_minutes;
 mod headers;
 mod limits;
+mod managed;
 mod money;
 mod ops;
 mod principals;

@@ -30,7 +30,8 @@ pub(crate) struct Gateway {
 
 /// How a gateway is started.
 pub(crate) struct Builder {
-    yaml: String,
+    /// `None` where a control plane says what is served.
+    yaml: Option<String>,
     env: Vec<(String, String)>,
     dir: Option<Arc<TempDir>>,
     wrapper: Vec<String>,
@@ -76,8 +77,13 @@ pub(crate) fn faulty(yaml: GatewayYaml, mock: &MockProvider, group: &str, model:
 
 impl Gateway {
     pub(crate) fn with(yaml: impl Into<String>) -> Builder {
+        Builder { yaml: Some(yaml.into()), ..Self::managed() }
+    }
+
+    /// A gateway without a file: the control plane is named in the environment, which a new process inherits.
+    pub(crate) fn managed() -> Builder {
         let (env, wrapper, args) = Default::default();
-        Builder { yaml: yaml.into(), env, dir: None, wrapper, args, state: None }
+        Builder { yaml: None, env, dir: None, wrapper, args, state: None }
     }
 
     /// A gateway with [`yaml`] and nothing else.
@@ -231,10 +237,10 @@ impl Gateway {
     }
 
     async fn again(self) -> Self {
-        let yaml = std::fs::read_to_string(self.config()).unwrap();
+        let yaml = std::fs::read_to_string(self.config()).ok();
         let (env, dir) = (self.env.clone(), self.dir.clone());
         drop(self);
-        Builder { env, dir: Some(dir), ..Self::with(yaml) }.start().await
+        Builder { yaml, env, dir: Some(dir), ..Self::managed() }.start().await
     }
 
     fn look(&self, bytes: &[u8], place: &str) {
@@ -317,7 +323,10 @@ impl Builder {
     fn spawn(self) -> (Child, Arc<TempDir>) {
         let dir = self.dir.unwrap_or_else(|| Arc::new(tempfile::tempdir().unwrap()));
         let config = dir.path().join("gateway.yaml");
-        std::fs::write(&config, self.yaml).unwrap();
+        let file = self.yaml.map(|yaml| {
+            std::fs::write(&config, yaml).unwrap();
+            ["--config".as_ref(), config.as_os_str()]
+        });
         let binary = env!("CARGO_BIN_EXE_data-plane");
         let mut command = Command::new(self.wrapper.first().map_or(binary, String::as_str));
         if !self.wrapper.is_empty() {
@@ -327,8 +336,7 @@ impl Builder {
             .env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
             .envs(self.env)
-            .arg("--config")
-            .arg(&config)
+            .args(file.into_iter().flatten())
             .args(["--listen", "127.0.0.1:0", "--ops-listen", "127.0.0.1:0", "--node-name", "test"])
             .arg("--state-dir")
             .arg(self.state.unwrap_or_else(|| dir.path().join("state")))

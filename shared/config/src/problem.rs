@@ -10,7 +10,7 @@ use crate::mask;
 pub struct Problem {
     /// The file as it was named on the command line or in `include`.
     pub file: String,
-    /// The line, from 1.
+    /// The line, from 1; 0 where no line is meant.
     pub line: u32,
     /// The column in characters, from 1.
     pub column: u32,
@@ -24,7 +24,10 @@ pub struct Problem {
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}:{}: ", self.file, self.line, self.column)?;
+        match self.line {
+            0 => write!(f, "{}: ", self.file)?,
+            line => write!(f, "{}:{line}:{}: ", self.file, self.column)?,
+        }
         if !self.path.is_empty() {
             write!(f, "{}: ", self.path)?;
         }
