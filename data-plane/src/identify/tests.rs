@@ -136,8 +136,9 @@ fn a_key_with_a_wrong_checksum_is_refused_before_any_look_up_in_the_words_for_an
     managed.key.hash = KeyHash::of(key);
     assert!(managed.identify(key).is_ok());
 
-    let last = if key.ends_with('0') { '1' } else { '0' };
-    let wrong = format!("{}{last}", &key[..key.len() - 1]);
+    let mut wrong = key.to_owned();
+    let last = wrong.pop();
+    wrong.push(if last == Some('0') { '1' } else { '0' });
     // Not even one that somebody stored gets in: nothing was looked up.
     managed.key.hash = KeyHash::of(&wrong);
     let (kind, status, message) = told(&managed.identify(&wrong).unwrap_err());
