@@ -1,6 +1,8 @@
 //! Compiled keys.
 
-use std::collections::HashMap;
+use std::borrow::Borrow;
+use std::collections::HashSet;
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use bulkhead_model::rows::{BudgetRow, KeyRow, Limits, Spend};
@@ -87,19 +89,45 @@ impl Policy {
 
 /// Policies in use, so that keys that may do the same share one.
 #[derive(Debug, Default)]
-pub(crate) struct Policies(HashMap<Said, Arc<Policy>, foldhash::fast::RandomState>);
+pub(crate) struct Policies(HashSet<Shared, foldhash::fast::RandomState>);
+
+/// A policy that is found by what was declared.
+#[derive(Debug)]
+struct Shared(Arc<Policy>);
+
+impl Borrow<Said> for Shared {
+    fn borrow(&self) -> &Said {
+        &self.0.said
+    }
+}
+
+impl Hash for Shared {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.said.hash(state);
+    }
+}
+
+impl PartialEq for Shared {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.said == other.0.said
+    }
+}
+
+impl Eq for Shared {}
 
 impl Policies {
     fn get(&mut self, said: Said) -> Arc<Policy> {
-        if let Some(policy) = self.0.get(&said) {
+        if let Some(Shared(policy)) = self.0.get(&said) {
             return policy.clone();
         }
         if self.0.len() == self.0.capacity() {
-            // Before the map grows: forget those that no key has any more.
-            self.0.retain(|_, policy| Arc::strong_count(policy) > 1);
+            // Before it grows: forget those that no key has any more.
+            self.0.retain(|Shared(policy)| Arc::strong_count(policy) > 1);
+            // With room for as many again, so that this pays.
+            self.0.reserve(self.0.len().max(1));
         }
-        let policy = Arc::new(Policy::compile(said.clone()));
-        self.0.insert(said, policy.clone());
+        let policy = Arc::new(Policy::compile(said));
+        self.0.insert(Shared(policy.clone()));
         policy
     }
 }
@@ -184,5 +212,66 @@ impl Keyed for Key {
 
     fn spread(key: &KeyHash) -> u64 {
         key.0.first_chunk().map_or(0, |bytes| u64::from_be_bytes(*bytes))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::wire::tests::key;
+
+    proptest! {
+        #[test]
+        fn a_key_gives_back_the_row_that_it_was_compiled_from(row in key()) {
+            let key = Key::compile(row.clone(), &mut Policies::default());
+            prop_assert_eq!(key.id(), &row.id);
+            prop_assert_eq!(key.row(), row);
+        }
+    }
+
+    fn keys_with_limits(policies: &mut Policies, range: std::ops::Range<u64>) -> Vec<Key> {
+        let limits = |rpm| Limits { rpm: Some(rpm), ..Limits::default() };
+        let row = |rpm| KeyRow { limits: limits(rpm), ..KeyRow::of(KeyHash::of(&rpm.to_string())) };
+        range.map(|rpm| Key::compile(row(rpm), policies)).collect()
+    }
+
+    #[test]
+    fn keys_that_may_do_the_same_share_a_policy() {
+        let mut policies = Policies::default();
+        let one = keys_with_limits(&mut policies, 0..2);
+        let two = keys_with_limits(&mut policies, 1..3);
+        assert!(Arc::ptr_eq(&one[1].policy, &two[0].policy));
+        assert!(!Arc::ptr_eq(&one[0].policy, &two[1].policy));
+        assert_eq!(policies.0.len(), 3);
+    }
+
+    #[test]
+    fn policies_that_no_key_has_any_more_are_forgotten() {
+        let mut policies = Policies::default();
+        let kept = keys_with_limits(&mut policies, 0..10);
+        for round in 1..100 {
+            keys_with_limits(&mut policies, round * 1000..round * 1000 + 100);
+        }
+        assert!(policies.0.len() < 500, "{}", policies.0.len());
+        let again = keys_with_limits(&mut policies, 0..10);
+        assert!(kept.iter().zip(&again).all(|(kept, again)| Arc::ptr_eq(&kept.policy, &again.policy)));
+    }
+
+    #[test]
+    fn an_alias_of_the_key_is_another_model() {
+        let row = KeyRow { aliases: vec![("fast".into(), "gpt-4o".into())], ..KeyRow::of(KeyHash([0; 32])) };
+        let key = Key::compile(row, &mut Policies::default());
+        assert_eq!((key.policy.aliased("fast"), key.policy.aliased("slow")), ("gpt-4o", "slow"));
+    }
+
+    #[test]
+    fn all_team_models_means_all_only_in_a_team() {
+        let row = KeyRow { models: vec!["all-team-models".into()], ..KeyRow::of(KeyHash([0; 32])) };
+        let alone = Key::compile(row.clone(), &mut Policies::default());
+        assert_ne!(alone.policy.models, ModelAccess::All);
+        let in_team = KeyRow { team_id: Some("t".into()), ..row };
+        assert_eq!(Key::compile(in_team, &mut Policies::default()).policy.models, ModelAccess::All);
     }
 }

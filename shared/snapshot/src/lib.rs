@@ -8,6 +8,7 @@ mod access;
 mod catalog;
 mod compile;
 mod deployment;
+pub mod disk;
 mod key;
 mod models;
 mod pattern;
@@ -18,7 +19,7 @@ mod version;
 pub mod wire;
 
 pub use access::{ModelAccess, RouteAccess};
-pub use catalog::{Catalog, Full, Refused};
+pub use catalog::{Catalog, Full, Incoming, Refused};
 pub use compile::{CompileError, Declared, Snapshot, check_deployment};
 pub use deployment::{Deployment, Target, Timeouts};
 pub use key::{Key, Policy, Said};

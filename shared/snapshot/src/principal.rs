@@ -124,3 +124,48 @@ impl Keyed for Member {
         spread_text(key)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use bulkhead_model::NanoUsd;
+
+    use super::*;
+
+    fn budget(max: i64) -> Option<BudgetRow> {
+        Some(BudgetRow { max: NanoUsd(max), window: None })
+    }
+
+    #[test]
+    fn a_member_without_limits_and_budget_has_those_of_the_team() {
+        let member_limits = Limits { rpm: Some(1), tpm: Some(2), max_parallel: None };
+        let row = TeamRow { id: "t".into(), member_limits, member_budget: budget(3), ..TeamRow::default() };
+        let team = Team::compile(row);
+        let row = MemberRow { team: "t".into(), user: "u".into(), ..MemberRow::default() };
+        let plain = Member::compile(row.clone());
+        assert_eq!((plain.limits(&team), plain.budget(&team)), (member_limits, budget(3)));
+
+        let limits = Limits { rpm: Some(9), ..Limits::default() };
+        let own = Member::compile(MemberRow { limits, budget: budget(7), ..row });
+        assert_eq!(own.limits(&team), Limits { rpm: Some(9), ..member_limits });
+        assert_eq!(own.budget(&team), budget(7));
+    }
+
+    #[test]
+    fn principals_are_found_by_their_ids_and_named_by_kind_in_the_ledger() {
+        let row = MemberRow { team: "t".into(), user: "u".into(), ..MemberRow::default() };
+        let member = Member::compile(row);
+        assert_eq!(member.key(), id("t", "u"));
+        assert_eq!(&*member.ledger_id, "member:t\u{1f}u");
+        let team = Team::compile(TeamRow { id: "t".into(), ..TeamRow::default() });
+        let user = User::compile(UserRow { id: "t".into(), ..UserRow::default() });
+        assert_eq!((team.key(), user.key()), ("t", "t"));
+        assert_eq!((&*team.ledger_id, &*user.ledger_id), ("team:t", "user:t"));
+    }
+
+    #[test]
+    fn an_alias_of_the_team_is_another_model() {
+        let row = TeamRow { aliases: vec![("fast".into(), "gpt-4o".into())], ..TeamRow::default() };
+        let team = Team::compile(row);
+        assert_eq!((team.aliased("fast"), team.aliased("slow")), ("gpt-4o", "slow"));
+    }
+}

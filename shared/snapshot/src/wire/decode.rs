@@ -17,7 +17,7 @@ use super::{Id, Row};
 pub enum Decoded {
     /// Whole.
     Whole(Row),
-    /// A principal of which some restriction was not understood: the row denies.
+    /// A row of which some restriction was not understood: it denies.
     Denying(Row, String),
     /// Nothing that could be kept.
     Nothing(Id, String),
@@ -49,13 +49,17 @@ pub fn decode(item: proto::Item) -> Decoded {
     };
     match decoded {
         Ok(decoded) if decoded.id() == id => decoded,
+        // Nobody has that name, but somebody has the one inside.
+        Ok(decoded) if matches!(id, Id::Unknown(..)) => {
+            unreadable(decoded.id(), "its reference names something else")
+        }
         Ok(_) => unreadable(id, "its name is not that of its reference"),
         Err(reason) => unreadable(id, &reason),
     }
 }
 
 /// Denies a principal of which only the name is known.
-fn unreadable(id: Id, reason: &str) -> Decoded {
+pub(crate) fn unreadable(id: Id, reason: &str) -> Decoded {
     let requires = vec![reason.to_owned()];
     let row = match &id {
         Id::Settings | Id::Credential(_) | Id::Deployment(_) | Id::Unknown(..) => {
@@ -83,9 +87,17 @@ impl Decoded {
             Self::Nothing(id, _) => id.clone(),
         }
     }
+
+    /// The row, where there is one.
+    pub fn row(&self) -> Option<&Row> {
+        match self {
+            Self::Whole(row) | Self::Denying(row, _) => Some(row),
+            Self::Nothing(..) => None,
+        }
+    }
 }
 
-/// What was not understood of a principal.
+/// What was not understood of a row.
 struct Doubts(Vec<String>);
 
 fn principal(read: impl FnOnce(&mut Doubts) -> Row) -> Decoded {
@@ -131,9 +143,23 @@ impl Doubts {
         }
         Some(text)
     }
+
+    fn json_members(&mut self, members: Vec<proto::JsonMember>) -> Vec<JsonMember> {
+        let mut decode = |member: proto::JsonMember| {
+            let proto::JsonMember { name, json } = member;
+            if serde_json::from_str::<serde::de::IgnoredAny>(&json).is_err() {
+                self.0.push(format!("the value of the parameter `{name}` is no JSON"));
+            }
+            JsonMember { name, json }
+        };
+        members.into_iter().map(&mut decode).collect()
+    }
 }
 
 fn settings(body: proto::Settings) -> Result<Decoded, String> {
+    if body.max_request_bytes == 0 || body.body_memory_bytes == 0 || body.request_timeout == 0 {
+        return Err("with it no request would have room or time".to_owned());
+    }
     let master_key = match body.master_key.map(|hash| <[u8; 32]>::try_from(&*hash)) {
         None => None,
         Some(Ok(hash)) => Some(KeyHash(hash)),
@@ -172,13 +198,22 @@ fn credential(body: proto::Credential) -> CredentialRow {
     }
 }
 
+/// One that is not understood leaves its former version in use, unless it must not be used at all.
 fn deployment(body: proto::Deployment) -> Result<Decoded, String> {
-    if let Some(name) = body.requires.first() {
-        return Err(format!("`{name}` is not known to this release"));
+    let mut doubts = Doubts(Vec::new());
+    let denies = body.blocked || !body.requires.is_empty();
+    let row = Row::Deployment(Box::new(deployment_row(body, &mut doubts)));
+    match doubts.0.is_empty() {
+        true => Ok(Decoded::Whole(row)),
+        false if denies => Ok(Decoded::Denying(row, doubts.0.join("; "))),
+        false => Err(doubts.0.join("; ")),
     }
+}
+
+fn deployment_row(body: proto::Deployment, doubts: &mut Doubts) -> DeploymentRow {
     let price = |price: proto::Price| (price.field, PicoUsd(price.price));
     let header = |header: proto::Header| ExtraHeader { name: header.name, value: Secret::new(header.value) };
-    Ok(Decoded::Whole(Row::Deployment(Box::new(DeploymentRow {
+    DeploymentRow {
         id: body.id,
         group: body.group,
         provider: body.provider,
@@ -195,8 +230,8 @@ fn deployment(body: proto::Deployment) -> Result<Decoded, String> {
         order: body.order,
         tags: body.tags,
         extra_headers: body.extra_headers.into_iter().map(header).collect(),
-        extra_body: json_members(body.extra_body)?,
-        call_params: json_members(body.call_params)?,
+        extra_body: doubts.json_members(body.extra_body),
+        call_params: doubts.json_members(body.call_params),
         drop_params: body.drop_params,
         drop_always: body.drop_always,
         prices: body.prices.into_iter().map(price).collect(),
@@ -207,8 +242,8 @@ fn deployment(body: proto::Deployment) -> Result<Decoded, String> {
         max_output_tokens: body.max_output_tokens,
         credential: body.credential,
         blocked: body.blocked,
-        requires: body.requires,
-    }))))
+        requires: doubts.requires(body.requires),
+    }
 }
 
 fn team(body: proto::Team, doubts: &mut Doubts) -> TeamRow {
@@ -271,17 +306,6 @@ fn key(body: proto::Key, hash: KeyHash, doubts: &mut Doubts) -> KeyRow {
         spend: spend(body.spend),
         requires: doubts.requires(body.requires),
     }
-}
-
-fn json_members(members: Vec<proto::JsonMember>) -> Result<Vec<JsonMember>, String> {
-    let decode = |member: proto::JsonMember| {
-        let proto::JsonMember { name, json } = member;
-        match serde_json::from_str::<serde::de::IgnoredAny>(&json) {
-            Ok(_) => Ok(JsonMember { name, json }),
-            Err(_) => Err(format!("the value of the parameter `{name}` is no JSON")),
-        }
-    };
-    members.into_iter().map(decode).collect()
 }
 
 fn aliases(aliases: Vec<proto::Alias>) -> Vec<(String, String)> {

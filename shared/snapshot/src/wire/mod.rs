@@ -6,7 +6,7 @@
 mod decode;
 mod encode;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::fmt;
 
@@ -14,6 +14,7 @@ use bulkhead_model::KeyHash;
 use bulkhead_model::rows::{CredentialRow, DeploymentRow, KeyRow, MemberRow, SettingsRow, TeamRow, UserRow};
 use bulkhead_proto as proto;
 
+pub(crate) use decode::unreadable;
 pub use decode::{Decoded, decode};
 pub use encode::encode;
 

@@ -1,0 +1,4 @@
+mod poison;
+pub(crate) mod property;
+mod pushes;
+pub(crate) mod support;
