@@ -7,7 +7,7 @@ use bulkhead_model::rows::{CredentialRow, DeploymentRow, KeyRow, SettingsRow};
 use bulkhead_pricing::PriceBook;
 
 use crate::deployment::Deployment;
-use crate::key::{Key, Policies};
+use crate::key::{Common, Key};
 use crate::models::{Group, ModelTable};
 use crate::pattern::Pattern;
 use crate::principal::{Member, Team, User};
@@ -88,9 +88,9 @@ impl Snapshot {
 
 fn keys(rows: &[KeyRow], errors: &mut Vec<CompileError>) -> Table<Key> {
     let mut keys = Table::default();
-    let mut policies = Policies::default();
+    let mut common = Common::default();
     for row in rows {
-        let key = Key::compile(row.clone(), &mut policies);
+        let key = Key::compile(row.clone(), &mut common);
         if let Some(twin) = keys.insert(Arc::new(key)) {
             errors
                 .push(CompileError { id: row.id.clone(), what: format!("the same key as `{}`", twin.id()) });

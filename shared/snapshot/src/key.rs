@@ -29,9 +29,9 @@ pub struct Key {
     /// Refused while set.
     pub blocked: bool,
     /// The team it belongs to.
-    pub team_id: Option<Box<str>>,
+    pub team_id: Option<Arc<str>>,
     /// The user it belongs to.
-    pub user_id: Option<Box<str>>,
+    pub user_id: Option<Arc<str>>,
     /// A JSON object for records.
     pub metadata: Option<Box<str>>,
     /// What it spent before.
@@ -87,53 +87,72 @@ impl Policy {
     }
 }
 
-/// Policies in use, so that keys that may do the same share one.
+/// What many keys have in common, so that they share it.
 #[derive(Debug, Default)]
-pub(crate) struct Policies(HashSet<Shared, foldhash::fast::RandomState>);
+pub(crate) struct Common {
+    policies: Shared<Found>,
+    /// Of teams and users.
+    names: Shared<Arc<str>>,
+}
+
+type Shared<T> = HashSet<T, foldhash::fast::RandomState>;
 
 /// A policy that is found by what was declared.
 #[derive(Debug)]
-struct Shared(Arc<Policy>);
+struct Found(Arc<Policy>);
 
-impl Borrow<Said> for Shared {
+impl Borrow<Said> for Found {
     fn borrow(&self) -> &Said {
         &self.0.said
     }
 }
 
-impl Hash for Shared {
+impl Hash for Found {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.0.said.hash(state);
     }
 }
 
-impl PartialEq for Shared {
+impl PartialEq for Found {
     fn eq(&self, other: &Self) -> bool {
         self.0.said == other.0.said
     }
 }
 
-impl Eq for Shared {}
+impl Eq for Found {}
 
-impl Policies {
-    fn get(&mut self, said: Said) -> Arc<Policy> {
-        if let Some(Shared(policy)) = self.0.get(&said) {
+impl Common {
+    fn policy(&mut self, said: Said) -> Arc<Policy> {
+        if let Some(Found(policy)) = self.policies.get(&said) {
             return policy.clone();
         }
-        if self.0.len() == self.0.capacity() {
-            // Before it grows: forget those that no key has any more.
-            self.0.retain(|Shared(policy)| Arc::strong_count(policy) > 1);
-            // With room for as many again, so that this pays.
-            self.0.reserve(self.0.len().max(1));
-        }
+        make_room(&mut self.policies, |Found(policy)| Arc::strong_count(policy) > 1);
         let policy = Arc::new(Policy::compile(said));
-        self.0.insert(Shared(policy.clone()));
+        self.policies.insert(Found(policy.clone()));
         policy
+    }
+
+    fn name(&mut self, name: &str) -> Arc<str> {
+        if let Some(name) = self.names.get(name) {
+            return name.clone();
+        }
+        make_room(&mut self.names, |name| Arc::strong_count(name) > 1);
+        let name = Arc::<str>::from(name);
+        self.names.insert(name.clone());
+        name
+    }
+}
+
+/// Before it grows, forgets what no key has any more; then makes room for as many again, so that this pays.
+fn make_room<T: Eq + Hash>(shared: &mut Shared<T>, is_used: impl Fn(&T) -> bool) {
+    if shared.len() == shared.capacity() {
+        shared.retain(is_used);
+        shared.reserve(shared.len().max(1));
     }
 }
 
 impl Key {
-    pub(crate) fn compile(row: KeyRow, policies: &mut Policies) -> Self {
+    pub(crate) fn compile(row: KeyRow, common: &mut Common) -> Self {
         let KeyRow {
             id,
             hash,
@@ -160,11 +179,11 @@ impl Key {
             ledger_id: format!("{LEDGER}{id}").into(),
             name: name.into(),
             alias: alias.map(Into::into),
-            policy: policies.get(said),
+            policy: common.policy(said),
             expires,
             blocked,
-            team_id: team_id.map(Into::into),
-            user_id: user_id.map(Into::into),
+            team_id: team_id.map(|id| common.name(&id)),
+            user_id: user_id.map(|id| common.name(&id)),
             metadata: metadata.map(Into::into),
             spend,
         }
@@ -225,53 +244,61 @@ mod tests {
     proptest! {
         #[test]
         fn a_key_gives_back_the_row_that_it_was_compiled_from(row in key()) {
-            let key = Key::compile(row.clone(), &mut Policies::default());
+            let key = Key::compile(row.clone(), &mut Common::default());
             prop_assert_eq!(key.id(), &row.id);
             prop_assert_eq!(key.row(), row);
         }
     }
 
-    fn keys_with_limits(policies: &mut Policies, range: std::ops::Range<u64>) -> Vec<Key> {
+    fn keys_with_limits(common: &mut Common, range: std::ops::Range<u64>) -> Vec<Key> {
         let limits = |rpm| Limits { rpm: Some(rpm), ..Limits::default() };
         let row = |rpm| KeyRow { limits: limits(rpm), ..KeyRow::of(KeyHash::of(&rpm.to_string())) };
-        range.map(|rpm| Key::compile(row(rpm), policies)).collect()
+        range.map(|rpm| Key::compile(row(rpm), common)).collect()
     }
 
     #[test]
     fn keys_that_may_do_the_same_share_a_policy() {
-        let mut policies = Policies::default();
-        let one = keys_with_limits(&mut policies, 0..2);
-        let two = keys_with_limits(&mut policies, 1..3);
+        let mut common = Common::default();
+        let one = keys_with_limits(&mut common, 0..2);
+        let two = keys_with_limits(&mut common, 1..3);
         assert!(Arc::ptr_eq(&one[1].policy, &two[0].policy));
         assert!(!Arc::ptr_eq(&one[0].policy, &two[1].policy));
-        assert_eq!(policies.0.len(), 3);
+        assert_eq!(common.policies.len(), 3);
     }
 
     #[test]
     fn policies_that_no_key_has_any_more_are_forgotten() {
-        let mut policies = Policies::default();
-        let kept = keys_with_limits(&mut policies, 0..10);
+        let mut common = Common::default();
+        let kept = keys_with_limits(&mut common, 0..10);
         for round in 1..100 {
-            keys_with_limits(&mut policies, round * 1000..round * 1000 + 100);
+            keys_with_limits(&mut common, round * 1000..round * 1000 + 100);
         }
-        assert!(policies.0.len() < 500, "{}", policies.0.len());
-        let again = keys_with_limits(&mut policies, 0..10);
+        assert!(common.policies.len() < 500, "{}", common.policies.len());
+        let again = keys_with_limits(&mut common, 0..10);
         assert!(kept.iter().zip(&again).all(|(kept, again)| Arc::ptr_eq(&kept.policy, &again.policy)));
+    }
+
+    #[test]
+    fn keys_of_one_team_share_its_name() {
+        let mut common = Common::default();
+        let row = |n: &str| KeyRow { team_id: Some("t".into()), ..KeyRow::of(KeyHash::of(n)) };
+        let [one, two] = ["1", "2"].map(|n| Key::compile(row(n), &mut common).team_id.unwrap());
+        assert!(Arc::ptr_eq(&one, &two));
     }
 
     #[test]
     fn an_alias_of_the_key_is_another_model() {
         let row = KeyRow { aliases: vec![("fast".into(), "gpt-4o".into())], ..KeyRow::of(KeyHash([0; 32])) };
-        let key = Key::compile(row, &mut Policies::default());
+        let key = Key::compile(row, &mut Common::default());
         assert_eq!((key.policy.aliased("fast"), key.policy.aliased("slow")), ("gpt-4o", "slow"));
     }
 
     #[test]
     fn all_team_models_means_all_only_in_a_team() {
         let row = KeyRow { models: vec!["all-team-models".into()], ..KeyRow::of(KeyHash([0; 32])) };
-        let alone = Key::compile(row.clone(), &mut Policies::default());
+        let alone = Key::compile(row.clone(), &mut Common::default());
         assert_ne!(alone.policy.models, ModelAccess::All);
         let in_team = KeyRow { team_id: Some("t".into()), ..row };
-        assert_eq!(Key::compile(in_team, &mut Policies::default()).policy.models, ModelAccess::All);
+        assert_eq!(Key::compile(in_team, &mut Common::default()).policy.models, ModelAccess::All);
     }
 }

@@ -76,6 +76,13 @@ impl<T: Keyed> Table<T> {
 }
 
 impl<T> Table<T> {
+    /// Gives back room that rows left while they came one by one.
+    pub(crate) fn shrink(&mut self) {
+        for shard in self.shards.iter_mut().filter_map(Arc::get_mut) {
+            shard.shrink_to_fit();
+        }
+    }
+
     /// How many rows there are.
     pub fn len(&self) -> usize {
         self.len

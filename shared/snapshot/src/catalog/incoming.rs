@@ -1,13 +1,14 @@
 //! A full sync while it arrives.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use bulkhead_model::rows::{DeploymentRow, SettingsRow};
 use bulkhead_proto as proto;
 
 use super::rows::{Came, Rows};
 use super::{Refused, refuse};
-use crate::key::Policies;
+use crate::key::Common;
 use crate::version::Version;
 use crate::wire::{Decoded, Id, Row, decode};
 
@@ -18,7 +19,7 @@ pub struct Incoming {
     pub(super) former_settings: Option<SettingsRow>,
     former: BTreeMap<String, DeploymentRow>,
     rows: Rows,
-    policies: Policies,
+    common: Common,
 }
 
 impl Incoming {
@@ -30,7 +31,7 @@ impl Incoming {
             former_settings: None,
             former: BTreeMap::new(),
             rows: Rows::default(),
-            policies: Policies::default(),
+            common: Common::default(),
         }
     }
 
@@ -40,10 +41,10 @@ impl Incoming {
         let id = came.decoded.id();
         let first = self.rows.get(&id);
         if first.is_none() && !self.rows.unread.contains_key(&id) {
-            self.rows.put(came, &mut self.policies);
+            self.rows.put(came, &mut self.common);
         } else if let Some(came) = came.again(first.as_ref()) {
             self.rows.take(&id);
-            self.rows.put(came, &mut self.policies);
+            self.rows.put(came, &mut self.common);
         }
     }
 
@@ -58,20 +59,23 @@ impl Incoming {
 
     /// Adds what came after a row and was not understood then.
     pub(crate) fn add_unread(&mut self, item: proto::Item) {
-        self.rows.put(Came::read(item), &mut self.policies);
+        self.rows.put(Came::read(item), &mut self.common);
     }
 
     /// All rows, in the place of those from before. What nothing can be made of keeps its former version.
-    pub(super) fn onto(self, before: Option<&Rows>) -> Result<(Version, Rows, Policies), Refused> {
-        let Self { version, forced: _, former_settings: _, mut former, mut rows, policies } = self;
+    pub(super) fn onto(self, before: Option<&Rows>) -> Result<(Version, Rows, Common), Refused> {
+        let Self { version, forced: _, former_settings: _, mut former, mut rows, common } = self;
         if rows.settings.is_none() && !rows.unread.contains_key(&Id::Settings) {
             return refuse("there are no settings in it");
+        }
+        if let Some(keys) = Arc::get_mut(&mut rows.keys) {
+            keys.shrink();
         }
         let Some(before) = before else {
             for (id, wanted) in &mut rows.deployments {
                 wanted.good = former.remove(id);
             }
-            return Ok((version, rows, policies));
+            return Ok((version, rows, common));
         };
         for (id, wanted) in &mut rows.deployments {
             wanted.good = before.deployments.get(id).and_then(|old| old.good.clone());
@@ -80,7 +84,7 @@ impl Incoming {
         for id in unread {
             rows.keep(&id, before);
         }
-        Ok((version, rows, policies))
+        Ok((version, rows, common))
     }
 }
 

@@ -17,7 +17,7 @@ use bulkhead_pricing::PriceBook;
 use bulkhead_proto as proto;
 
 use crate::compile::Snapshot;
-use crate::key::Policies;
+use crate::key::Common;
 use crate::models::ModelTable;
 use crate::settings::Settings;
 use crate::version::{Version, digest_of_delta};
@@ -54,7 +54,7 @@ struct Current {
     snapshot: Arc<Snapshot>,
     sound: Sound,
     rows: Rows,
-    policies: Policies,
+    common: Common,
     /// Rows that do not compile.
     uncompiled: BTreeMap<Id, String>,
     /// Keys whose team is not there, by name of the team.
@@ -115,7 +115,7 @@ impl Catalog {
         self.check_history(&incoming.version)?;
         let before = self.current.as_ref();
         let (forced, former) = (incoming.forced, incoming.former_settings.clone());
-        let (version, mut rows, policies) = incoming.onto(before.map(|current| &current.rows))?;
+        let (version, mut rows, common) = incoming.onto(before.map(|current| &current.rows))?;
         if let Some(before) = before.filter(|_| !forced) {
             rows.check_loss(&before.rows)?;
         }
@@ -126,7 +126,7 @@ impl Catalog {
         let revision = before.map_or(1, |current| current.snapshot.revision.saturating_add(1));
         let snapshot = snapshot(revision, &rows, &sound.compiled, Arc::new(models), &self.prices);
         let orphans = rows.orphans();
-        self.current = Some(Current { version, snapshot, sound, rows, policies, uncompiled, orphans });
+        self.current = Some(Current { version, snapshot, sound, rows, common, uncompiled, orphans });
         Ok(())
     }
 
@@ -181,7 +181,7 @@ impl Current {
         let mut models = false;
         for came in each_once(delta.put) {
             self.mind_orphans(came.decoded.row());
-            models |= self.rows.put(came, &mut self.policies);
+            models |= self.rows.put(came, &mut self.common);
         }
         // Last: what is deleted is gone, whatever else was said about it.
         let mut teams = false;

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use super::{Refused, refuse};
 use crate::compile::{CompileError, groups, with_credential};
 use crate::deployment::Deployment;
-use crate::key::{Key, Policies};
+use crate::key::{Common, Key};
 use crate::models::ModelTable;
 use crate::principal::{Member, Team, User};
 use crate::settings::Settings;
@@ -126,7 +126,7 @@ impl Sound {
 
 impl Rows {
     /// Puts a row into its place. True where models have to be compiled anew.
-    pub(super) fn put(&mut self, came: Came, policies: &mut Policies) -> bool {
+    pub(super) fn put(&mut self, came: Came, common: &mut Common) -> bool {
         let Came { decoded, item } = came;
         let id = decoded.id();
         let row = match decoded {
@@ -164,7 +164,7 @@ impl Rows {
                 return false;
             }
             Row::Key(row) => {
-                Arc::make_mut(&mut self.keys).insert(Arc::new(Key::compile(*row, policies)));
+                Arc::make_mut(&mut self.keys).insert(Arc::new(Key::compile(*row, common)));
                 return false;
             }
         }
