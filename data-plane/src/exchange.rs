@@ -118,7 +118,7 @@ async fn run(
     known: &mut Known,
 ) -> Outcome<Response<OutBody>> {
     let Received { started, endpoint, path, model, head } = received;
-    let snapshot = worker.node.snapshot.load_full().ok_or_else(not_ready)?;
+    let snapshot = worker.node.snapshot.load_full().ok_or_else(|| worker.node.not_ready())?;
     let caller = match identify(worker, &snapshot, &head.headers, path, endpoint) {
         Ok(caller) => caller,
         Err(fault) => {
@@ -159,11 +159,6 @@ async fn run(
     known.settled = true;
     known.asked = Some(Instant::now());
     forward(worker, Forward { snapshot, call, routed, waits, client: head.headers }, settle).await
-}
-
-fn not_ready() -> Box<Fault> {
-    Fault::new(ErrorKind::NotReady, "The gateway has no configuration yet. Please retry shortly.")
-        .retry_after(1)
 }
 
 fn identify(

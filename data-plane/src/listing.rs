@@ -103,7 +103,7 @@ fn anthropic(model: Model) -> AnthropicModel {
 fn visible(worker: &Worker, headers: &HeaderMap, path: &str) -> Outcome<Vec<Model>> {
     let snapshot = worker.node.snapshot.load();
     let Some(snapshot) = snapshot.as_deref() else {
-        return Err(Fault::new(ErrorKind::NotReady, "The gateway has no configuration yet."));
+        return Err(worker.node.not_ready());
     };
     let caller = identify(snapshot, headers, worker.node.clock.now())?;
     permit_route(&caller, path, None)?;

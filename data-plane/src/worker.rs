@@ -5,11 +5,12 @@ use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
-use bulkhead_model::Clock;
+use bulkhead_model::{Clock, ErrorKind};
 use bulkhead_snapshot::Snapshot;
 use http::HeaderValue;
 
 use crate::admit::Gate;
+use crate::fault::Fault;
 use crate::metrics::WorkerMetrics;
 use crate::read::BodyMemory;
 use crate::respond::PrefixedNames;
@@ -44,6 +45,17 @@ impl Node {
     /// True from SIGTERM on.
     pub(crate) fn is_draining(&self) -> bool {
         self.draining.load(Ordering::Relaxed)
+    }
+
+    /// Why a request finds no snapshot.
+    pub(crate) fn not_ready(&self) -> Box<Fault> {
+        let too_old = self.link.as_ref().is_some_and(|link| link.is_suspended());
+        let why = if too_old {
+            "The gateway has not heard of its control plane for too long to go on. Please retry shortly."
+        } else {
+            "The gateway has no configuration yet. Please retry shortly."
+        };
+        Fault::new(ErrorKind::NotReady, why).retry_after(1)
     }
 
     /// True from the end of the grace period on.

@@ -265,7 +265,7 @@ async fn a_damaged_ledger_costs_only_its_damaged_lines() {
 }
 
 /// Sets the largest size of a file that a process may write to; `None` is no limit.
-fn limit_files(pid: u32, bytes: Option<u64>) {
+pub(crate) fn limit_files(pid: u32, bytes: Option<u64>) {
     let limit = bytes.map_or("unlimited".to_owned(), |bytes| bytes.to_string());
     let status = Command::new("prlimit")
         .arg(format!("--pid={pid}"))

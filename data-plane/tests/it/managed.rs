@@ -73,7 +73,9 @@ async fn trio() -> (MockProvider, Fake, Gateway) {
 impl Gateway {
     /// The status of a chat with this key.
     async fn status_of(&self, key: &str) -> u16 {
-        self.call(&Request::post("/v1/chat/completions").bearer(key).json(body::chat("gpt", "Hi"))).await.status
+        self.call(&Request::post("/v1/chat/completions").bearer(key).json(body::chat("gpt", "Hi")))
+            .await
+            .status
     }
 
     /// Waits until a chat with this key has this status; how long that took.
@@ -109,7 +111,10 @@ async fn a_node_says_who_it_is_and_serves_what_it_is_told() {
     let [hello] = &hellos[..] else { panic!("{} hellos", hellos.len()) };
     assert_eq!((hello.node.as_str(), hello.incarnation.len()), ("test", 16));
     assert_eq!((hello.release.as_str(), hello.version.is_none()), (env!("CARGO_PKG_VERSION"), true));
-    assert_eq!(mock.last_request().unwrap().header("authorization").unwrap(), format!("Bearer {}", canary::OPENAI_KEY));
+    assert_eq!(
+        mock.last_request().unwrap().header("authorization").unwrap(),
+        format!("Bearer {}", canary::OPENAI_KEY)
+    );
     assert_eq!(gateway.status_of(canary::UNKNOWN_KEY).await, 401);
     assert_eq!(gateway.status_of(MASTER).await, 200);
 }

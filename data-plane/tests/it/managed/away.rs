@@ -3,12 +3,16 @@
 use bulkhead_snapshot::Version;
 
 use super::*;
+use crate::crash::limit_files;
 
 #[tokio::test]
 async fn a_revoked_key_stays_revoked_through_kill_9_right_after_the_ack() {
-    let (mock, fake, gateway) = trio().await;
-    fake.change(vec![key(canary::OTHER_KEY)], Vec::new());
+    let mock = MockProvider::start();
+    let fake = Fake::start(rows(&mock).into_iter().chain([key(canary::OTHER_KEY)]).collect());
+    let gateway = follow(&fake).start().await;
     gateway.until_status(canary::OTHER_KEY, 200).await;
+    // The base is on disk and holds the key; what takes it away is only in the journal.
+    fake.until_applied().await;
     fake.change(Vec::new(), vec![key_id(canary::OTHER_KEY)]);
     fake.until_applied().await;
     gateway.signal("KILL");
@@ -100,6 +104,32 @@ async fn a_join_token_that_is_refused_keeps_a_node_serving() {
     fake.until_hellos(2, PATIENCE).await;
 }
 
+#[tokio::test]
+async fn a_disk_that_refuses_is_told_to_all_and_mended_when_it_can_be() {
+    let mock = MockProvider::start();
+    let fake = Fake::start(rows(&mock).into_iter().chain([key(canary::OTHER_KEY)]).collect());
+    let trap = ["sh", "-c", "trap '' XFSZ; exec \"$@\"", "sh"];
+    let gateway = follow(&fake).wrapped(&trap).start().await;
+    fake.until_applied().await;
+    assert_eq!(gateway.status_of(canary::OTHER_KEY).await, 200);
+    limit_files(gateway.pid(), Some(10));
+    fake.change(Vec::new(), vec![key_id(canary::OTHER_KEY)]);
+    gateway.until_status(canary::OTHER_KEY, 401).await;
+    fake.until_applied().await;
+    let said = fake.applied().last().unwrap().rejected.last().map(|rejected| rejected.reason.clone());
+    assert!(said.as_ref().is_some_and(|said| said.starts_with("in force, but not on disk")), "{said:?}");
+    gateway.until_ready("disk: ").await;
+    assert!(gateway.metric("bulkhead_snapshot_disk_errors_total", &[]).await > 0.0);
+    assert_eq!((gateway.status_of(KEY).await, gateway.ops("/readyz").await.status), (200, 200));
+    limit_files(gateway.pid(), None);
+    let clean = || fake.applied().last().is_some_and(|applied| applied.rejected.is_empty());
+    assert!(eventually(PATIENCE, clean).await, "{}", gateway.log());
+    assert!(!gateway.ops("/readyz").await.text().contains("disk: "));
+    drop(fake);
+    let gateway = gateway.crash_and_restart().await;
+    assert_eq!((gateway.status_of(canary::OTHER_KEY).await, gateway.status_of(KEY).await), (401, 200));
+}
+
 /// Starts a node that thinks two seconds are long, and lets it wait for longer; what it answers then.
 async fn outlive(action: &str) -> u16 {
     let mock = MockProvider::start();
@@ -109,7 +139,14 @@ async fn outlive(action: &str) -> u16 {
     gateway.until_status(KEY, 200).await;
     let frozen = fake.freeze();
     gateway.until_log("nothing was heard of the control plane").await;
-    let status = gateway.status_of(KEY).await;
+    let answer = gateway.post("/v1/chat/completions", KEY, body::chat("gpt", "Hi")).await;
+    let status = answer.status;
+    assert_eq!(
+        answer.text().contains("has not heard of its control plane"),
+        status == 503,
+        "{}",
+        answer.text()
+    );
     assert_eq!(gateway.ops("/readyz").await.status, status, "{action}");
     assert_eq!(gateway.call(&Request::get("/health/liveliness")).await.status, 200);
     let gateway = gateway.crash_and_restart().await;

@@ -1,8 +1,12 @@
 //! Pushes that cannot be trusted: each is refused with a reason, and traffic does not notice.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use bulkhead_proto::push::Push as Said;
 use bulkhead_proto::{self as proto};
 use bulkhead_snapshot::wire::encode;
+use bulkhead_testkit::client::Client;
 use bytes::Bytes;
 
 use super::fake::{full, redigest};
@@ -27,9 +31,24 @@ async fn spoil(
     assert_eq!(gateway.status_of(KEY).await, 200);
 }
 
+/// Asks all the time until it is told to stop; how often, and what was not 200.
+async fn traffic(addr: std::net::SocketAddr, stop: Arc<AtomicBool>) -> (u32, Vec<u16>) {
+    let mut client = Client::connect(addr).await.unwrap();
+    let (mut count, mut bad) = (0, Vec::new());
+    while !stop.load(Ordering::Relaxed) {
+        let chat = Request::post("/v1/chat/completions").bearer(KEY).json(body::chat("gpt", "Hi"));
+        let status = client.exchange(&chat).await.status;
+        count += 1;
+        bad.extend((status != 200).then_some(status));
+    }
+    (count, bad)
+}
+
 #[tokio::test]
 async fn a_spoilt_delta_is_refused_and_a_revocation_behind_it_gets_out() {
     let trio = trio().await;
+    let stop = Arc::<AtomicBool>::default();
+    let asking = tokio::spawn(traffic(trio.2.addr, stop.clone()));
     spoil(&trio, "digest does not fit", |mut delta| {
         delta.put[0].resource = Bytes::from_static(b"\x0a\x01x");
         vec![Said::Delta(delta)]
@@ -57,7 +76,10 @@ async fn a_spoilt_delta_is_refused_and_a_revocation_behind_it_gets_out() {
     let (_, fake, gateway) = &trio;
     assert_eq!(fake.refusals().len(), 5, "one each: {:?}", fake.refusals());
     gateway.until_metric("bulkhead_snapshot_refused_pushes_total", &[], 5.0).await;
-    assert!(gateway.log().matches("was refused").count() <= 5 + 1);
+    assert_eq!(gateway.log().matches("was refused").count(), 5, "{}", gateway.log());
+    stop.store(true, Ordering::Relaxed);
+    let (count, bad) = asking.await.unwrap();
+    assert!(count > 20 && bad.is_empty(), "{count}: {bad:?}");
 }
 
 #[tokio::test]
