@@ -34,6 +34,11 @@ impl Change {
         &mut self.transaction
     }
 
+    /// The connection, and what opens what it reads.
+    pub(crate) fn parts(&mut self) -> (&mut PgConnection, &Seal) {
+        (&mut self.transaction, &self.seal)
+    }
+
     /// What seals.
     pub(crate) fn seal(&self) -> &Seal {
         &self.seal
@@ -47,6 +52,16 @@ impl Change {
     /// Notes that a resource is made, changed or gone.
     pub(crate) fn touch(&mut self, id: Id) {
         self.touched.insert(id);
+    }
+
+    /// What is made, changed or gone.
+    pub(crate) fn touched(&self) -> &BTreeSet<Id> {
+        &self.touched
+    }
+
+    /// Resources as they are at this point of the transaction.
+    pub(super) async fn read(&mut self, ids: &BTreeSet<Id>) -> Result<resources::Now, StoreError> {
+        resources::read(&mut self.transaction, &self.seal, ids).await
     }
 
     /// Commits; the version that the change made, or `None` where it touched nothing that nodes know of.
@@ -84,7 +99,9 @@ impl Change {
 
     /// Of what was touched, as it is at the end of the transaction.
     async fn digest(&mut self) -> Result<[u8; 32], StoreError> {
-        let now = resources::read(&mut self.transaction, &self.seal, &self.touched).await?;
+        let touched = std::mem::take(&mut self.touched);
+        let now = self.read(&touched).await?;
+        self.touched = touched;
         let mut digest = Digest::default();
         for item in &now.put {
             digest.item(item);
