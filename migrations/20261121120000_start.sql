@@ -31,6 +31,7 @@ create table change_log (
     made_at timestamptz not null default now(),
     primary key (epoch, seq)
 );
+insert into change_log (epoch, seq, hash, kinds, ids, made_by) values (1, 0, sha256(''), '{}', '{}', 'migrate');
 
 -- A full sync that may lose more than half of a kind, once.
 create table forced_versions (
@@ -209,6 +210,8 @@ create table nodes (
     incarnation bytea not null,
     release text not null,
     replica text not null,
+    -- The subscription that says all this; another one of the same node takes the row over.
+    stream bigint not null,
     connected boolean not null,
     cluster uuid,
     epoch bigint,

@@ -1,7 +1,17 @@
 //! The command line (design §2). Every flag is an environment variable too; LiteLLM's own names are honoured.
 
+use std::convert::Infallible;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use bulkhead_config::{Problem, Problems};
 use bulkhead_model::Secret;
+use clap::builder::FalseyValueParser;
 use clap::{Args as ClapArgs, Parser, Subcommand};
+
+use crate::Failure;
+use crate::flags::{master_key, note, problem, secret_or};
+use crate::seal::Seal;
 
 /// Owns keys, teams, models and PostgreSQL, and tells every data plane what is declared.
 #[derive(Parser)]
@@ -13,8 +23,60 @@ pub(crate) struct Args {
 
 #[derive(Subcommand)]
 pub(crate) enum Command {
+    /// Serve the management API and the nodes.
+    Serve(Box<Serve>),
     /// Bring the database's schema up to date. Safe beside a running fleet; `serve` never does it by itself.
     Migrate(Database),
+    /// Validate a gateway.yaml: every error at once.
+    Check(ConfigFile),
+    /// Write what a gateway.yaml declares into the database.
+    Apply {
+        #[command(flatten)]
+        file: ConfigFile,
+        #[command(flatten)]
+        database: Database,
+        #[command(flatten)]
+        keys: Keys,
+    },
+    /// Join tokens, by which nodes subscribe.
+    #[command(subcommand)]
+    Token(Token),
+    /// The history of changes, after a restore or a lossy failover.
+    #[command(subcommand)]
+    Epoch(Epoch),
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Token {
+    /// Make one; it is printed once.
+    Create {
+        /// The nodes it is for.
+        #[arg(long, value_name = "GROUP", env = "BULKHEAD_GROUP")]
+        group: String,
+        #[command(flatten)]
+        database: Database,
+    },
+    /// All of them, without the tokens themselves.
+    List(Database),
+    /// End one: nodes that joined by it are disconnected.
+    Revoke {
+        /// As `token list` names it.
+        id: String,
+        #[command(flatten)]
+        database: Database,
+    },
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Epoch {
+    /// Begin a new epoch, so that every node takes what this database says. Without --accept-loss: say what differs.
+    New {
+        /// What nodes have and the database lost stays lost.
+        #[arg(long)]
+        accept_loss: bool,
+        #[command(flatten)]
+        database: Database,
+    },
 }
 
 /// Where the database is.
@@ -23,21 +85,171 @@ pub(crate) struct Database {
     /// postgres://USER:PASSWORD@HOST:PORT/NAME; also DATABASE_URL.
     #[arg(long, value_name = "URL", env = "BULKHEAD_DATABASE_URL", hide_env_values = true, value_parser = secret)]
     database_url: Option<Secret>,
+
+    /// A file that holds the URL.
+    #[arg(long, value_name = "FILE", env = "BULKHEAD_DATABASE_URL_FILE")]
+    database_url_file: Option<PathBuf>,
+}
+
+/// What seals secrets in the database, and lets operators in.
+#[derive(ClapArgs)]
+pub(crate) struct Keys {
+    /// The master key; also LITELLM_MASTER_KEY, or `general_settings.master_key` of --config.
+    #[arg(long, value_name = "KEY", env = "BULKHEAD_MASTER_KEY", hide_env_values = true, value_parser = secret)]
+    master_key: Option<Secret>,
+
+    /// A file that holds the master key.
+    #[arg(long, value_name = "FILE", env = "BULKHEAD_MASTER_KEY_FILE")]
+    master_key_file: Option<PathBuf>,
+
+    /// Encrypts provider credentials in the database; also LITELLM_SALT_KEY; by default the master key.
+    #[arg(long, value_name = "KEY", env = "BULKHEAD_SALT_KEY", hide_env_values = true, value_parser = secret)]
+    salt_key: Option<Secret>,
+
+    /// A file that holds the salt key.
+    #[arg(long, value_name = "FILE", env = "BULKHEAD_SALT_KEY_FILE")]
+    salt_key_file: Option<PathBuf>,
+}
+
+#[derive(ClapArgs)]
+pub(crate) struct ConfigFile {
+    /// In LiteLLM's config.yaml schema.
+    #[arg(long, value_name = "FILE", env = "BULKHEAD_CONFIG")]
+    pub(crate) config: PathBuf,
+}
+
+/// Everything that `serve` is told.
+#[derive(ClapArgs)]
+pub(crate) struct Serve {
+    #[command(flatten)]
+    pub(crate) database: Database,
+
+    #[command(flatten)]
+    pub(crate) keys: Keys,
+
+    /// Apply this gateway.yaml first, unless it was applied before.
+    #[arg(long, value_name = "FILE", env = "BULKHEAD_CONFIG")]
+    pub(crate) config: Option<PathBuf>,
+
+    /// Where to serve the management API.
+    #[arg(long, value_name = "ADDRESS", env = "BULKHEAD_LISTEN", default_value = "0.0.0.0:4001")]
+    pub(crate) listen: String,
+
+    /// Where nodes subscribe.
+    #[arg(long, value_name = "ADDRESS", env = "BULKHEAD_GRPC_LISTEN", default_value = "127.0.0.1:4002")]
+    pub(crate) grpc_listen: String,
+
+    /// Where to serve probes and metrics.
+    #[arg(long, value_name = "ADDRESS", env = "BULKHEAD_OPS_LISTEN", default_value = "127.0.0.1:4011")]
+    pub(crate) ops_listen: String,
+
+    /// Serve the management API by TLS with this certificate chain (PEM).
+    #[arg(long, value_name = "FILE", env = "BULKHEAD_TLS_CERT", requires = "tls_key")]
+    pub(crate) tls_cert: Option<PathBuf>,
+
+    /// The key of --tls-cert (PEM).
+    #[arg(long, value_name = "FILE", env = "BULKHEAD_TLS_KEY", requires = "tls_cert")]
+    pub(crate) tls_key: Option<PathBuf>,
+
+    /// Serve nodes by TLS with this certificate chain (PEM).
+    #[arg(long, value_name = "FILE", env = "BULKHEAD_GRPC_CERT", requires = "grpc_key")]
+    pub(crate) grpc_cert: Option<PathBuf>,
+
+    /// The key of --grpc-cert (PEM).
+    #[arg(long, value_name = "FILE", env = "BULKHEAD_GRPC_KEY", requires = "grpc_cert")]
+    pub(crate) grpc_key: Option<PathBuf>,
+
+    /// Serve nodes on other machines without TLS: join tokens and all keys travel unencrypted.
+    #[arg(long, env = "BULKHEAD_INSECURE_PLAINTEXT", value_parser = FalseyValueParser::new())]
+    pub(crate) insecure_plaintext: bool,
+
+    /// Do not LISTEN for changes, only look for them: for a PgBouncer that pools transactions.
+    #[arg(long, env = "BULKHEAD_NO_LISTEN_NOTIFY", value_parser = FalseyValueParser::new())]
+    pub(crate) no_listen_notify: bool,
 }
 
 impl Database {
     /// The URL, or what is missing.
-    pub(crate) fn url(&self) -> Result<Secret, crate::Failure> {
-        let from_env = || std::env::var("DATABASE_URL").ok().filter(|url| !url.is_empty()).map(Secret::new);
-        self.database_url.clone().or_else(from_env).ok_or_else(|| {
-            crate::Failure::Usage(
-                "--database-url: which database? write postgres://USER:PASSWORD@HOST:5432/NAME, or set DATABASE_URL"
-                    .to_owned(),
-            )
-        })
+    pub(crate) fn url(&self) -> Result<Secret, Problem> {
+        let url = secret_or(
+            "--database-url",
+            self.database_url.as_ref(),
+            self.database_url_file.as_deref(),
+            "DATABASE_URL",
+        )?;
+        let remedy = "postgres://USER:PASSWORD@HOST:5432/NAME; or set DATABASE_URL";
+        let url = url.ok_or_else(|| problem("--database-url", "nothing says which database", remedy))?;
+        // What is wrong with it is not quoted: it holds a password.
+        let parsed = url.expose().parse::<sqlx::postgres::PgConnectOptions>();
+        parsed
+            .map_err(|_| problem("--database-url", "this is not the URL of a PostgreSQL database", remedy))?;
+        Ok(url)
+    }
+
+    /// As [`Database::url`], for commands that are told little else.
+    pub(crate) fn only_url(&self) -> Result<Secret, Failure> {
+        self.url().map_err(|problem| Failure::Usage(problem.to_string()))
     }
 }
 
-fn secret(text: &str) -> Result<Secret, std::convert::Infallible> {
+impl Keys {
+    /// The master key of the command line or the environment, if there is one.
+    pub(crate) fn given_master_key(&self) -> Result<Option<Secret>, Problem> {
+        secret_or(
+            "--master-key",
+            self.master_key.as_ref(),
+            self.master_key_file.as_deref(),
+            "LITELLM_MASTER_KEY",
+        )
+    }
+
+    /// What seals, by the master key where nothing else is given.
+    pub(crate) fn seal(&self, master_key: &Secret) -> Result<Arc<Seal>, Problem> {
+        let salt = secret_or(
+            "--salt-key",
+            self.salt_key.as_ref(),
+            self.salt_key_file.as_deref(),
+            "LITELLM_SALT_KEY",
+        )?;
+        let seal = Seal::new(salt.as_ref().unwrap_or(master_key));
+        let wrong = |error: anyhow::Error| problem("--salt-key", error.to_string(), "another one");
+        seal.map(Arc::new).map_err(wrong)
+    }
+
+    /// The master key that a file goes by, which is also the one of the command line.
+    pub(crate) fn master_key(&self, declared: Option<&Secret>) -> Result<Secret, Problem> {
+        let given = self.given_master_key()?;
+        match (given, declared) {
+            (Some(given), Some(declared)) if given != *declared => Err(problem(
+                "--master-key",
+                "the file declares another master key",
+                "the same in both places, or `master_key: os.environ/LITELLM_MASTER_KEY` in the file",
+            )),
+            (given, declared) => master_key(given.or_else(|| declared.cloned())),
+        }
+    }
+}
+
+/// Everything that is wrong, or what was read.
+pub(crate) fn all<T>(read: Option<T>, problems: Vec<Problem>) -> Result<T, Failure> {
+    match read {
+        Some(read) if problems.is_empty() => Ok(read),
+        _ => Err(Failure::Usage(Problems(problems).to_string())),
+    }
+}
+
+/// The URL and what seals, for commands that write.
+pub(crate) fn database_and_seal(
+    database: &Database,
+    keys: &Keys,
+    declared: Option<&Secret>,
+) -> Result<(Secret, Arc<Seal>), Failure> {
+    let mut problems = Vec::new();
+    let url = note(database.url(), &mut problems);
+    let seal = note(keys.master_key(declared).and_then(|key| keys.seal(&key)), &mut problems);
+    all(url.zip(seal), problems)
+}
+
+fn secret(text: &str) -> Result<Secret, Infallible> {
     Ok(Secret::new(text))
 }

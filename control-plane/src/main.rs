@@ -1,12 +1,25 @@
 //! The control plane: owns keys, teams, users, models and PostgreSQL, and tells every data plane what is declared.
 
+mod api;
+mod apply;
 mod args;
+mod backoff;
+mod domain;
+mod epoch;
+mod flags;
+mod grpc;
+mod jobs;
 mod migrate;
+mod ops;
+mod publish;
 mod seal;
+mod serve;
 mod store;
+mod token;
 
 use std::io::Write;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Parser;
 
@@ -14,6 +27,9 @@ use args::{Args, Command};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// What still runs when a command is done has so long to end.
+const SHUTDOWN: Duration = Duration::from_secs(1);
 
 /// Bad configuration, as in sysexits.h.
 const EX_USAGE: u8 = 64;
@@ -61,9 +77,16 @@ fn run(command: Command) -> Result<(), Failure> {
         .enable_all()
         .build()
         .map_err(anyhow::Error::from)?;
-    runtime.block_on(async {
+    let done = runtime.block_on(async {
         match command {
+            Command::Serve(args) => serve::run(*args).await,
             Command::Migrate(args) => migrate::run(&args).await,
+            Command::Check(file) => apply::check(&file),
+            Command::Apply { file, database, keys } => apply::run(&file, &database, &keys).await,
+            Command::Token(command) => token::run(&command).await,
+            Command::Epoch(command) => epoch::run(&command).await,
         }
-    })
+    });
+    runtime.shutdown_timeout(SHUTDOWN);
+    done
 }

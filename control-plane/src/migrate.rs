@@ -20,7 +20,7 @@ const PAUSE: Duration = Duration::from_millis(200);
 
 /// Applies what is missing.
 pub(crate) async fn run(database: &Database) -> Result<(), Failure> {
-    let url = database.url()?;
+    let url = database.only_url()?;
     let mut connection = PgConnection::connect(url.expose()).await.context("cannot reach the database")?;
     connection.execute(LOCK_TIMEOUT).await.context("cannot prepare the connection")?;
     let mut tries = 0;

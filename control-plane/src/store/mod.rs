@@ -4,23 +4,43 @@
 //! between, and without named statements, so that a schema change breaks nothing (R-065).
 
 mod change;
-mod resources;
+pub(crate) mod credentials;
+pub(crate) mod files;
+pub(crate) mod history;
+pub(crate) mod keys;
+pub(crate) mod leases;
+mod line;
+pub(crate) mod members;
+pub(crate) mod models;
+pub(crate) mod nodes;
+pub(crate) mod resources;
+pub(crate) mod schema;
+pub(crate) mod settings;
+pub(crate) mod teams;
+pub(crate) mod terms;
+pub(crate) mod tokens;
+pub(crate) mod users;
 
 use std::time::Duration;
 
 use bulkhead_model::Secret;
-use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
-use sqlx::{ConnectOptions, Executor, Postgres, Transaction};
+use sqlx::postgres::{PgConnectOptions, PgListener, PgPool, PgPoolOptions};
+use sqlx::{ConnectOptions, Connection, Executor, Postgres, Transaction};
+use tokio::time::timeout;
 
 use crate::seal::Seal;
 
 pub(crate) use change::Change;
+pub(crate) use history::Head;
+pub(crate) use line::Line;
+pub(crate) use sqlx::PgConnection;
 
 /// How long a connection may take to be there, new or from the pool.
 const ACQUIRE: Duration = Duration::from_secs(5);
 const IDLE: Duration = Duration::from_secs(60);
 const LIFETIME: Duration = Duration::from_secs(600);
-const CONNECTIONS: u32 = 16;
+/// A connection that is given back and does not answer is closed.
+const GIVEN_BACK: Duration = Duration::from_secs(2);
 
 /// For what a request waits for.
 const SHORT: &str = "set local statement_timeout = '5s'; set local lock_timeout = '2s'; \
@@ -46,6 +66,13 @@ pub(crate) enum StoreError {
     Other(#[from] anyhow::Error),
 }
 
+impl StoreError {
+    /// It does not answer in time.
+    pub(crate) fn hung() -> Self {
+        Self::Away(sqlx::Error::PoolTimedOut)
+    }
+}
+
 impl From<sqlx::Error> for StoreError {
     fn from(error: sqlx::Error) -> Self {
         let constraint = error.as_database_error().and_then(|error| error.constraint().map(str::to_owned));
@@ -57,22 +84,52 @@ impl From<sqlx::Error> for StoreError {
 #[derive(Clone)]
 pub(crate) struct Store {
     pool: PgPool,
+    options: PgConnectOptions,
     seal: std::sync::Arc<Seal>,
 }
 
 impl Store {
     /// Connects when it is first used: nothing waits for a database that is away.
-    pub(crate) fn new(url: &Secret, seal: Seal) -> Result<Self, sqlx::Error> {
+    pub(crate) fn new(
+        url: &Secret,
+        seal: std::sync::Arc<Seal>,
+        connections: u32,
+    ) -> Result<Self, sqlx::Error> {
         let options: PgConnectOptions = url.expose().parse()?;
         let options =
             options.statement_cache_capacity(0).application_name("bulkhead").disable_statement_logging();
         let pool = PgPoolOptions::new()
-            .max_connections(CONNECTIONS)
+            .max_connections(connections)
             .acquire_timeout(ACQUIRE)
             .idle_timeout(IDLE)
             .max_lifetime(LIFETIME)
-            .connect_lazy_with(options);
-        Ok(Self { pool, seal: std::sync::Arc::new(seal) })
+            .after_release(|connection, _| {
+                Box::pin(async {
+                    timeout(GIVEN_BACK, connection.ping()).await.map_err(|_| sqlx::Error::PoolTimedOut)??;
+                    Ok(true)
+                })
+            })
+            .connect_lazy_with(options.clone());
+        Ok(Self { pool, options, seal })
+    }
+
+    /// A connection outside the pool, for whoever must not wait for others, and drops it when it hangs.
+    pub(crate) async fn dedicated(&self) -> Result<PgConnection, StoreError> {
+        let connecting = PgConnection::connect_with(&self.options);
+        Ok(timeout(ACQUIRE, connecting).await.map_err(|_| StoreError::hung())??)
+    }
+
+    /// Hears of changes, where what stands between passes notifications.
+    pub(crate) async fn listener(&self) -> Result<PgListener, StoreError> {
+        let pool = PgPoolOptions::new().max_connections(1).acquire_timeout(ACQUIRE);
+        let mut listener = PgListener::connect_with(&pool.connect_lazy_with(self.options.clone())).await?;
+        listener.listen(change::CHANNEL).await?;
+        Ok(listener)
+    }
+
+    /// Connections of the pool: all, and those that nobody uses.
+    pub(crate) fn connections(&self) -> (u32, usize) {
+        (self.pool.size(), self.pool.num_idle())
     }
 
     /// A transaction for a request: short.
@@ -85,6 +142,15 @@ impl Store {
     /// A transaction that sees one committed state, for as long as a full sync takes.
     pub(crate) async fn snapshot(&self) -> Result<Transaction<'static, Postgres>, StoreError> {
         let mut transaction = self.pool.begin().await?;
+        transaction.execute(LONG).await?;
+        Ok(transaction)
+    }
+
+    /// As [`Store::snapshot`], on a connection of one's own.
+    pub(crate) async fn snapshot_on<'c>(
+        connection: &'c mut PgConnection,
+    ) -> Result<Transaction<'c, Postgres>, StoreError> {
+        let mut transaction = connection.begin().await?;
         transaction.execute(LONG).await?;
         Ok(transaction)
     }

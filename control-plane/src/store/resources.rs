@@ -12,7 +12,7 @@ use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, Row as _};
 use time::OffsetDateTime;
 
-use super::StoreError;
+use super::{Change, StoreError};
 use crate::seal::{Purpose, Seal};
 
 /// Resources as they are now, and those that are gone.
@@ -37,7 +37,7 @@ pub(crate) async fn read(
         let rows =
             sqlx::query(kind.some()).persistent(false).bind(wanted).fetch_all(&mut *connection).await?;
         for row in rows {
-            let item = kind.item(&row, seal)?;
+            let item = kind.item_or_none(&row, seal)?;
             found.insert(Id::decode(item.r#ref.clone().unwrap_or_default()), item);
         }
     }
@@ -51,29 +51,79 @@ pub(crate) async fn read(
     Ok(now)
 }
 
+/// How large a chunk may be.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ChunkSize {
+    pub(crate) items: usize,
+    pub(crate) bytes: usize,
+}
+
 /// Reads every resource, in chunks that are handed over one by one; how many there were.
 pub(crate) async fn read_all(
     connection: &mut PgConnection,
     seal: &Seal,
-    chunk: usize,
-    mut take: impl AsyncFnMut(Vec<proto::Item>) -> Result<(), StoreError>,
+    size: ChunkSize,
+    mut take: impl FnMut(Vec<proto::Item>),
 ) -> Result<u64, StoreError> {
     let mut count = 0;
-    let mut items = Vec::with_capacity(chunk);
+    let (mut items, mut bytes) = (Vec::new(), 0);
     for kind in Kind::ALL {
         let mut rows = sqlx::query(kind.all()).persistent(false).fetch(&mut *connection);
         while let Some(row) = rows.try_next().await? {
-            items.push(kind.item(&row, seal)?);
-            count += 1;
-            if items.len() == chunk {
-                take(std::mem::replace(&mut items, Vec::with_capacity(chunk))).await?;
+            let item = kind.item_or_none(&row, seal)?;
+            let more = item.resource.len() + item.r#ref.as_ref().map_or(0, |reference| reference.id.len());
+            if items.len() == size.items || (bytes + more > size.bytes && !items.is_empty()) {
+                take(std::mem::take(&mut items));
+                bytes = 0;
             }
+            bytes += more;
+            items.push(item);
+            count += 1;
         }
     }
     if !items.is_empty() {
-        take(items).await?;
+        take(items);
     }
     Ok(count)
+}
+
+/// Counts every resource.
+pub(crate) async fn count(connection: &mut PgConnection) -> Result<u64, StoreError> {
+    let count: i64 = sqlx::query_scalar(
+        "select (select count(*) from settings) + (select count(*) from credentials)
+         + (select count(*) from deployments) + (select count(*) from teams) + (select count(*) from users)
+         + (select count(*) from members) + (select count(*) from keys) + (select count(*) from old_tokens)",
+    )
+    .persistent(false)
+    .fetch_one(connection)
+    .await?;
+    Ok(count.cast_unsigned())
+}
+
+/// Opens one thing of each kind that is sealed, so that a wrong salt key shows before anything is published.
+pub(crate) async fn try_seal(connection: &mut PgConnection, seal: &Seal) -> Result<(), StoreError> {
+    for kind in [Kind::Credential, Kind::Deployment] {
+        let mut rows = sqlx::query(kind.all()).persistent(false).fetch(&mut *connection);
+        if let Some(row) = rows.try_next().await?
+            && let Err(StoreError::NotOurs(error)) = kind.item(&row, seal)
+        {
+            return Err(error.into());
+        }
+    }
+    Ok(())
+}
+
+/// Removes secrets whose time of grace has been over for an hour; nodes have refused them since then.
+pub(crate) async fn expire_old_tokens(change: &mut Change) -> Result<(), StoreError> {
+    let rows =
+        sqlx::query("delete from old_tokens where expires_at < now() - interval '1 hour' returning token")
+            .persistent(false)
+            .fetch_all(change.connection())
+            .await?;
+    for row in rows {
+        change.touch(Id::Key(token(&row)?));
+    }
+    Ok(())
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -170,6 +220,33 @@ impl Kind {
         }
     }
 
+    /// The item; one that says nothing where nothing can be made of the row, so that it holds up no other (nodes keep
+    /// what they had, and a principal is denied).
+    fn item_or_none(self, row: &PgRow, seal: &Seal) -> Result<proto::Item, StoreError> {
+        let error = match self.item(row, seal) {
+            Ok(item) => return Ok(item),
+            Err(error) => error,
+        };
+        let id = self.id(row)?;
+        tracing::error!(%error, "{id} cannot be read: nodes are told that it is unreadable");
+        Ok(encoded(id, Vec::new()))
+    }
+
+    fn id(self, row: &PgRow) -> Result<Id, StoreError> {
+        Ok(match self {
+            Self::Settings => Id::Settings,
+            Self::Credential => Id::Credential(row.try_get("name")?),
+            Self::Deployment => Id::Deployment(row.try_get("id")?),
+            Self::Team => Id::Team(row.try_get("id")?),
+            Self::User => Id::User(row.try_get("id")?),
+            Self::Member => {
+                let (team, user): (String, String) = (row.try_get("team_id")?, row.try_get("user_id")?);
+                Id::Member(bulkhead_snapshot::member_id(&team, &user))
+            }
+            Self::Key => Id::Key(token(row)?),
+        })
+    }
+
     fn item(self, row: &PgRow, seal: &Seal) -> Result<proto::Item, StoreError> {
         Ok(match self {
             Self::Settings => encoded(Id::Settings, row.try_get("resource")?),
@@ -187,7 +264,7 @@ impl Kind {
     }
 }
 
-fn encoded(id: Id, resource: Vec<u8>) -> proto::Item {
+pub(super) fn encoded(id: Id, resource: Vec<u8>) -> proto::Item {
     proto::Item { r#ref: Some(id.encode()), resource: resource.into() }
 }
 
@@ -251,11 +328,9 @@ fn member(row: &PgRow) -> Result<MemberRow, sqlx::Error> {
 }
 
 fn key(row: &PgRow) -> Result<KeyRow, sqlx::Error> {
-    let token: Vec<u8> = row.try_get("token")?;
-    let hash = token.try_into().map_err(|_| sqlx::Error::ColumnNotFound("a token of 32 bytes".to_owned()))?;
     Ok(KeyRow {
         id: row.try_get("id")?,
-        hash: KeyHash(hash),
+        hash: token(row)?,
         name: row.try_get("name")?,
         alias: row.try_get("alias")?,
         models: row.try_get("models")?,
@@ -272,6 +347,13 @@ fn key(row: &PgRow) -> Result<KeyRow, sqlx::Error> {
         spend: spend(row)?,
         requires: Vec::new(),
     })
+}
+
+pub(super) fn token(row: &PgRow) -> Result<KeyHash, sqlx::Error> {
+    let token: Vec<u8> = row.try_get("token")?;
+    let token =
+        token.try_into().map_err(|_| sqlx::Error::ColumnNotFound("a token of 32 bytes".to_owned()))?;
+    Ok(KeyHash(token))
 }
 
 /// A time as nodes know it.

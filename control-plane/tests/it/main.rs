@@ -7,4 +7,5 @@
 )]
 
 mod migrations;
+mod publish;
 mod support;

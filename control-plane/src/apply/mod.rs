@@ -1,0 +1,121 @@
+//! `control-plane apply --config`, and `check`: what a file declares becomes rows that only the file changes.
+
+mod file;
+mod given;
+
+use bulkhead_snapshot::Version;
+
+use crate::Failure;
+use crate::args::{ConfigFile, Database, Keys, database_and_seal};
+use crate::store::{Change, Store, StoreError, files, settings};
+
+pub(crate) use file::File;
+
+/// So many times somebody else may come first.
+const TRIES: u32 = 5;
+const CONNECTIONS: u32 = 2;
+
+/// When a file is applied.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum When {
+    /// An operator says so.
+    Told,
+    /// A replica starts with it: only when it never was applied.
+    New,
+}
+
+/// What applying a file did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// It is in force already.
+    InForce,
+    /// Another file was applied after this one; it was left alone.
+    Older,
+    /// It is in force now; the version, where nodes notice.
+    Applied(Option<Version>),
+}
+
+/// Why a file was not applied.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum NotApplied {
+    /// The API declares these.
+    #[error("the API manages what the file declares, too: {}; remove it there, or here", .0.join(", "))]
+    Others(Vec<String>),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// `control-plane check`.
+pub(crate) fn check(args: &ConfigFile) -> Result<(), Failure> {
+    let file = File::read(&args.config, None)?;
+    tracing::info!(
+        deployments = file.declared.deployments.len(),
+        keys = file.declared.keys.len(),
+        "{} is good",
+        args.config.display()
+    );
+    Ok(())
+}
+
+/// `control-plane apply`.
+pub(crate) async fn run(args: &ConfigFile, database: &Database, keys: &Keys) -> Result<(), Failure> {
+    let given = keys.given_master_key().map_err(|problem| Failure::Usage(problem.to_string()))?;
+    let file = File::read(&args.config, given.as_ref())?;
+    let (url, seal) = database_and_seal(database, keys, file.declared.master_key.as_ref())?;
+    let store = Store::new(&url, seal, CONNECTIONS).map_err(anyhow::Error::from)?;
+    match apply(&store, &file, When::Told).await {
+        Ok(Outcome::Applied(version)) => {
+            let version = version.map_or_else(|| "unchanged".to_owned(), |version| version.to_string());
+            tracing::info!(version, "{} is applied", file.name);
+            Ok(())
+        }
+        Ok(Outcome::InForce | Outcome::Older) => {
+            tracing::info!("{} is in force already", file.name);
+            Ok(())
+        }
+        Err(NotApplied::Others(others)) => {
+            Err(Failure::Usage(format!("{}: {}", file.name, NotApplied::Others(others))))
+        }
+        Err(NotApplied::Store(error)) => {
+            Err(anyhow::Error::from(error).context("nothing was applied").into())
+        }
+    }
+}
+
+/// Applies a file, all of it or nothing.
+pub(crate) async fn apply(store: &Store, file: &File, when: When) -> Result<Outcome, NotApplied> {
+    let mut tries = 0;
+    loop {
+        match once(store, file, when).await {
+            // Somebody else applied something at the same time.
+            Err(NotApplied::Store(StoreError::Constraint(_))) if tries < TRIES => tries += 1,
+            outcome => return outcome,
+        }
+    }
+}
+
+async fn once(store: &Store, file: &File, when: When) -> Result<Outcome, NotApplied> {
+    let mut change = store.change(&file.name).await?;
+    let latest = files::latest(change.connection()).await?;
+    if latest.is_some_and(|latest| latest.hash == file.hash) {
+        return Ok(Outcome::InForce);
+    }
+    if when == When::New && files::was_applied(change.connection(), &file.hash).await? {
+        return Ok(Outcome::Older);
+    }
+    let generation = latest.map_or(1, |latest| latest.generation + 1);
+    let path = file.path.display().to_string();
+    files::note(change.connection(), generation, &file.hash, &path).await?;
+    write(&mut change, file).await?;
+    Ok(Outcome::Applied(change.commit().await?))
+}
+
+async fn write(change: &mut Change, file: &File) -> Result<(), NotApplied> {
+    settings::put(change, &file.declared.settings, Some(&file.name)).await?;
+    let deployments: Vec<_> = file.declared.deployments.iter().map(given::of).collect();
+    let models = files::put_deployments(change, &file.name, &deployments).await?;
+    let keys = files::put_keys(change, &file.name, &file.declared.keys).await?;
+    let models = models.into_iter().map(|id| format!("model {id}"));
+    let others: Vec<_> = models.chain(keys.into_iter().map(|id| format!("key {id}"))).collect();
+    if others.is_empty() { Ok(()) } else { Err(NotApplied::Others(others)) }
+}

@@ -1,0 +1,183 @@
+//! `control-plane serve`, from start to end.
+
+mod http;
+mod options;
+mod start;
+mod status;
+mod tls;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use bulkhead_model::KeyHash;
+use bulkhead_pricing::PriceBook;
+use tokio::net::TcpListener;
+use tokio::runtime::Builder;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+use tokio::time::{sleep, timeout};
+use tonic::transport::ServerTlsConfig;
+
+use crate::Failure;
+use crate::args::Serve;
+use crate::backoff::random;
+use crate::grpc::{Join, Snapshots};
+use crate::ops::{self, Ops};
+use crate::publish::{self, Publisher, Registry};
+use crate::store::Store;
+use crate::{api, jobs};
+use options::Options;
+
+pub(crate) use status::Status;
+
+/// Connections for requests and jobs.
+const CONNECTIONS: u32 = 16;
+/// How long requests in flight have when the process is told to stop.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// Serves until it is told to stop.
+pub(crate) async fn run(args: Serve) -> Result<(), Failure> {
+    let options = Options::read(&args)?;
+    let http = bind("--listen", &args.listen).await?;
+    let nodes = bind("--grpc-listen", &args.grpc_listen).await?;
+    let operations = bind("--ops-listen", &args.ops_listen).await?;
+    Ok(serve(options, http, nodes, operations).await?)
+}
+
+async fn bind(flag: &str, address: &str) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address).await.with_context(|| format!("{flag} {address}"))
+}
+
+async fn serve(
+    options: Options,
+    http: TcpListener,
+    nodes: TcpListener,
+    operations: TcpListener,
+) -> anyhow::Result<()> {
+    let Options { database, seal, master_key, file, http_tls, grpc_tls, listen } = options;
+    let store = Store::new(&database, seal, CONNECTIONS)?;
+    let (status, started) = Status::new();
+    let (stop, stopping) = watch::channel(false);
+    let replica = format!("{:016x}", random());
+    say("management", &http, http_tls.is_some())?;
+    say("nodes", &nodes, grpc_tls.is_some())?;
+    say("operations", &operations, false)?;
+
+    let publisher = Publisher::new(store.clone());
+    let registry = Registry::new(replica.clone());
+    let ops = Ops {
+        status: status.clone(),
+        store: store.clone(),
+        publisher: publisher.clone(),
+        registry: registry.clone(),
+    };
+    let operations = operations.into_std()?;
+    let _ops = side_thread("operations", 1, async move { Ok(ops::serve(operations, ops).await?) })?;
+    let stream =
+        Stream { publisher, registry, store: store.clone(), started: started.clone(), stopping, listen };
+    let nodes = nodes.into_std()?;
+    let stream = side_thread("stream", 2, stream.run(nodes, grpc_tls))?;
+
+    let api = api::State {
+        store: store.clone(),
+        master_key: KeyHash::of(master_key.expose()),
+        prices: Arc::new(PriceBook::embedded()),
+        env: |name| std::env::var(name).ok(),
+    };
+    let app = http::app(api::router(api, publish::routes()), status.clone());
+    let mut stopped = stop.subscribe();
+    let http = tokio::spawn(http::serve(http, http_tls, app, async move {
+        let _ = stopped.wait_for(|stopping| *stopping).await;
+    }));
+    let start = start::Start { store: store.clone(), master_key, file, status: status.clone() };
+    tokio::spawn(async move {
+        start.run().await;
+        jobs::run(store, replica).await
+    });
+
+    told_to_stop().await?;
+    tracing::info!("stopping");
+    status.stop();
+    stop.send_replace(true);
+    let _ = timeout(GRACE, http).await;
+    let ended = tokio::task::spawn_blocking(move || stream.join());
+    let _ = timeout(GRACE, ended).await;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+fn say(what: &str, listener: &TcpListener, tls: bool) -> anyhow::Result<()> {
+    let scheme = if tls { "https" } else { "http" };
+    tracing::info!("{what} listening on {scheme}://{}", listener.local_addr()?);
+    Ok(())
+}
+
+async fn told_to_stop() -> anyhow::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    Ok(())
+}
+
+/// What serves nodes, on threads of its own: no request of the management API is in its way, nor the other way round.
+struct Stream {
+    publisher: Arc<Publisher>,
+    registry: Arc<Registry>,
+    store: Store,
+    started: watch::Receiver<bool>,
+    stopping: watch::Receiver<bool>,
+    /// Hear notifications.
+    listen: bool,
+}
+
+impl Stream {
+    async fn run(self, nodes: std::net::TcpListener, tls: Option<ServerTlsConfig>) -> anyhow::Result<()> {
+        let Self { publisher, registry, store, mut started, stopping, listen } = self;
+        let join = Join::new(&store);
+        tokio::spawn(join.clone().watch());
+        tokio::spawn(registry.clone().run(store.clone()));
+        let publish = publisher.clone();
+        tokio::spawn(async move {
+            if started.wait_for(|started| *started).await.is_ok() {
+                publish.run(listen).await;
+            }
+        });
+        let service = Snapshots { publisher, registry: registry.clone(), join, stopping: stopping.clone() };
+        let listener = TcpListener::from_std(nodes)?;
+        let serving = service.serve(listener, tls);
+        tokio::select! {
+            served = serving => served?,
+            () = overdue(stopping) => tracing::warn!("some subscriptions did not end in time"),
+        }
+        // The last word on every node: it is not connected here any more.
+        if timeout(GRACE / 4, registry.flush(&store, &mut None)).await.is_err() {
+            tracing::warn!("what nodes ran last was not written down");
+        }
+        Ok(())
+    }
+}
+
+async fn overdue(mut stopping: watch::Receiver<bool>) {
+    let _ = stopping.wait_for(|stopping| *stopping).await;
+    sleep(GRACE / 2).await;
+}
+
+/// Runs a task on threads and a runtime of its own.
+fn side_thread(
+    name: &'static str,
+    workers: usize,
+    task: impl Future<Output = anyhow::Result<()>> + Send + 'static,
+) -> anyhow::Result<std::thread::JoinHandle<()>> {
+    let runtime =
+        Builder::new_multi_thread().worker_threads(workers).enable_all().build().context("no runtime")?;
+    let run = move || {
+        if let Err(error) = runtime.block_on(task) {
+            tracing::error!(error = format!("{error:#}"), "{name} ended");
+        }
+    };
+    std::thread::Builder::new().name(name.to_owned()).spawn(run).context("cannot start a thread")
+}

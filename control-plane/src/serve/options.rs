@@ -1,0 +1,107 @@
+//! What `serve` is told, read and found good: everything that is wrong is said at once, before any port is bound.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+
+use bulkhead_config::Problem;
+use bulkhead_model::Secret;
+use rustls::ServerConfig;
+use tonic::transport::{Identity, Server, ServerTlsConfig};
+
+use super::tls;
+use crate::Failure;
+use crate::apply::File;
+use crate::args::{Serve, all};
+use crate::flags::{note, problem};
+use crate::seal::Seal;
+
+/// What `serve` goes by.
+pub(super) struct Options {
+    pub(super) database: Secret,
+    pub(super) seal: Arc<Seal>,
+    pub(super) master_key: Secret,
+    pub(super) file: Option<File>,
+    pub(super) http_tls: Option<Arc<ServerConfig>>,
+    pub(super) grpc_tls: Option<ServerTlsConfig>,
+    pub(super) listen: bool,
+}
+
+impl Options {
+    pub(super) fn read(args: &Serve) -> Result<Self, Failure> {
+        let mut problems = Vec::new();
+        let database = note(args.database.url(), &mut problems);
+        let given = note(args.keys.given_master_key(), &mut problems).flatten();
+        let file = match &args.config {
+            None => None,
+            Some(path) => match File::read(path, given.as_ref()) {
+                Ok(file) => Some(file),
+                Err(Failure::Usage(wrong)) => {
+                    // The file's own mistakes, and then those of the command line.
+                    let rest = Self::rest(args, &mut problems);
+                    drop(rest);
+                    let more: Vec<_> = problems.iter().map(Problem::to_string).collect();
+                    return Err(Failure::Usage([vec![wrong], more].concat().join("\n")));
+                }
+                Err(other) => return Err(other),
+            },
+        };
+        let declared = file.as_ref().and_then(|file| file.declared.master_key.as_ref());
+        let master_key = note(args.keys.master_key(declared), &mut problems);
+        let seal = master_key.as_ref().and_then(|key| note(args.keys.seal(key), &mut problems));
+        let tls = Self::rest(args, &mut problems);
+        let read = database.zip(master_key).zip(seal).zip(tls);
+        let (((database, master_key), seal), (http_tls, grpc_tls)) = all(read, problems)?;
+        Ok(Self { database, seal, master_key, file, http_tls, grpc_tls, listen: !args.no_listen_notify })
+    }
+
+    fn rest(args: &Serve, problems: &mut Vec<Problem>) -> Option<Tls> {
+        let http = match (&args.tls_cert, &args.tls_key) {
+            (Some(cert), Some(key)) => note(tls::http(cert, key).map(Some), problems),
+            _ => Some(None),
+        };
+        let grpc = match (&args.grpc_cert, &args.grpc_key) {
+            (Some(cert), Some(key)) => note(grpc(cert, key).map(Some), problems),
+            _ => note(plaintext(args).map(|()| None), problems),
+        };
+        http.zip(grpc)
+    }
+}
+
+type Tls = (Option<Arc<ServerConfig>>, Option<ServerTlsConfig>);
+
+/// Join tokens and keys leave the machine only encrypted.
+fn plaintext(args: &Serve) -> Result<(), Problem> {
+    let address = &args.grpc_listen;
+    let local = match address.parse::<SocketAddr>() {
+        Ok(address) => address.ip().is_loopback(),
+        Err(_) => address.rsplit_once(':').is_some_and(|(host, _)| host == "localhost"),
+    };
+    if local || args.insecure_plaintext {
+        return Ok(());
+    }
+    Err(problem(
+        "--grpc-listen",
+        format!(
+            "{address} can be reached from other machines, and join tokens and keys would travel unencrypted"
+        ),
+        "--grpc-cert and --grpc-key; or --insecure-plaintext, where the network itself encrypts",
+    ))
+}
+
+fn grpc(cert: &Path, key: &Path) -> Result<ServerTlsConfig, Problem> {
+    // Says what is wrong in words.
+    tls::read("--grpc", cert, key)?;
+    let read = |flag: &str, file: &Path| {
+        std::fs::read(file).map_err(|error| {
+            problem(flag, format!("{} cannot be read: {error}", file.display()), "a file that can be read")
+        })
+    };
+    let identity = Identity::from_pem(read("--grpc-cert", cert)?, read("--grpc-key", key)?);
+    let config = ServerTlsConfig::new().identity(identity);
+    Server::builder().tls_config(config.clone()).map_err(|error| {
+        let what = format!("the certificate and the key cannot be used: {error}");
+        problem("--grpc-cert", what, "a certificate chain, its own first, and the key it was made for")
+    })?;
+    Ok(config)
+}

@@ -1,0 +1,61 @@
+//! Whether this replica should get requests, and why not.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use parking_lot::Mutex;
+use tokio::sync::watch;
+
+/// What this replica is doing.
+pub(crate) struct Status {
+    /// Why it cannot serve yet.
+    waits: Mutex<Option<String>>,
+    notes: Mutex<Vec<String>>,
+    started: watch::Sender<bool>,
+    stopping: AtomicBool,
+}
+
+impl Status {
+    /// One that has not looked at the database yet; the other end says when it has, and found it good.
+    pub(super) fn new() -> (Arc<Self>, watch::Receiver<bool>) {
+        let (started, is_started) = watch::channel(false);
+        let status = Self {
+            waits: Mutex::new(Some("starting".to_owned())),
+            notes: Mutex::default(),
+            started,
+            stopping: AtomicBool::new(false),
+        };
+        (Arc::new(status), is_started)
+    }
+
+    /// Why nothing can be served; `None` where it can.
+    pub(crate) fn waits(&self) -> Option<String> {
+        if self.stopping.load(Ordering::Relaxed) {
+            return Some("stopping".to_owned());
+        }
+        self.waits.lock().clone()
+    }
+
+    /// What an operator should know though all is well.
+    pub(crate) fn notes(&self) -> Vec<String> {
+        self.notes.lock().clone()
+    }
+
+    /// It cannot serve yet; true where that is news.
+    pub(super) fn wait(&self, reason: &str) -> bool {
+        let mut waits = self.waits.lock();
+        let is_news = waits.as_deref() != Some(reason);
+        *waits = Some(reason.to_owned());
+        is_news
+    }
+
+    pub(super) fn start(&self, notes: Vec<String>) {
+        *self.notes.lock() = notes;
+        *self.waits.lock() = None;
+        self.started.send_replace(true);
+    }
+
+    pub(super) fn stop(&self) {
+        self.stopping.store(true, Ordering::Relaxed);
+    }
+}
