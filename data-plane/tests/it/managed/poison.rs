@@ -83,9 +83,8 @@ async fn a_spoilt_delta_is_refused_and_a_revocation_behind_it_gets_out() {
 }
 
 #[tokio::test]
-async fn bytes_that_are_no_message_are_refused() {
+async fn a_deletion_that_the_digest_does_not_cover_is_refused() {
     let trio = trio().await;
-    // Not what the contract says a reference is: the number of the kind where its id belongs.
     spoil(&trio, "digest does not fit", |mut delta| {
         delta.delete.push(proto::Ref { kind: 99, id: "\u{0}".repeat(100_000) });
         vec![Said::Delta(delta)]
