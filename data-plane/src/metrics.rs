@@ -25,6 +25,8 @@ pub(crate) struct WorkerMetrics {
     pub(crate) dropped_params: Counter,
     /// Tasks that panicked.
     pub(crate) panics: Counter,
+    /// Connections closed because this worker takes no more.
+    pub(crate) turned_away: Counter,
     /// Requests refused before they had a deployment, by route (the last row is everything that is not inference).
     refused: Refusals,
     series: Mutex<HashMap<SeriesKey, Arc<Series>, foldhash::fast::RandomState>>,

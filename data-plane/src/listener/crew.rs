@@ -68,6 +68,7 @@ impl Crew {
         member.load.add(1);
         if member.handover.try_send(socket).is_err() {
             member.load.sub(1);
+            member.worker.metrics.turned_away.add(1);
             tracing::warn!("a connection was closed: its worker does not take any");
         }
     }

@@ -135,6 +135,11 @@ impl Scrape {
             ),
             ("panics", "Requests that panicked", self.sum(|m| m.panics.get())),
             (
+                "connections_turned_away",
+                "Connections closed because their worker takes no more",
+                self.sum(|m| m.turned_away.get()),
+            ),
+            (
                 "body_memory_refusals",
                 "Requests refused because the memory for bodies was used up",
                 Number::Count(node.body_memory.refused()),

@@ -36,6 +36,7 @@ const METRICS: &[(&str, &str, &str)] = &[
     ),
     ("bulkhead_dropped_params", "counter", "Parameters and header values dropped and named to the client"),
     ("bulkhead_panics", "counter", "Requests that panicked"),
+    ("bulkhead_connections_turned_away", "counter", "Connections closed because their worker takes no more"),
     (
         "bulkhead_body_memory_refusals",
         "counter",
