@@ -118,8 +118,4 @@ impl Publisher {
     pub(crate) fn version(&self) -> Option<Version> {
         self.published.borrow().map(|published| published.head.version)
     }
-
-    pub(crate) fn store(&self) -> &Store {
-        &self.store
-    }
 }

@@ -139,14 +139,7 @@ impl Store {
         Ok(transaction)
     }
 
-    /// A transaction that sees one committed state, for as long as a full sync takes.
-    pub(crate) async fn snapshot(&self) -> Result<Transaction<'static, Postgres>, StoreError> {
-        let mut transaction = self.pool.begin().await?;
-        transaction.execute(LONG).await?;
-        Ok(transaction)
-    }
-
-    /// As [`Store::snapshot`], on a connection of one's own.
+    /// A transaction that sees one committed state for as long as a full sync takes, on a connection of one's own.
     pub(crate) async fn snapshot_on<'c>(
         connection: &'c mut PgConnection,
     ) -> Result<Transaction<'c, Postgres>, StoreError> {

@@ -38,6 +38,8 @@ pub(crate) struct Seen {
     pub(crate) chunks: usize,
     /// The largest number of items in a chunk.
     pub(crate) largest_chunk: usize,
+    /// Alive, but applies nothing.
+    paused: bool,
 }
 
 /// A node. Dropping it cuts its connection.
@@ -62,6 +64,7 @@ impl Node {
             ended: None,
             chunks: 0,
             largest_chunk: 0,
+            paused: false,
         };
         let seen = Arc::new(Mutex::new(seen));
         Self { name: name.to_owned(), token: token.to_owned(), seen, task: tokio::spawn(async {}) }
@@ -72,6 +75,12 @@ impl Node {
         let mut node = Self::new(name, token);
         node.subscribe(address);
         node
+    }
+
+    /// The same node with another token.
+    pub(crate) fn with_token(mut self, token: &str) -> Self {
+        token.clone_into(&mut self.token);
+        self
     }
 
     /// Subscribes, with what it runs.
@@ -101,6 +110,7 @@ impl Node {
     /// Cuts the connection.
     pub(crate) fn leave(&self) {
         self.task.abort();
+        self.seen.lock().ended = Some(Status::cancelled("the test cut it"));
     }
 
     /// Subscribes again whenever the subscription ends, until it runs a version.
@@ -118,6 +128,11 @@ impl Node {
             );
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
+    }
+
+    /// Lets it be alive and apply nothing, or go on.
+    pub(crate) fn pause(&self, pause: bool) {
+        self.seen.lock().paused = pause;
     }
 
     pub(crate) fn look<T>(&self, look: impl FnOnce(&Seen) -> T) -> T {
@@ -186,7 +201,7 @@ async fn follow(
     let mut beat = tokio::time::interval(Duration::from_secs(1));
     loop {
         let push = tokio::select! {
-            push = pushes.message() => push?,
+            push = pushes.message(), if !seen.lock().paused => push?,
             _ = beat.tick() => {
                 let _ = reports.send(say(Say::Alive(proto::Alive {}))).await;
                 continue;
