@@ -180,9 +180,11 @@ impl Database {
         let remedy = "postgres://USER:PASSWORD@HOST:5432/NAME; or set DATABASE_URL";
         let url = url.ok_or_else(|| problem("--database-url", "nothing says which database", remedy))?;
         // What is wrong with it is not quoted: it holds a password.
-        let parsed = url.expose().parse::<sqlx::postgres::PgConnectOptions>();
-        parsed
-            .map_err(|_| problem("--database-url", "this is not the URL of a PostgreSQL database", remedy))?;
+        let is_postgres =
+            ["postgres://", "postgresql://"].iter().any(|scheme| url.expose().starts_with(scheme));
+        if !is_postgres || url.expose().parse::<sqlx::postgres::PgConnectOptions>().is_err() {
+            return Err(problem("--database-url", "this is not the URL of a PostgreSQL database", remedy));
+        }
         Ok(url)
     }
 

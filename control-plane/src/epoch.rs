@@ -54,7 +54,7 @@ fn above_all(head: &Version, nodes: &[Known]) -> (u64, u64) {
 
 /// How what a node runs differs from what the database has.
 async fn differs(connection: &mut PgConnection, known: &Known, head: &Version) -> Result<String, StoreError> {
-    let connected = if known.told.connected { "" } else { ", not connected" };
+    let connected = if known.told.is_connected() { "" } else { ", not connected" };
     let Some(version) = known.told.version else { return Ok(format!("runs nothing yet{connected}")) };
     let lead = if version.cluster != head.cluster {
         "follows another cluster, and will not follow this one".to_owned()

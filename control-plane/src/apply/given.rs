@@ -30,7 +30,7 @@ fn params(row: &DeploymentRow) -> Map<String, Value> {
     set("litellm_credential_name", row.credential.clone().map(Value::from));
     set("timeout", row.timeout.map(seconds));
     set("stream_timeout", row.stream_timeout.map(seconds));
-    set("weight", row.weight.map(|weight| thousandths(weight)));
+    set("weight", row.weight.map(thousandths));
     set("rpm", row.rpm.map(Value::from));
     set("tpm", row.tpm.map(Value::from));
     set("order", row.order.map(Value::from));

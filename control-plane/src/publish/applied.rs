@@ -16,8 +16,6 @@ pub(crate) const DEADLINE: Duration = Duration::from_secs(2);
 const LOOK: Duration = Duration::from_millis(20);
 /// Whoever was not heard for so long is silent, and does not hold the answer up for ever.
 const HEARD: Duration = Duration::from_secs(3);
-/// Whoever was not heard for so long is not waited for at all.
-const GONE: Duration = Duration::from_secs(15);
 /// Whoever was not heard for so long is not named.
 const FORGOTTEN: Duration = Duration::from_secs(24 * 3600);
 
@@ -78,7 +76,7 @@ impl<'n> Fleet<'n> {
                     fleet.rejected.push(json!({ "node": name, "reason": reason }));
                 }
                 _ if is_heard => fleet.pending.push(name),
-                _ if told.connected && told.silence < GONE => fleet.hung.push(name),
+                _ if told.is_connected() => fleet.hung.push(name),
                 _ => fleet.silent.push(name),
             }
         }

@@ -34,7 +34,7 @@ fn shown(known: &Known, head: &Version) -> Value {
         "release": told.release,
         "incarnation": text(&told.incarnation),
         "replica": replica,
-        "connected": told.connected,
+        "connected": told.is_connected(),
         "heard_seconds_ago": (told.silence.as_secs_f64() * 10.0).round() / 10.0,
         "version": told.version.as_ref().map(version),
         "current": told.version.as_ref() == Some(head),

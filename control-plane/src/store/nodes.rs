@@ -28,6 +28,16 @@ pub(crate) struct Told {
     pub(crate) silence: Duration,
 }
 
+/// A replica that was killed cannot say that its nodes left.
+const GONE: Duration = Duration::from_secs(15);
+
+impl Told {
+    /// True where somebody hears it.
+    pub(crate) fn is_connected(&self) -> bool {
+        self.connected && self.silence < GONE
+    }
+}
+
 /// A node as all replicas know it.
 #[derive(Debug, Clone)]
 pub(crate) struct Known {
@@ -163,7 +173,7 @@ fn version(row: &PgRow) -> Result<Option<Version>, sqlx::Error> {
 
 /// Forgets nodes that were not heard for so many days.
 pub(crate) async fn forget(connection: &mut PgConnection, days: i32) -> Result<(), StoreError> {
-    sqlx::query("delete from nodes where not connected and heard_at < now() - make_interval(days => $1)")
+    sqlx::query("delete from nodes where heard_at < now() - make_interval(days => $1)")
         .persistent(false)
         .bind(days)
         .execute(connection)

@@ -38,7 +38,11 @@ impl File {
 
 fn yaml(groups: &[&str]) -> GatewayYaml {
     groups.iter().fold(GatewayYaml::new().master_key(MASTER), |yaml, group| {
-        yaml.deployment(group).provider("openai").model("gpt-4o").key("sk-provider-0123456789").info("id", *group)
+        yaml.deployment(group)
+            .provider("openai")
+            .model("gpt-4o")
+            .key("sk-provider-0123456789")
+            .info("id", *group)
     })
 }
 
@@ -50,7 +54,8 @@ async fn count(connection: &mut PgConnection, what: &'static str) -> i64 {
 async fn what_a_file_declares_reaches_nodes_and_goes_with_the_file() {
     let database = Database::migrated().await;
     let mut connection = database.connect().await;
-    let with_key = yaml(&["gpt", "old"]).virtual_key(ALICE).limit("key_alias", "alice").limit("team_id", "red");
+    let with_key =
+        yaml(&["gpt", "old"]).virtual_key(ALICE).limit("key_alias", "alice").limit("team_id", "red");
     let file = File::of(with_key.limit("rpm_limit", 60).text());
     let (code, said) = file.apply(&database);
     assert_eq!(code, Some(0), "{said}");
@@ -60,18 +65,22 @@ async fn what_a_file_declares_reaches_nodes_and_goes_with_the_file() {
     node.until("there", |seen| seen.catalog.version().is_some()).await;
     let rows = node.rows();
     let key = rows.values().find_map(|row| if let Row::Key(key) = row { Some(key) } else { None }).unwrap();
-    assert_eq!((key.alias.as_deref(), key.limits.rpm, key.team_id.as_deref()), (Some("alice"), Some(60), Some("red")));
+    assert_eq!(
+        (key.alias.as_deref(), key.limits.rpm, key.team_id.as_deref()),
+        (Some("alice"), Some(60), Some("red"))
+    );
     assert!(rows.contains_key(&Id::Deployment("old".into())) && rows.contains_key(&Id::Team("red".into())));
     assert!(node.rejected().is_empty(), "{:?}", node.rejected());
 
     // The same once more changes nothing, however it is spelt.
-    let (code, said) = File::of(format!("# spelt anew\n{}", std::fs::read_to_string(&file.path).unwrap())).apply(&database);
+    let (code, said) =
+        File::of(format!("# spelt anew\n{}", std::fs::read_to_string(&file.path).unwrap())).apply(&database);
     assert_eq!(code, Some(0), "{said}");
     assert!(said.contains("in force already"), "{said}");
     assert_eq!(head(&mut connection).await, applied);
 
     // The API does not change what the file declares.
-    let change = json!({ "model_id": "gpt", "model_info": { "id": "gpt" }, "model_name": "other" }).to_string();
+    let change = json!({ "model_info": { "id": "gpt" }, "model_name": "other" }).to_string();
     let refused = control_plane.call(Request::post("/model/update").json(change)).await;
     assert_eq!(refused.status, 409, "{}", refused.text());
     assert!(refused.text().contains("gateway.yaml"), "{}", refused.text());
@@ -117,7 +126,10 @@ async fn a_replica_with_an_older_file_serves_the_newer_state() {
     let (old, new) = (File::of(yaml(&["old"]).text()), File::of(yaml(&["new"]).text()));
     let first = ControlPlane::start_with(&database, &["--config", old.path()]).await;
     let second = ControlPlane::start_with(&database, &["--config", new.path()]).await;
-    assert_eq!((first.readiness().await.1, second.readiness().await.1), ("ready".to_owned(), "ready".to_owned()));
+    assert_eq!(
+        (first.readiness().await.1, second.readiness().await.1),
+        ("ready".to_owned(), "ready".to_owned())
+    );
     let version = head(&mut connection).await;
     drop(first);
     let first = ControlPlane::start_with(&database, &["--config", old.path()]).await;

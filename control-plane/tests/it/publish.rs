@@ -150,3 +150,24 @@ async fn two_replicas_say_the_same_and_a_node_may_go_from_one_to_the_other() {
     assert!(one.rows() == two.rows());
     assert_eq!((one.look(|seen| seen.fulls), two.look(|seen| seen.fulls)), (1, 1));
 }
+
+#[tokio::test]
+async fn many_nodes_that_come_at_once_share_what_is_read_and_leave_the_api_alone() {
+    const NODES: usize = 50;
+    let database = Database::migrated().await;
+    let mut connection = database.connect().await;
+    add_keys(&mut connection, "k", 4000).await;
+    let control_plane = ControlPlane::start(&database).await;
+    let token = join_token(&database, "a");
+    let version = head(&mut connection).await;
+    let nodes: Vec<_> =
+        (0..NODES).map(|node| Node::subscribed(&format!("n{node}"), &token, control_plane.grpc)).collect();
+    while !nodes.iter().all(|node| node.runs(&version)) {
+        let answer = control_plane.call(bulkhead_testkit::client::Request::get("/key/list?size=1")).await;
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    assert!(nodes.iter().all(|node| node.look(|seen| (seen.fulls, seen.refused.len())) == (1, 0)));
+    let read = control_plane.metric("bulkhead_full_syncs_total").await;
+    assert!(read < 4.0, "{read} full syncs were read for {NODES} nodes");
+}
