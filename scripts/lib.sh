@@ -82,29 +82,33 @@ need_postgres() {
     ls -d /usr/lib/postgresql/*/bin >/dev/null 2>&1 || step "install postgresql" install_postgres
 }
 
-# The Python environment with the providers' SDKs, one for each state of its lock file. Prints its path.
-sdk_env() {
-    local lock=$ROOT/data-plane/tests/sdk/requirements.lock sum
-    sum=$(sha256sum "$lock" | cut -c1-12)
-    printf '%s\n' "$LOCAL/sdk-$sum"
+# Python environments, one for each state of a lock file: the providers' SDKs, and LiteLLM for its management client.
+SDK_LOCK=data-plane/tests/sdk/requirements.lock
+LITELLM_LOCK=loadtest/tests/litellm/requirements.lock
+
+# python_env lock: prints the path of its environment.
+python_env() {
+    local sum
+    sum=$(sha256sum "$ROOT/$1" | cut -c1-12)
+    printf '%s\n' "$LOCAL/python-$sum"
 }
 
-make_sdk_env() {
+make_python_env() {
     local env
-    env=$(sdk_env)
-    [ -f "$env/complete" ] && return
+    env=$(python_env "$1")
     rm -rf "$env"
     python3 -m venv "$env"
-    "$env/bin/pip" install --quiet --disable-pip-version-check --no-deps -r "$ROOT/data-plane/tests/sdk/requirements.lock"
+    "$env/bin/pip" install --quiet --disable-pip-version-check --no-deps -r "$ROOT/$1"
     touch "$env/complete"
 }
 
-need_sdk_env() {
-    [ -f "$(sdk_env)/complete" ] && return
+# need_python_env lock what
+need_python_env() {
+    [ -f "$(python_env "$1")/complete" ] && return
     if ! python3 -m venv --help >/dev/null 2>&1 || ! python3 -c 'import ensurepip' 2>/dev/null; then
         step "install python3-venv" apt_install python3 python3-venv
     fi
-    step "Python SDKs" make_sdk_env
+    step "$2" make_python_env "$1"
 }
 
 port_is_taken() { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }

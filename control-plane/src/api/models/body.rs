@@ -11,8 +11,8 @@ body! {
 }
 
 body! {
-    /// `/model/update`
-    ModelUpdate { model_name: Name, litellm_params: Map<String, Value>, model_info: Map<String, Value>, blocked: bool }
+    /// `/model/update`; LiteLLM's own client names the model by `id`
+    ModelUpdate { id: Name, model_name: Name, litellm_params: Map<String, Value>, model_info: Map<String, Value>, blocked: bool }
 }
 
 body! {

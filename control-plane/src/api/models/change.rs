@@ -43,9 +43,9 @@ pub(super) async fn new(call: Call) -> Result<Response, Refusal> {
 }
 
 pub(super) async fn update(call: Call) -> Result<Response, Refusal> {
-    let ModelUpdate { model_name, litellm_params, model_info, blocked } = call.read()?;
+    let ModelUpdate { id, model_name, litellm_params, model_info, blocked } = call.read()?;
     let mut info = model_info.unwrap_or_default();
-    let named = own_id(&mut info)?;
+    let named = own_id(&mut info)?.or(id.map(|name| name.0));
     let id = match (call.part("model_id"), named) {
         (Ok(id), _) => id.to_owned(),
         (Err(_), Some(id)) => id,
