@@ -85,8 +85,8 @@ pub(crate) fn claims<'a>(snapshot: &'a Snapshot, caller: &'a Caller) -> Claims<'
 }
 
 fn of_key<'a>(snapshot: &'a Snapshot, key: &'a Key) -> Claim<'a> {
-    let rules = rules(snapshot, key.policy.said.limits, key.policy.said.budget, key.spend);
-    Claim { scope: Scope::Key, id: &key.ledger_id, rules }
+    let rules = rules(snapshot, key.policy().said.limits, key.policy().said.budget, key.spend());
+    Claim { scope: Scope::Key, id: key.ledger_id(), rules }
 }
 
 fn rules(snapshot: &Snapshot, limits: Limits, budget: Option<BudgetRow>, spend: Spend) -> Rules<'_> {
@@ -150,10 +150,10 @@ fn worded(refused: Refused, principals: &Principals, snapshot: &Snapshot) -> Box
 
 fn over_budget(scope: Scope, principals: &Principals, spent: NanoUsd, max: NanoUsd) -> String {
     let key = &principals.key;
-    let team = key.team_id.as_deref().unwrap_or_default();
-    let user = key.user_id.as_deref().unwrap_or_default();
+    let team = key.team_id().unwrap_or_default();
+    let user = key.user_id().unwrap_or_default();
     let whose = match scope {
-        Scope::Key => format!("Key={} ({})", key.alias.as_deref().unwrap_or("None"), key.name),
+        Scope::Key => format!("Key={} ({})", key.alias().unwrap_or("None"), key.name()),
         Scope::Team => format!("Team={team}"),
         Scope::Member => format!("User={user} in Team={team}"),
         Scope::User => {
@@ -165,10 +165,10 @@ fn over_budget(scope: Scope, principals: &Principals, spent: NanoUsd, max: NanoU
 
 /// Who it is of a scope, as LiteLLM's limiter names it.
 fn value(scope: Scope, key: &Key) -> String {
-    let team = key.team_id.as_deref().unwrap_or_default();
-    let user = key.user_id.as_deref().unwrap_or_default();
+    let team = key.team_id().unwrap_or_default();
+    let user = key.user_id().unwrap_or_default();
     match scope {
-        Scope::Key => key.hash.to_string(),
+        Scope::Key => key.hash().to_string(),
         Scope::Member => format!("{team}:{user}"),
         Scope::Team => team.to_owned(),
         Scope::User => user.to_owned(),

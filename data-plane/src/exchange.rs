@@ -85,7 +85,7 @@ struct Received<'r> {
 #[derive(Default)]
 struct Known {
     call_id: Option<HeaderValue>,
-    key: Option<(Arc<Snapshot>, Arc<Key>)>,
+    key: Option<(Arc<Snapshot>, Key)>,
     deployment: Option<Arc<Deployment>>,
     timeout: Option<Duration>,
     /// When the request went on to the provider.
@@ -219,10 +219,10 @@ async fn read_call(
 
 /// The request's tags and its key's.
 fn tags<'c>(call: &'c Call, caller: &Caller) -> Cow<'c, [String]> {
-    match caller.key().filter(|key| !key.policy.said.tags.is_empty()) {
+    match caller.key().filter(|key| !key.policy().said.tags.is_empty()) {
         None => Cow::Borrowed(&call.tags),
         Some(key) => {
-            let own = key.policy.said.tags.iter().map(|tag| tag.to_string());
+            let own = key.policy().said.tags.iter().map(|tag| tag.to_string());
             Cow::Owned(call.tags.iter().cloned().chain(own).collect())
         }
     }
@@ -377,7 +377,7 @@ impl Reply<'_> {
         let facts = Facts {
             call_id: &exchange.call_id,
             deployment: Some(&exchange.routed.deployment),
-            key: exchange.caller.key().map(|key| &**key),
+            key: exchange.caller.key(),
             permit: settle.permit(),
             cost: settle.cost(),
             total: exchange.started.elapsed(),

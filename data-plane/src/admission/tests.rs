@@ -48,7 +48,7 @@ impl Rig {
         let facts = Facts {
             call_id: &HeaderValue::from_static("c"),
             deployment: None,
-            key: caller.key().map(|key| &**key),
+            key: caller.key(),
             permit: Some(&permit),
             cost: None,
             total: Duration::ZERO,

@@ -18,7 +18,7 @@ pub(crate) enum Caller {
 /// A key and what it belongs to, all of one snapshot.
 #[derive(Debug, Clone)]
 pub(crate) struct Principals {
-    pub(crate) key: Arc<Key>,
+    pub(crate) key: Key,
     /// `None` where the key has none, or the snapshot is a file's, in which a team is only a label.
     pub(crate) team: Option<Arc<Team>>,
     /// `None` also for a user that was never declared.
@@ -45,7 +45,7 @@ impl<'a> Meant<'a> {
 
 impl Caller {
     /// The virtual key, where there is one.
-    pub(crate) fn key(&self) -> Option<&Arc<Key>> {
+    pub(crate) fn key(&self) -> Option<&Key> {
         self.principals().map(|principals| &principals.key)
     }
 
@@ -60,7 +60,7 @@ impl Caller {
     /// What a model name means: the key's own aliases go first, then its team's.
     pub(crate) fn meaning<'a>(&'a self, name: &'a str) -> Meant<'a> {
         let Self::Key(Principals { key, team, .. }) = self else { return Meant::plain(name) };
-        let asked = key.policy.aliased(name);
+        let asked = key.policy().aliased(name);
         Meant { asked, model: team.as_ref().map_or(asked, |team| team.aliased(asked)) }
     }
 
@@ -78,7 +78,7 @@ impl Caller {
 
     fn layers(&self) -> impl Iterator<Item = (ErrorKind, &ModelAccess)> {
         let of = self.principals();
-        let key = of.map(|of| (ErrorKind::ModelDenied, &of.key.policy.models));
+        let key = of.map(|of| (ErrorKind::ModelDenied, &of.key.policy().models));
         let team = of.and_then(|of| of.team.as_ref()).map(|team| (ErrorKind::TeamModelDenied, &team.models));
         let user = of.and_then(Principals::user_models).map(|models| (ErrorKind::UserModelDenied, models));
         key.into_iter().chain(team).chain(user)
@@ -87,14 +87,14 @@ impl Caller {
 
 impl Principals {
     /// Finds what the key belongs to. `None`: there is no such team, though the snapshot declares every team.
-    pub(super) fn of(snapshot: &Snapshot, key: &Arc<Key>) -> Option<Self> {
+    pub(super) fn of(snapshot: &Snapshot, key: &Key) -> Option<Self> {
         let (mut team, mut user, mut member) = (None, None, None);
         if snapshot.managed {
-            if let Some(id) = &key.team_id {
+            if let Some(id) = key.team_id() {
                 team = Some(snapshot.teams.get(id)?.clone());
             }
-            user = key.user_id.as_ref().and_then(|id| snapshot.users.get(id)).cloned();
-            member = team.as_ref().zip(key.user_id.as_deref()).and_then(|(team, user)| {
+            user = key.user_id().and_then(|id| snapshot.users.get(id)).cloned();
+            member = team.as_ref().zip(key.user_id()).and_then(|(team, user)| {
                 let declared = snapshot.members.get(&member_id(&team.row.id, user)).cloned();
                 declared.or_else(|| undeclared_member(team, user))
             });

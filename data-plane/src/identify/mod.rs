@@ -7,8 +7,6 @@ mod header;
 #[cfg(test)]
 mod tests;
 
-use std::sync::Arc;
-
 use bulkhead_model::{ErrorKind, KeyHash, UnixMillis, hash, virtual_key};
 use bulkhead_snapshot::{Key, Snapshot};
 use http::HeaderMap;
@@ -39,15 +37,15 @@ pub(crate) fn identify(snapshot: &Snapshot, headers: &HeaderMap, now: UnixMillis
     let Some(found) = snapshot.keys.get(&hash) else {
         return Err(unknown(ErrorKind::UnknownKey, snapshot, key, &hash));
     };
-    check(snapshot, found, key, now).map(Caller::Key)
+    check(snapshot, &found, key, now).map(Caller::Key)
 }
 
 /// Finds what a key belongs to and checks that all of it is in force.
-fn check(snapshot: &Snapshot, found: &Arc<Key>, key: &str, now: UnixMillis) -> Outcome<Principals> {
-    if found.blocked {
+fn check(snapshot: &Snapshot, found: &Key, key: &str, now: UnixMillis) -> Outcome<Principals> {
+    if found.is_blocked() {
         return Err(blocked("Key is blocked. Update via `/key/unblock` if you're an admin."));
     }
-    understood("key", &found.name, &found.policy.said.requires)?;
+    understood("key", &found.name(), &found.policy().said.requires)?;
     let Some(principals) = Principals::of(snapshot, found) else { return Err(team_not_ready(found)) };
     let Principals { key: _, team, user, member } = &principals;
     if let Some(team) = team {
@@ -62,7 +60,7 @@ fn check(snapshot: &Snapshot, found: &Arc<Key>, key: &str, now: UnixMillis) -> O
     if let Some(user) = user.as_ref().filter(|user| user.row.blocked) {
         return Err(blocked(&format!("User={} is blocked.", user.row.id)));
     }
-    if let Some(expires) = found.expires.filter(|expires| *expires <= now) {
+    if let Some(expires) = found.expires().filter(|expires| *expires <= now) {
         return Err(expired(expires, now, key));
     }
     if let Some(team) = team.as_ref().filter(|team| team.row.blocked) {
@@ -101,7 +99,7 @@ fn understood(what: &str, name: &str, requires: &[String]) -> Outcome<()> {
 }
 
 fn team_not_ready(key: &Key) -> Box<Fault> {
-    let team = key.team_id.as_deref().unwrap_or_default();
+    let team = key.team_id().unwrap_or_default();
     let message = format!(
         "Service Unavailable, the team `{team}` of this key is not known to this node yet. Please retry shortly."
     );
@@ -141,10 +139,10 @@ pub(crate) fn permit_route(
     endpoint: Option<bulkhead_model::Endpoint>,
 ) -> Outcome<()> {
     let Some(key) = caller.key() else { return Ok(()) };
-    if key.policy.routes.allows(path, endpoint) {
+    if key.policy().routes.allows(path, endpoint) {
         return Ok(());
     }
-    let allowed: Vec<_> = key.policy.said.allowed_routes.iter().map(|route| format!("'{route}'")).collect();
+    let allowed: Vec<_> = key.policy().said.allowed_routes.iter().map(|route| format!("'{route}'")).collect();
     let message = format!(
         "Virtual key is not allowed to call this route. Only allowed to call routes: [{}]. Tried to call route: {path}",
         allowed.join(", ")

@@ -143,7 +143,7 @@ fn add_key_facts(headers: &mut HeaderMap, key: &Key, permit: &Permit, deployment
     if let Some(spent) = permit.spent() {
         headers.insert(name!("x-litellm-key-spend"), text(spent.to_string()));
     }
-    if let Some(budget) = key.policy.said.budget {
+    if let Some(budget) = key.policy().said.budget {
         headers.insert(name!("x-litellm-key-max-budget"), text(budget.max.to_string()));
     }
     for (scope, standing) in permit.standings() {

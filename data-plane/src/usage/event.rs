@@ -100,10 +100,10 @@ impl UsageEvent {
             provider_model: cut(&exchange.routed.model),
             deployment: &deployment.id,
             key: key.map_or("master", |key| key.id()),
-            key_hash: key.map(|key| key.hash.to_string()),
-            key_alias: key.and_then(|key| key.alias.as_deref()),
-            team_id: key.and_then(|key| key.team_id.as_deref()),
-            user_id: key.and_then(|key| key.user_id.as_deref()),
+            key_hash: key.map(|key| key.hash().to_string()),
+            key_alias: key.and_then(|key| key.alias()),
+            team_id: key.and_then(|key| key.team_id()),
+            user_id: key.and_then(|key| key.user_id()),
             end_user: exchange.end_user.as_deref().map(cut),
             tags: exchange.tags.iter().take(TAGS).map(|tag| cut(tag)).collect(),
             usage: self.source.label(),
@@ -123,9 +123,7 @@ impl UsageEvent {
                 .map(|_| self.reserved.to_string()),
             duration_ms: millis(self.took),
             first_byte_ms: self.first_byte.map(millis),
-            metadata: key
-                .and_then(|key| key.metadata.as_deref())
-                .and_then(|text| serde_json::from_str(text).ok()),
+            metadata: key.and_then(|key| key.metadata()).and_then(|text| serde_json::from_str(text).ok()),
         };
         serde_json::to_writer(out, &record)
     }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use anyhow::Context;
 use clap::Parser;
 use loadtest::compare::Comparison;
+use loadtest::keys::Fleet;
 use loadtest::process;
 
 #[global_allocator]
@@ -17,6 +18,8 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 enum Arguments {
     /// The same traffic through Bulkhead, HAProxy and nginx (both have to be installed): prints a table, or JSON.
     Compare(Compare),
+    /// A full sync of many keys, then changes of one: prints what memory and time they take as a table, or JSON.
+    Keys(Keys),
 }
 
 #[derive(Parser)]
@@ -38,8 +41,37 @@ struct Compare {
     write: Option<PathBuf>,
 }
 
+#[derive(Parser)]
+struct Keys {
+    /// Keys.
+    #[arg(long, default_value_t = 1_000_000)]
+    keys: u64,
+    /// Users that they belong to in turn; by default each key has its own.
+    #[arg(long)]
+    users: Option<u64>,
+    /// Changes of one key.
+    #[arg(long, default_value_t = 3000)]
+    deltas: u64,
+    /// Print JSON instead of a table.
+    #[arg(long)]
+    json: bool,
+}
+
 fn main() -> anyhow::Result<()> {
-    let Arguments::Compare(compare) = Arguments::parse();
+    match Arguments::parse() {
+        Arguments::Compare(arguments) => compare(&arguments),
+        Arguments::Keys(arguments) => keys(&arguments),
+    }
+}
+
+fn keys(arguments: &Keys) -> anyhow::Result<()> {
+    let &Keys { keys, users, deltas, json } = arguments;
+    let figures = Fleet { keys, users: users.unwrap_or(keys), deltas }.measure()?;
+    process::say(&if json { format!("{:#}", figures.json()) } else { figures.markdown() })?;
+    Ok(())
+}
+
+fn compare(compare: &Compare) -> anyhow::Result<()> {
     let binaries = std::env::current_exe()?.parent().context("the program has no directory")?.to_owned();
     let comparison = Comparison {
         binaries,

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 
-use super::cpu;
+use crate::cpu;
 
 /// The virtual key of the gateway's configuration.
 pub(super) const KEY: &str = "sk-compare-4TgB8pQmX2sVnRd6WfYh";

@@ -5,7 +5,6 @@
 //! what this machine cannot tell apart.
 
 mod contenders;
-mod cpu;
 mod report;
 
 use std::path::PathBuf;
@@ -14,6 +13,7 @@ use std::time::Duration;
 use anyhow::{Context, ensure};
 use serde_json::json;
 
+use crate::cpu;
 use crate::load::{Load, Pace};
 use contenders::{Bench, Contender, KEY};
 use report::{Sample, Samples};

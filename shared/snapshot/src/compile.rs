@@ -7,9 +7,10 @@ use bulkhead_model::rows::{CredentialRow, DeploymentRow, KeyRow, SettingsRow};
 use bulkhead_pricing::PriceBook;
 
 use crate::deployment::Deployment;
-use crate::key::{Common, Key};
+use crate::key::Keys;
 use crate::models::{Group, ModelTable};
 use crate::pattern::Pattern;
+use crate::policy::Common;
 use crate::principal::{Member, Team, User};
 use crate::settings::Settings;
 use crate::table::Table;
@@ -43,13 +44,13 @@ pub struct Snapshot {
     /// Settings.
     pub settings: Arc<Settings>,
     /// Keys.
-    pub keys: Arc<Table<Key>>,
+    pub keys: Keys,
     /// Teams.
-    pub teams: Arc<Table<Team>>,
+    pub teams: Table<Team>,
     /// Users.
-    pub users: Arc<Table<User>>,
+    pub users: Table<User>,
     /// Members of teams.
-    pub members: Arc<Table<Member>>,
+    pub members: Table<Member>,
     /// Models.
     pub models: Arc<ModelTable>,
     /// Prices.
@@ -73,10 +74,10 @@ impl Snapshot {
             Some(settings) if errors.is_empty() => Ok(Self {
                 revision,
                 settings: Arc::new(settings),
-                keys: Arc::new(keys),
-                teams: Arc::default(),
-                users: Arc::default(),
-                members: Arc::default(),
+                keys,
+                teams: Table::default(),
+                users: Table::default(),
+                members: Table::default(),
                 models: Arc::new(ModelTable::build(groups(deployments), &declared.settings.aliases)),
                 prices,
                 managed: false,
@@ -86,15 +87,15 @@ impl Snapshot {
     }
 }
 
-fn keys(rows: &[KeyRow], errors: &mut Vec<CompileError>) -> Table<Key> {
-    let mut keys = Table::default();
+fn keys(rows: &[KeyRow], errors: &mut Vec<CompileError>) -> Keys {
+    let mut keys = Keys::default();
     let mut common = Common::default();
     for row in rows {
-        let key = Key::compile(row.clone(), &mut common);
-        if let Some(twin) = keys.insert(Arc::new(key)) {
-            errors
-                .push(CompileError { id: row.id.clone(), what: format!("the same key as `{}`", twin.id()) });
+        if let Some(twin) = keys.get(&row.hash) {
+            let what = format!("the same key as `{}`", twin.id());
+            errors.push(CompileError { id: row.id.clone(), what });
         }
+        keys.insert(row.clone(), &mut common);
     }
     keys
 }

@@ -1,304 +1,299 @@
-//! Compiled keys.
+//! Compiled keys, of which there may be a million (design §4).
 
-use std::borrow::Borrow;
-use std::collections::HashSet;
-use std::hash::{Hash, Hasher};
-use std::sync::Arc;
+use std::fmt;
+use std::sync::{Arc, LazyLock};
 
-use bulkhead_model::rows::{BudgetRow, KeyRow, Limits, Spend};
+use bulkhead_model::rows::{KeyRow, Spend};
 use bulkhead_model::{KeyHash, UnixMillis};
 
-use crate::access::{ModelAccess, RouteAccess};
-use crate::table::Keyed;
+use crate::packed::{LEDGER, MASK, Packed, Shard, Text};
+use crate::policy::{Common, Policy, Said, TeamId};
+use crate::table::Shards;
 
-/// A virtual key, ready to decide about a request. Small, because there may be a million.
-#[derive(Debug)]
+/// Keys by their hashes. Cheap to copy and to change, like [`crate::Table`].
+#[derive(Debug, Clone, Default)]
+pub struct Keys {
+    shards: Shards<Shard>,
+    len: usize,
+}
+
+/// A virtual key, ready to decide about a request.
+///
+/// It holds the shard that it is in, a few kilobytes, and nothing else of the snapshot.
+#[derive(Clone)]
 pub struct Key {
-    /// What the client's key hashes to.
-    pub hash: KeyHash,
-    /// Its name in the ledger: `key:` and the id.
-    pub ledger_id: Box<str>,
-    /// `sk-...abcd`.
-    pub name: Box<str>,
-    /// The operator's name for it.
-    pub alias: Option<Box<str>>,
-    /// What it may do; keys that may do the same share it.
-    pub policy: Arc<Policy>,
-    /// From when it is refused.
-    pub expires: Option<UnixMillis>,
-    /// Refused while set.
-    pub blocked: bool,
-    /// The team it belongs to.
-    pub team_id: Option<Arc<str>>,
-    /// The user it belongs to.
-    pub user_id: Option<Arc<str>>,
-    /// A JSON object for records.
-    pub metadata: Option<Box<str>>,
-    /// What it spent before.
-    pub spend: Spend,
+    shard: Arc<Shard>,
+    index: usize,
 }
 
-/// What a key may do.
-#[derive(Debug)]
-pub struct Policy {
-    /// As declared.
-    pub said: Said,
-    /// Models it may use.
-    pub models: ModelAccess,
-    /// Routes it may call.
-    pub routes: RouteAccess,
-}
+impl Keys {
+    /// Finds a key.
+    pub fn get(&self, hash: &KeyHash) -> Option<Key> {
+        let shard = self.shards.get(spread(hash))?;
+        let index = shard.find(hash).ok()?;
+        Some(Key { shard: shard.clone(), index })
+    }
 
-/// What a key may do, as declared.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Said {
-    /// Model names, wildcards and access groups; empty allows all.
-    pub models: Vec<String>,
-    /// Model names that mean another model for this key.
-    pub aliases: Vec<(String, String)>,
-    /// Routes and route groups; empty allows all inference routes.
-    pub allowed_routes: Vec<String>,
-    /// Rate and concurrency limits.
-    pub limits: Limits,
-    /// Its budget.
-    pub budget: Option<BudgetRow>,
-    /// Tags for records and tag routing.
-    pub tags: Vec<String>,
-    /// Restrictions that have to be known.
-    pub requires: Vec<String>,
-    /// It belongs to a team, whose models it can inherit.
-    pub in_team: bool,
-}
+    /// Puts a key in the place of the one with the same hash.
+    pub(crate) fn insert(&mut self, row: KeyRow, common: &mut Common) {
+        let Some(shard) = self.shards.get_mut(spread(&row.hash)) else { return };
+        let before = shard.len();
+        shard.insert(row, common);
+        self.len += shard.len() - before;
+    }
 
-impl Policy {
-    fn compile(said: Said) -> Self {
-        // The team's own list decides then; every layer has to allow a model.
-        let inherits = said.in_team && said.models.iter().any(|model| model == "all-team-models");
-        Self {
-            models: if inherits { ModelAccess::All } else { ModelAccess::compile(&said.models) },
-            routes: RouteAccess::compile(&said.allowed_routes),
-            said,
+    /// Takes a key out.
+    pub(crate) fn remove(&mut self, hash: &KeyHash) {
+        let Some(index) = self.shards.get(spread(hash)).and_then(|shard| shard.find(hash).ok()) else {
+            return;
+        };
+        if let Some(shard) = self.shards.get_mut(spread(hash)) {
+            shard.remove(index);
+            self.len -= 1;
         }
     }
 
-    /// What `model` means for a key with this policy.
-    pub fn aliased<'a>(&'a self, model: &'a str) -> &'a str {
-        self.said.aliases.iter().find(|(from, _)| from == model).map_or(model, |(_, to)| to)
+    /// Gives back memory that is of no use once many keys have come one by one.
+    pub(crate) fn settle(&mut self) {
+        self.shards.settle();
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// True when there is none.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Every key, in an order that says nothing.
+    pub fn iter(&self) -> impl Iterator<Item = Key> {
+        let keys = |shard: &Arc<Shard>| {
+            let shard = shard.clone();
+            (0..shard.len()).map(move |index| Key { shard: shard.clone(), index })
+        };
+        self.shards.iter().flat_map(keys)
     }
 }
 
-/// What many keys have in common, so that they share it.
-#[derive(Debug, Default)]
-pub(crate) struct Common {
-    policies: Shared<Found>,
-    /// Of teams and users.
-    names: Shared<Arc<str>>,
+/// A hash is even as it is.
+fn spread(hash: &KeyHash) -> u64 {
+    hash.0.first_chunk().map_or(0, |bytes| u64::from_be_bytes(*bytes))
 }
 
-type Shared<T> = HashSet<T, foldhash::fast::RandomState>;
-
-/// A policy that is found by what was declared.
-#[derive(Debug)]
-struct Found(Arc<Policy>);
-
-impl Borrow<Said> for Found {
-    fn borrow(&self) -> &Said {
-        &self.0.said
-    }
-}
-
-impl Hash for Found {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.0.said.hash(state);
-    }
-}
-
-impl PartialEq for Found {
-    fn eq(&self, other: &Self) -> bool {
-        self.0.said == other.0.said
-    }
-}
-
-impl Eq for Found {}
-
-impl Common {
-    fn policy(&mut self, said: Said) -> Arc<Policy> {
-        if let Some(Found(policy)) = self.policies.get(&said) {
-            return policy.clone();
-        }
-        make_room(&mut self.policies, |Found(policy)| Arc::strong_count(policy) > 1);
-        let policy = Arc::new(Policy::compile(said));
-        self.policies.insert(Found(policy.clone()));
-        policy
-    }
-
-    fn name(&mut self, name: &str) -> Arc<str> {
-        if let Some(name) = self.names.get(name) {
-            return name.clone();
-        }
-        make_room(&mut self.names, |name| Arc::strong_count(name) > 1);
-        let name = Arc::<str>::from(name);
-        self.names.insert(name.clone());
-        name
-    }
-}
-
-/// Before it grows, forgets what no key has any more; then makes room for as many again, so that this pays.
-fn make_room<T: Eq + Hash>(shared: &mut Shared<T>, is_used: impl Fn(&T) -> bool) {
-    if shared.len() == shared.capacity() {
-        shared.retain(is_used);
-        shared.reserve(shared.len().max(1));
-    }
-}
+/// Stands in for a key that is not where it was found, which cannot be: it may do nothing.
+static NOBODY: LazyLock<Packed> = LazyLock::new(Packed::nobody);
 
 impl Key {
-    pub(crate) fn compile(row: KeyRow, common: &mut Common) -> Self {
-        let KeyRow {
-            id,
-            hash,
-            name,
-            alias,
-            models,
-            aliases,
-            allowed_routes,
-            limits,
-            budget,
-            expires,
-            blocked,
-            team_id,
-            user_id,
-            tags,
-            metadata,
-            spend,
-            requires,
-        } = row;
-        let in_team = team_id.is_some();
-        let said = Said { models, aliases, allowed_routes, limits, budget, tags, requires, in_team };
-        Self {
-            hash,
-            ledger_id: format!("{LEDGER}{id}").into(),
-            name: name.into(),
-            alias: alias.map(Into::into),
-            policy: common.policy(said),
-            expires,
-            blocked,
-            team_id: team_id.map(|id| common.name(&id)),
-            user_id: user_id.map(|id| common.name(&id)),
-            metadata: metadata.map(Into::into),
-            spend,
-        }
+    fn packed(&self) -> &Packed {
+        self.shard.row(self.index).unwrap_or(&NOBODY)
+    }
+
+    fn text(&self, text: Text) -> Option<&str> {
+        self.shard.text(self.packed(), text)
+    }
+
+    /// What the client's key hashes to.
+    pub fn hash(&self) -> &KeyHash {
+        &self.packed().hash
+    }
+
+    /// Its name in the ledger: `key:` and the id.
+    pub fn ledger_id(&self) -> &str {
+        self.text(Text::LedgerId).unwrap_or_default()
     }
 
     /// Names the key in usage records.
     pub fn id(&self) -> &str {
-        self.ledger_id.strip_prefix(LEDGER).unwrap_or(&self.ledger_id)
+        self.ledger_id().strip_prefix(LEDGER).unwrap_or_default()
+    }
+
+    /// `sk-...abcd`.
+    pub fn name(&self) -> String {
+        let mask = if self.packed().is_masked { MASK } else { "" };
+        format!("{mask}{}", self.text(Text::Name).unwrap_or_default())
+    }
+
+    /// The operator's name for it.
+    pub fn alias(&self) -> Option<&str> {
+        self.text(Text::Alias)
+    }
+
+    /// What it may do; keys that may do the same share it.
+    pub fn policy(&self) -> &Policy {
+        &self.packed().policy
+    }
+
+    /// From when it is refused.
+    pub fn expires(&self) -> Option<UnixMillis> {
+        let packed = self.packed();
+        packed.does_expire.then_some(packed.expires)
+    }
+
+    /// Refused while set.
+    pub fn is_blocked(&self) -> bool {
+        self.packed().is_blocked
+    }
+
+    /// The team it belongs to.
+    pub fn team_id(&self) -> Option<&str> {
+        self.packed().team.as_ref().map(TeamId::as_str)
+    }
+
+    /// The user it belongs to.
+    pub fn user_id(&self) -> Option<&str> {
+        self.text(Text::User)
+    }
+
+    /// A JSON object for records.
+    pub fn metadata(&self) -> Option<&str> {
+        self.shard.rare(self.hash())?.metadata.as_deref()
+    }
+
+    /// What it spent before.
+    pub fn spend(&self) -> Spend {
+        self.shard.rare(self.hash()).map(|rare| rare.spend).unwrap_or_default()
     }
 
     /// The row it was compiled from.
     pub fn row(&self) -> KeyRow {
         let Said { models, aliases, allowed_routes, limits, budget, tags, requires, in_team: _ } =
-            self.policy.said.clone();
+            self.policy().said.clone();
         KeyRow {
             id: self.id().to_owned(),
-            hash: self.hash,
-            name: self.name.to_string(),
-            alias: self.alias.as_deref().map(str::to_owned),
+            hash: *self.hash(),
+            name: self.name(),
+            alias: self.alias().map(str::to_owned),
             models,
             aliases,
             allowed_routes,
             limits,
             budget,
-            expires: self.expires,
-            blocked: self.blocked,
-            team_id: self.team_id.as_deref().map(str::to_owned),
-            user_id: self.user_id.as_deref().map(str::to_owned),
+            expires: self.expires(),
+            blocked: self.is_blocked(),
+            team_id: self.team_id().map(str::to_owned),
+            user_id: self.user_id().map(str::to_owned),
             tags,
-            metadata: self.metadata.as_deref().map(str::to_owned),
-            spend: self.spend,
+            metadata: self.metadata().map(str::to_owned),
+            spend: self.spend(),
             requires,
         }
     }
 }
 
-const LEDGER: &str = "key:";
-
-impl Keyed for Key {
-    type Key = KeyHash;
-
-    fn key(&self) -> &KeyHash {
-        &self.hash
-    }
-
-    fn spread(key: &KeyHash) -> u64 {
-        key.0.first_chunk().map_or(0, |bytes| u64::from_be_bytes(*bytes))
+impl fmt::Debug for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Key").field(&self.id()).finish()
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use proptest::prelude::*;
 
     use super::*;
     use crate::wire::tests::key;
 
+    fn one(row: KeyRow) -> Key {
+        let hash = row.hash;
+        let mut keys = Keys::default();
+        keys.insert(row, &mut Common::default());
+        keys.get(&hash).unwrap()
+    }
+
+    fn hash(n: u8) -> KeyHash {
+        // Several shards of several keys.
+        KeyHash([[n % 4; 8], [n; 8], [0; 8], [0; 8]].concat().try_into().unwrap())
+    }
+
     proptest! {
         #[test]
         fn a_key_gives_back_the_row_that_it_was_compiled_from(row in key()) {
-            let key = Key::compile(row.clone(), &mut Common::default());
+            let key = one(row.clone());
             prop_assert_eq!(key.id(), &row.id);
+            prop_assert_eq!(key.ledger_id(), format!("key:{}", row.id));
             prop_assert_eq!(key.row(), row);
         }
-    }
 
-    fn keys_with_limits(common: &mut Common, range: std::ops::Range<u64>) -> Vec<Key> {
-        let limits = |rpm| Limits { rpm: Some(rpm), ..Limits::default() };
-        let row = |rpm| KeyRow { limits: limits(rpm), ..KeyRow::of(KeyHash::of(&rpm.to_string())) };
-        range.map(|rpm| Key::compile(row(rpm), common)).collect()
-    }
-
-    #[test]
-    fn keys_that_may_do_the_same_share_a_policy() {
-        let mut common = Common::default();
-        let one = keys_with_limits(&mut common, 0..2);
-        let two = keys_with_limits(&mut common, 1..3);
-        assert!(Arc::ptr_eq(&one[1].policy, &two[0].policy));
-        assert!(!Arc::ptr_eq(&one[0].policy, &two[1].policy));
-        assert_eq!(common.policies.len(), 3);
-    }
-
-    #[test]
-    fn policies_that_no_key_has_any_more_are_forgotten() {
-        let mut common = Common::default();
-        let kept = keys_with_limits(&mut common, 0..10);
-        for round in 1..100 {
-            keys_with_limits(&mut common, round * 1000..round * 1000 + 100);
+        #[test]
+        fn keys_are_a_map_and_neither_copies_of_it_nor_keys_in_use_change(
+            steps in prop::collection::vec((0u8..16, prop::option::weighted(0.7, key())), 0..64),
+        ) {
+            let (mut keys, mut map, mut common) = (Keys::default(), BTreeMap::new(), Common::default());
+            let (mut copies, mut in_use) = (Vec::new(), Vec::new());
+            for (n, row) in steps {
+                copies.push((keys.clone(), map.clone()));
+                let hash = hash(n);
+                match row {
+                    Some(row) => {
+                        let row = KeyRow { hash, ..row };
+                        keys.insert(row.clone(), &mut common);
+                        in_use.push((keys.get(&hash).unwrap(), row.clone()));
+                        map.insert(hash, row);
+                    }
+                    None => {
+                        keys.remove(&hash);
+                        map.remove(&hash);
+                    }
+                }
+            }
+            copies.push((keys, map));
+            for (keys, map) in copies {
+                prop_assert_eq!(keys.len(), map.len());
+                let rows: BTreeMap<_, _> = keys.iter().map(|key| (*key.hash(), key.row())).collect();
+                prop_assert_eq!(&rows, &map);
+                for n in 0..16 {
+                    prop_assert_eq!(keys.get(&hash(n)).map(|key| key.row()), map.get(&hash(n)).cloned());
+                }
+            }
+            for (key, row) in in_use {
+                prop_assert_eq!(key.row(), row);
+            }
         }
-        assert!(common.policies.len() < 500, "{}", common.policies.len());
-        let again = keys_with_limits(&mut common, 0..10);
-        assert!(kept.iter().zip(&again).all(|(kept, again)| Arc::ptr_eq(&kept.policy, &again.policy)));
     }
 
     #[test]
-    fn keys_of_one_team_share_its_name() {
-        let mut common = Common::default();
-        let row = |n: &str| KeyRow { team_id: Some("t".into()), ..KeyRow::of(KeyHash::of(n)) };
-        let [one, two] = ["1", "2"].map(|n| Key::compile(row(n), &mut common).team_id.unwrap());
-        assert!(Arc::ptr_eq(&one, &two));
+    fn texts_of_any_length_are_kept() {
+        for len in [0, 1, 65_534, 65_535, 65_536, 200_000] {
+            let text = "ä".repeat(len / 2) + &"x".repeat(len % 2);
+            for (alias, user_id) in [(None, Some(text.clone())), (Some(text.clone()), None)] {
+                let row =
+                    KeyRow { id: "id".into(), alias, user_id, name: text.clone(), ..KeyRow::of(hash(1)) };
+                assert_eq!(one(row.clone()).row(), row);
+            }
+        }
     }
 
     #[test]
-    fn an_alias_of_the_key_is_another_model() {
-        let row = KeyRow { aliases: vec![("fast".into(), "gpt-4o".into())], ..KeyRow::of(KeyHash([0; 32])) };
-        let key = Key::compile(row, &mut Common::default());
-        assert_eq!((key.policy.aliased("fast"), key.policy.aliased("slow")), ("gpt-4o", "slow"));
+    fn keys_of_one_team_share_its_id_and_what_they_may_do() {
+        let (mut keys, mut common) = (Keys::default(), Common::default());
+        for n in [1, 2] {
+            let row = KeyRow { team_id: Some("t".into()), ..KeyRow::of(hash(n)) };
+            keys.insert(row, &mut common);
+        }
+        let [one, two] = [1, 2].map(|n| keys.get(&hash(n)).unwrap());
+        assert!(std::ptr::eq(one.team_id().unwrap(), two.team_id().unwrap()));
+        assert!(std::ptr::eq(one.policy(), two.policy()));
     }
 
     #[test]
-    fn all_team_models_means_all_only_in_a_team() {
-        let row = KeyRow { models: vec!["all-team-models".into()], ..KeyRow::of(KeyHash([0; 32])) };
-        let alone = Key::compile(row.clone(), &mut Common::default());
-        assert_ne!(alone.policy.models, ModelAccess::All);
-        let in_team = KeyRow { team_id: Some("t".into()), ..row };
-        assert_eq!(Key::compile(in_team, &mut Common::default()).policy.models, ModelAccess::All);
+    fn a_change_leaves_no_texts_behind() {
+        let (mut keys, mut common) = (Keys::default(), Common::default());
+        for n in 0..1000 {
+            let before = keys.clone();
+            let row = KeyRow { alias: Some(format!("{n:0100}")), ..KeyRow::of(hash(1)) };
+            keys.insert(row, &mut common);
+            drop(before);
+        }
+        assert!(keys.shards.get(spread(&hash(1))).unwrap().text_bytes() < 1000);
+    }
+
+    #[test]
+    fn nobody_may_do_anything() {
+        assert!(Key { shard: Arc::default(), index: 0 }.is_blocked());
     }
 }

@@ -1,12 +1,15 @@
 //! Tables that are cheap to change and to copy: sharded, copy on write.
 //!
-//! A snapshot is immutable, so a change of one row makes a new table. It shares every shard with the old one but the
-//! one that the row is in: with a million rows a change copies about a thousand pointers (design §4).
+//! A snapshot is immutable, so a change of one row makes a new table. It shares everything with the old one but the
+//! shard that the row is in and the way to it: with a million rows a change copies about 60 of them and 256 pointers
+//! (design §4).
 
 use std::sync::Arc;
 
-/// Shards of a table. A table of a million has about a thousand rows in each.
-const SHARDS: usize = 1024;
+/// Branches of a table, and shards of a branch.
+const WIDTH: usize = 128;
+/// Bits of a place in it.
+const BITS: u32 = WIDTH.ilog2();
 
 /// A row that can be found by its key.
 pub trait Keyed {
@@ -20,12 +23,64 @@ pub trait Keyed {
     fn spread(key: &Self::Key) -> u64;
 }
 
+/// Shards by the upper bits of what spreads keys evenly. A copy shares all of them until one is changed.
+#[derive(Debug)]
+pub(crate) struct Shards<S>(Arc<[Branch<S>]>);
+
+type Branch<S> = Arc<[Arc<S>]>;
+
+impl<S> Clone for Shards<S> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+impl<S: Default> Default for Shards<S> {
+    fn default() -> Self {
+        let branch: Branch<S> = std::iter::repeat_n(Arc::<S>::default(), WIDTH).collect();
+        Self(std::iter::repeat_n(branch, WIDTH).collect())
+    }
+}
+
+impl<S> Shards<S> {
+    pub(crate) fn get(&self, spread: u64) -> Option<&Arc<S>> {
+        let (branch, shard) = place(spread);
+        self.0.get(branch)?.get(shard)
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Arc<S>> {
+        self.0.iter().flat_map(|branch| branch.iter())
+    }
+}
+
+impl<S: Clone> Shards<S> {
+    /// Puts every shard that nobody shares into new memory: those that grew in turn have left gaps all over the old.
+    pub(crate) fn settle(&mut self) {
+        let branches = Arc::get_mut(&mut self.0).into_iter().flatten().filter_map(Arc::get_mut);
+        for shard in branches.flatten().filter_map(Arc::get_mut) {
+            *shard = shard.clone();
+        }
+    }
+
+    /// A shard to change; what others have too is copied first.
+    pub(crate) fn get_mut(&mut self, spread: u64) -> Option<&mut S> {
+        let (branch, shard) = place(spread);
+        let branch = Arc::make_mut(&mut self.0).get_mut(branch)?;
+        Arc::make_mut(branch).get_mut(shard).map(Arc::make_mut)
+    }
+}
+
+fn place(spread: u64) -> (usize, usize) {
+    let bits = |shift: u32| usize::try_from(spread >> (u64::BITS - shift)).unwrap_or(0) % WIDTH;
+    (bits(BITS), bits(2 * BITS))
+}
+
 type Shard<T> = Vec<(u64, Arc<T>)>;
 
 /// Rows by key.
 #[derive(Debug)]
 pub struct Table<T> {
-    shards: Box<[Arc<Shard<T>>]>,
+    shards: Shards<Shard<T>>,
     len: usize,
 }
 
@@ -37,8 +92,7 @@ impl<T> Clone for Table<T> {
 
 impl<T> Default for Table<T> {
     fn default() -> Self {
-        let empty = Arc::<Shard<T>>::default();
-        Self { shards: std::iter::repeat_n(empty, SHARDS).collect(), len: 0 }
+        Self { shards: Shards::default(), len: 0 }
     }
 }
 
@@ -46,7 +100,7 @@ impl<T: Keyed> Table<T> {
     /// Finds a row.
     pub fn get(&self, key: &T::Key) -> Option<&Arc<T>> {
         let spread = T::spread(key);
-        let shard = self.shards.get(place(spread))?;
+        let shard = self.shards.get(spread)?;
         let index = find::<T>(shard, spread, key).ok()?;
         shard.get(index).map(|(_, row)| row)
     }
@@ -54,7 +108,7 @@ impl<T: Keyed> Table<T> {
     /// Puts a row in the place of the one with the same key, which is returned.
     pub fn insert(&mut self, row: Arc<T>) -> Option<Arc<T>> {
         let spread = T::spread(row.key());
-        let shard = Arc::make_mut(self.shards.get_mut(place(spread))?);
+        let shard = self.shards.get_mut(spread)?;
         match find::<T>(shard, spread, row.key()) {
             Ok(index) => shard.get_mut(index).map(|(_, old)| std::mem::replace(old, row)),
             Err(index) => {
@@ -68,21 +122,13 @@ impl<T: Keyed> Table<T> {
     /// Takes a row out.
     pub fn remove(&mut self, key: &T::Key) -> Option<Arc<T>> {
         let spread = T::spread(key);
-        let shared = self.shards.get_mut(place(spread))?;
-        let index = find::<T>(shared, spread, key).ok()?;
+        let index = find::<T>(self.shards.get(spread)?, spread, key).ok()?;
         self.len -= 1;
-        Some(Arc::make_mut(shared).remove(index).1)
+        Some(self.shards.get_mut(spread)?.remove(index).1)
     }
 }
 
 impl<T> Table<T> {
-    /// Gives back room that rows left while they came one by one.
-    pub(crate) fn shrink(&mut self) {
-        for shard in self.shards.iter_mut().filter_map(Arc::get_mut) {
-            shard.shrink_to_fit();
-        }
-    }
-
     /// How many rows there are.
     pub fn len(&self) -> usize {
         self.len
@@ -97,11 +143,6 @@ impl<T> Table<T> {
     pub fn iter(&self) -> impl Iterator<Item = &Arc<T>> {
         self.shards.iter().flat_map(|shard| shard.iter().map(|(_, row)| row))
     }
-}
-
-fn place(spread: u64) -> usize {
-    // The upper ten bits; the order within a shard goes by all of them.
-    usize::try_from(spread >> 54).unwrap_or(0) % SHARDS
 }
 
 fn find<T: Keyed>(shard: &[(u64, Arc<T>)], spread: u64, key: &T::Key) -> Result<usize, usize> {
@@ -132,9 +173,9 @@ mod tests {
             &self.0
         }
 
-        /// Collides, as keys that somebody chose would.
+        /// Collides, as keys that somebody chose would; in several branches and shards.
         fn spread(key: &u8) -> u64 {
-            u64::from(key % 4) << 54
+            u64::from(key % 4) << 56 | u64::from(key % 2) << 51
         }
     }
 

@@ -1,14 +1,13 @@
 //! A full sync while it arrives.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use bulkhead_model::rows::{DeploymentRow, SettingsRow};
 use bulkhead_proto as proto;
 
 use super::rows::{Came, Rows};
 use super::{Refused, refuse};
-use crate::key::Common;
+use crate::policy::Common;
 use crate::version::Version;
 use crate::wire::{Decoded, Id, Row, decode};
 
@@ -68,9 +67,7 @@ impl Incoming {
         if rows.settings.is_none() && !rows.unread.contains_key(&Id::Settings) {
             return refuse("there are no settings in it");
         }
-        if let Some(keys) = Arc::get_mut(&mut rows.keys) {
-            keys.shrink();
-        }
+        rows.keys.settle();
         let Some(before) = before else {
             for (id, wanted) in &mut rows.deployments {
                 wanted.good = former.remove(id);

@@ -17,8 +17,8 @@ use bulkhead_pricing::PriceBook;
 use bulkhead_proto as proto;
 
 use crate::compile::Snapshot;
-use crate::key::Common;
 use crate::models::ModelTable;
+use crate::policy::Common;
 use crate::settings::Settings;
 use crate::version::{Version, digest_of_delta};
 use crate::wire::{Id, Row};

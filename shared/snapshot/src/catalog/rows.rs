@@ -12,8 +12,9 @@ use bytes::Bytes;
 use super::{Refused, refuse};
 use crate::compile::{CompileError, groups, with_credential};
 use crate::deployment::Deployment;
-use crate::key::{Common, Key};
+use crate::key::{Key, Keys};
 use crate::models::ModelTable;
+use crate::policy::Common;
 use crate::principal::{Member, Team, User};
 use crate::settings::Settings;
 use crate::table::Table;
@@ -31,10 +32,10 @@ pub(super) struct Rows {
     pub(super) settings: Option<SettingsRow>,
     pub(super) credentials: BTreeMap<String, CredentialRow>,
     pub(super) deployments: BTreeMap<String, Wanted>,
-    pub(super) keys: Arc<Table<Key>>,
-    pub(super) teams: Arc<Table<Team>>,
-    pub(super) users: Arc<Table<User>>,
-    pub(super) members: Arc<Table<Member>>,
+    pub(super) keys: Keys,
+    pub(super) teams: Table<Team>,
+    pub(super) users: Table<User>,
+    pub(super) members: Table<Member>,
     /// Rows that came in a form that was not understood.
     pub(super) unread: BTreeMap<Id, Unread>,
 }
@@ -152,19 +153,19 @@ impl Rows {
                 self.deployments.insert(id, Wanted { row: *row, good });
             }
             Row::Team(row) => {
-                Arc::make_mut(&mut self.teams).insert(Arc::new(Team::compile(*row)));
+                self.teams.insert(Arc::new(Team::compile(*row)));
                 return false;
             }
             Row::User(row) => {
-                Arc::make_mut(&mut self.users).insert(Arc::new(User::compile(*row)));
+                self.users.insert(Arc::new(User::compile(*row)));
                 return false;
             }
             Row::Member(row) => {
-                Arc::make_mut(&mut self.members).insert(Arc::new(Member::compile(*row)));
+                self.members.insert(Arc::new(Member::compile(*row)));
                 return false;
             }
             Row::Key(row) => {
-                Arc::make_mut(&mut self.keys).insert(Arc::new(Key::compile(*row, common)));
+                self.keys.insert(*row, common);
                 return false;
             }
         }
@@ -191,10 +192,10 @@ impl Rows {
             Id::Settings => return self.settings.take().is_some(),
             Id::Credential(name) => return self.credentials.remove(name).is_some(),
             Id::Deployment(id) => return self.deployments.remove(id).is_some(),
-            Id::Team(team) => drop(Arc::make_mut(&mut self.teams).remove(team)),
-            Id::User(user) => drop(Arc::make_mut(&mut self.users).remove(user)),
-            Id::Member(member) => drop(Arc::make_mut(&mut self.members).remove(member)),
-            Id::Key(hash) => drop(Arc::make_mut(&mut self.keys).remove(hash)),
+            Id::Team(team) => drop(self.teams.remove(team)),
+            Id::User(user) => drop(self.users.remove(user)),
+            Id::Member(member) => drop(self.members.remove(member)),
+            Id::Key(hash) => self.keys.remove(hash),
             Id::Unknown(..) => {}
         }
         false
@@ -276,9 +277,9 @@ impl Rows {
 
     /// Keys whose team is not there, with the team.
     pub(super) fn orphans(&self) -> BTreeMap<Id, String> {
-        let orphan = |key: &Arc<Key>| {
-            let team = self.missing_team(key.team_id.as_deref())?;
-            Some((Id::Key(key.hash), team.to_owned()))
+        let orphan = |key: Key| {
+            let team = self.missing_team(key.team_id())?;
+            Some((Id::Key(*key.hash()), team.to_owned()))
         };
         self.keys.iter().filter_map(orphan).collect()
     }

@@ -99,7 +99,7 @@ fn check(catalog: &Catalog) {
         let Id::Key(hash) = id else { continue };
         let key = catalog.snapshot().unwrap().keys.get(hash);
         let denied = key.is_none_or(|key| {
-            !key.policy.said.requires.is_empty() || catalog.snapshot().unwrap().teams.get("t").is_none()
+            !key.policy().said.requires.is_empty() || catalog.snapshot().unwrap().teams.get("t").is_none()
         });
         assert!(denied, "{id} is rejected: {reason}");
     }

@@ -28,7 +28,7 @@ fn a_delta_changes_what_it_names_and_shares_the_rest() {
     assert_eq!((fate(&catalog, 1), fate(&catalog, 2)), (Fate::Blocked, Fate::Unknown));
     let after = catalog.snapshot().unwrap();
     assert!(Arc::ptr_eq(&before.models, &after.models));
-    assert!(!before.keys.get(&hash(1)).unwrap().blocked, "a request keeps what it began with");
+    assert!(!before.keys.get(&hash(1)).unwrap().is_blocked(), "a request keeps what it began with");
     assert_eq!(catalog.version(), Some(&version(2)));
 }
 

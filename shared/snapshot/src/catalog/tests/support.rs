@@ -139,21 +139,22 @@ pub(crate) enum Fate {
 pub(crate) fn fate(catalog: &Catalog, n: u64) -> Fate {
     let snapshot = catalog.snapshot().unwrap();
     let Some(key) = snapshot.keys.get(&hash(n)) else { return Fate::Unknown };
-    let team = key.team_id.as_deref().map(|team| snapshot.teams.get(team));
-    let user = key.user_id.as_deref().and_then(|user| snapshot.users.get(user));
+    let team = key.team_id().map(|team| snapshot.teams.get(team));
+    let user = key.user_id().and_then(|user| snapshot.users.get(user));
     if matches!(team, Some(None)) {
         return Fate::Dangling;
     }
     let team = team.flatten();
     let denies = |requires: &[String]| !requires.is_empty();
-    if denies(&key.policy.said.requires)
+    if denies(&key.policy().said.requires)
         || team.is_some_and(|team| denies(&team.row.requires))
         || user.is_some_and(|user| denies(&user.row.requires))
     {
         return Fate::Denied;
     }
-    let blocked =
-        key.blocked || team.is_some_and(|team| team.row.blocked) || user.is_some_and(|user| user.row.blocked);
+    let blocked = key.is_blocked()
+        || team.is_some_and(|team| team.row.blocked)
+        || user.is_some_and(|user| user.row.blocked);
     if blocked { Fate::Blocked } else { Fate::Served }
 }
 

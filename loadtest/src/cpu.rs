@@ -7,7 +7,7 @@ use std::time::Duration;
 /// CPU time of all threads that a process has now, to the nanosecond (`/proc/PID/task/*/schedstat`).
 ///
 /// A thread that ends takes its time with it; the processes measured here keep theirs.
-pub(super) fn time(pid: u32) -> io::Result<Duration> {
+pub(crate) fn time(pid: u32) -> io::Result<Duration> {
     let mut total = Duration::ZERO;
     for thread in fs::read_dir(format!("/proc/{pid}/task"))? {
         // A thread may end while it is looked at.
@@ -19,7 +19,7 @@ pub(super) fn time(pid: u32) -> io::Result<Duration> {
 }
 
 /// Resident memory in bytes.
-pub(super) fn resident(pid: u32) -> io::Result<u64> {
+pub(crate) fn resident(pid: u32) -> io::Result<u64> {
     let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
     let kib =
         status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.trim().strip_suffix(" kB")?.parse().ok());
@@ -27,13 +27,13 @@ pub(super) fn resident(pid: u32) -> io::Result<u64> {
 }
 
 /// The processes that this one started.
-pub(super) fn children(pid: u32) -> io::Result<Vec<u32>> {
+pub(crate) fn children(pid: u32) -> io::Result<Vec<u32>> {
     let text = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"))?;
     Ok(text.split_whitespace().filter_map(|word| word.parse().ok()).collect())
 }
 
 /// Kernel, CPU and number of CPUs, for whoever reads the figures.
-pub(super) fn machine() -> String {
+pub(crate) fn machine() -> String {
     let cpus = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let models: Vec<_> =
         cpus.lines().filter_map(|line| line.strip_prefix("model name")?.split_once(": ")).collect();
