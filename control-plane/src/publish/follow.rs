@@ -126,6 +126,7 @@ impl Publisher {
             return Ok(News::Much(head));
         };
         let now = resources::read(&mut moment, self.store.seal(), &touched).await?;
+        moment.commit().await?;
         let frame = Frame::delta(from, &head, now);
         Ok(if frame.len() > ROOM { News::Much(head) } else { News::Delta(head, frame) })
     }

@@ -77,12 +77,12 @@ impl Change {
         let ids: Vec<_> = parts.into_iter().map(|(_, id)| id).collect();
         let row = sqlx::query(
             "with head as (
-                 update change_head set seq = seq + 1, hash = sha256(hash || $1) returning epoch, seq, hash
+                 update change_head set seq = seq + 1, hash = sha256(hash || $1) where singleton returning epoch, seq, hash
              ), noted as (
                  insert into change_log (epoch, seq, hash, kinds, ids, made_by)
                  select epoch, seq, hash, $2, $3, $4 from head
              )
-             select cluster.id, epoch, seq, hash, pg_notify($5, '') from head, cluster",
+             select cluster.id, epoch, seq, hash, pg_notify($5, '') from head, (select id from cluster limit 1) cluster",
         )
         .persistent(false)
         .bind(digest.as_slice())

@@ -29,13 +29,14 @@ pub(crate) enum Found {
     Gone,
 }
 
-/// Reads the last change.
+/// Reads the last change. The limits tell the planner that there is one row of each; from the size of the tables alone
+/// it would think of thousands, and compile.
 pub(crate) async fn head(connection: &mut PgConnection) -> Result<Head, StoreError> {
     let row = sqlx::query(
         "select cluster.id, head.epoch, head.seq, head.hash, exists (
              select from forced_versions forced where (forced.epoch, forced.seq) = (head.epoch, head.seq)
          ) as forced
-         from change_head head, cluster",
+         from (select epoch, seq, hash from change_head limit 1) head, (select id from cluster limit 1) cluster",
     )
     .persistent(false)
     .fetch_one(connection)
@@ -152,7 +153,7 @@ pub(crate) async fn begin_epoch(
     sqlx::query(
         "with head as (
              update change_head set epoch = $1, seq = $2, hash = sha256(hash || convert_to('epoch ' || $1, 'UTF8'))
-             returning epoch, seq, hash
+             where singleton returning epoch, seq, hash
          ), noted as (
              insert into change_log (epoch, seq, hash, kinds, ids, made_by)
              select epoch, seq, hash, '{}', '{}', $3 from head
@@ -173,7 +174,7 @@ pub(crate) async fn begin_epoch(
 
 /// Keeps others from making changes until the transaction ends.
 pub(crate) async fn lock(connection: &mut PgConnection) -> Result<(), StoreError> {
-    sqlx::query("select from change_head for update").persistent(false).execute(connection).await?;
+    sqlx::query("select from change_head where singleton for update").persistent(false).execute(connection).await?;
     Ok(())
 }
 
@@ -187,7 +188,7 @@ pub(crate) async fn prune(
 ) -> Result<u64, StoreError> {
     let done = sqlx::query(
         "with old as (
-             select log.epoch, log.seq from change_log log, change_head head
+             select log.epoch, log.seq from change_log log, (select epoch, seq from change_head limit 1) head
              where (log.epoch, log.seq) <> (head.epoch, head.seq) and (
                  log.made_at < now() - make_interval(days => $2)
                  or (log.epoch, log.seq) < (

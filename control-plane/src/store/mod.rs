@@ -42,12 +42,13 @@ const LIFETIME: Duration = Duration::from_secs(600);
 /// A connection that is given back and does not answer is closed.
 const GIVEN_BACK: Duration = Duration::from_secs(2);
 
-/// For what a request waits for.
+/// For what a request waits for. Compiling a statement takes longer than all of ours, and a planner that has no
+/// statistics yet takes them for large ones.
 const SHORT: &str = "set local statement_timeout = '5s'; set local lock_timeout = '2s'; \
-                     set local idle_in_transaction_session_timeout = '10s'";
+                     set local idle_in_transaction_session_timeout = '10s'; set local jit = off";
 /// For what reads everything.
 const LONG: &str = "set transaction isolation level repeatable read, read only; set local statement_timeout = '120s'; \
-                    set local idle_in_transaction_session_timeout = '120s'";
+                    set local idle_in_transaction_session_timeout = '120s'; set local jit = off";
 
 /// What went wrong with the database.
 #[derive(Debug, thiserror::Error)]

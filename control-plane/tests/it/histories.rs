@@ -50,7 +50,9 @@ async fn a_failover_that_lost_three_changes_is_noticed_until_an_operator_accepts
         team_limit(&mut connection, "red", limit).await;
     }
     let now = head(&mut connection).await;
-    ahead.until("held", |seen| seen.held.as_ref().is_some_and(|reason| reason.contains("does not know"))).await;
+    ahead
+        .until("held", |seen| seen.held.as_ref().is_some_and(|reason| reason.contains("does not know")))
+        .await;
     assert!(ahead.runs(&lost));
     // Whoever was behind the loss has seen nothing that is not there.
     behind.persist(control_plane.grpc, &now).await;
@@ -127,7 +129,9 @@ async fn another_database_is_not_followed() {
     node.until("refused", |seen| seen.ended.is_some()).await;
     let mut moved = node.with_token(&join_token(&empty, "a"));
     moved.subscribe(other.grpc);
-    moved.until("held", |seen| seen.held.as_ref().is_some_and(|reason| reason.contains("another cluster"))).await;
+    moved
+        .until("held", |seen| seen.held.as_ref().is_some_and(|reason| reason.contains("another cluster")))
+        .await;
     assert!(moved.runs(&version));
 }
 
@@ -172,9 +176,10 @@ async fn an_emptied_database_takes_a_new_epoch_and_force_to_be_believed() {
     assert_eq!(force(new.epoch, new.seq).await.status, 200);
     node.until_runs(&new).await;
     assert_eq!(node.look(|seen| seen.forced), 1);
-    let audited: i64 = sqlx::query_scalar("select count(*) from audit_log where action in ('force', 'epoch new')")
-        .fetch_one(&mut connection)
-        .await
-        .unwrap();
+    let audited: i64 =
+        sqlx::query_scalar("select count(*) from audit_log where action in ('force', 'epoch new')")
+            .fetch_one(&mut connection)
+            .await
+            .unwrap();
     assert_eq!(audited, 2);
 }

@@ -41,7 +41,9 @@ async fn change(connection: &mut PgConnection, rng: &mut Rng, committed: &Commit
         let statement = if rng.below(5) == 0 {
             format!("delete from teams where id = 't{team}'")
         } else {
-            format!("insert into teams (id, rpm_limit) values ('t{team}', {limit}) on conflict (id) do update set rpm_limit = {limit}")
+            format!(
+                "insert into teams (id, rpm_limit) values ('t{team}', {limit}) on conflict (id) do update set rpm_limit = {limit}"
+            )
         };
         sqlx::query(AssertSqlSafe(statement)).execute(&mut *transaction).await.unwrap();
     }
@@ -76,7 +78,9 @@ async fn change(connection: &mut PgConnection, rng: &mut Rng, committed: &Commit
 
 async fn teams(connection: &mut PgConnection) -> BTreeMap<String, Option<u64>> {
     let rows = sqlx::query("select id, rpm_limit from teams").fetch_all(connection).await.unwrap();
-    let limit = |row: &sqlx::postgres::PgRow| row.get::<Option<i64>, _>("rpm_limit").map(|limit| u64::try_from(limit).unwrap());
+    let limit = |row: &sqlx::postgres::PgRow| {
+        row.get::<Option<i64>, _>("rpm_limit").map(|limit| u64::try_from(limit).unwrap())
+    };
     rows.iter().map(|row| (row.get("id"), limit(row))).collect()
 }
 
@@ -89,8 +93,10 @@ async fn nodes_see_only_what_was_committed_and_end_where_the_database_is() {
 
 async fn run(seed: u64) {
     let database = Database::migrated().await;
-    let (left, right) =
-        tokio::join!(ControlPlane::start(&database), ControlPlane::start_with(&database, &["--no-listen-notify"]));
+    let (left, right) = tokio::join!(
+        ControlPlane::start(&database),
+        ControlPlane::start_with(&database, &["--no-listen-notify"])
+    );
     let token = join_token(&database, "a");
     let mut connection = database.connect().await;
     let committed = Committed::default();
@@ -133,9 +139,18 @@ async fn run(seed: u64) {
         assert_eq!(states.last().map(|(_, teams)| teams), Some(&state), "{} with seed {seed}", node.name);
         let committed = committed.lock();
         for (version, teams) in &states {
-            assert_eq!(Some(teams), committed.get(&version.seq), "{} at {version} with seed {seed}", node.name);
+            assert_eq!(
+                Some(teams),
+                committed.get(&version.seq),
+                "{} at {version} with seed {seed}",
+                node.name
+            );
         }
-        assert!(states.is_sorted_by(|(one, _), (two, _)| one.seq <= two.seq), "{} with seed {seed}", node.name);
+        assert!(
+            states.is_sorted_by(|(one, _), (two, _)| one.seq <= two.seq),
+            "{} with seed {seed}",
+            node.name
+        );
         assert!(node.look(|seen| seen.refused.is_empty()), "{} with seed {seed}", node.name);
     }
 }

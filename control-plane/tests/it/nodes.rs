@@ -29,7 +29,8 @@ async fn every_replica_lists_what_every_node_runs_and_rejects() {
     let token = join_token(&database, "blue");
     let one = Node::subscribed("one", &token, left.grpc);
     let _two = Node::subscribed("two", &token, right.grpc);
-    let poison = "insert into deployments (id, group_name, params, resource) values ('bad', 'g', '\\x01', '\\x02')";
+    let poison =
+        "insert into deployments (id, group_name, params, resource) values ('bad', 'g', '\\x01', '\\x02')";
     let version = commit(&mut connection, &[poison], &[(Kind::Deployment, "bad")]).await;
     let all = |nodes: &Value| {
         let nodes = nodes["nodes"].as_array().unwrap();
@@ -38,7 +39,10 @@ async fn every_replica_lists_what_every_node_runs_and_rejects() {
     until_listed(&right, all).await;
     let nodes = until_listed(&left, all).await;
     let listed = &nodes["nodes"][0];
-    assert_eq!((&listed["node"], &listed["group"], &listed["connected"]), (&json!("one"), &json!("blue"), &json!(true)));
+    assert_eq!(
+        (&listed["node"], &listed["group"], &listed["connected"]),
+        (&json!("one"), &json!("blue"), &json!(true))
+    );
     assert_eq!(listed["version"]["seq"], json!(version.seq));
     assert_eq!(listed["rejected"][0]["resource"], json!("deployment bad"));
 
@@ -72,7 +76,8 @@ async fn a_change_says_when_it_is_in_force_everywhere() {
     // A node that left is silent in a while, and holds nothing up then.
     two.leave();
     until_listed(&left, |nodes| {
-        nodes["nodes"][1]["connected"] == json!(false) && nodes["nodes"][1]["heard_seconds_ago"].as_f64() > Some(3.0)
+        nodes["nodes"][1]["connected"] == json!(false)
+            && nodes["nodes"][1]["heard_seconds_ago"].as_f64() > Some(3.0)
     })
     .await;
     let blocked = json!({ "key": made["key"] }).to_string();

@@ -131,11 +131,14 @@ async fn nodes_subscribe_by_tls() {
     std::fs::write(&cert, made.cert.pem()).unwrap();
     std::fs::write(&key, made.signing_key.serialize_pem()).unwrap();
     let paths = [cert.to_str().unwrap(), key.to_str().unwrap()];
-    let flags = ["--grpc-cert", paths[0], "--grpc-key", paths[1], "--tls-cert", paths[0], "--tls-key", paths[1]];
+    let flags =
+        ["--grpc-cert", paths[0], "--grpc-key", paths[1], "--tls-cert", paths[0], "--tls-key", paths[1]];
     let control_plane = ControlPlane::start_with(&database, &flags).await;
     let token = join_token(&database, "a");
     let mut node = Node::new("one", &token);
-    let tls = ClientTlsConfig::new().ca_certificate(Certificate::from_pem(made.cert.pem())).domain_name("localhost");
+    let tls = ClientTlsConfig::new()
+        .ca_certificate(Certificate::from_pem(made.cert.pem()))
+        .domain_name("localhost");
     node.subscribe_securely(control_plane.grpc, tls);
     node.until_runs(&head(&mut database.connect().await).await).await;
     let plain = Node::subscribed("two", &token, control_plane.grpc);

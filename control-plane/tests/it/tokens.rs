@@ -33,10 +33,8 @@ async fn a_token_lets_in_until_it_is_revoked() {
     assert_eq!(run(&database, &["token", "revoke", "nobody"]).0, Some(64));
     assert_eq!(run(&database, &["token", "revoke", &id("red")]).0, Some(0));
     let revoked = std::time::SystemTime::now();
-    two.until("ended", |seen| {
-        seen.ended.as_ref().is_some_and(|ended| ended.code() == Code::Unauthenticated)
-    })
-    .await;
+    two.until("ended", |seen| seen.ended.as_ref().is_some_and(|ended| ended.code() == Code::Unauthenticated))
+        .await;
     assert!(revoked.elapsed().unwrap() < Duration::from_secs(10));
     assert!(one.look(|seen| seen.ended.is_none()));
     assert!(run(&database, &["token", "list"]).1.contains("revoked"));

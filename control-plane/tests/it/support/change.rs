@@ -48,7 +48,7 @@ pub(crate) async fn team_limit(connection: &mut PgConnection, team: &str, limit:
 
 /// Where the history stands.
 pub(crate) async fn head(connection: &mut PgConnection) -> Version {
-    let row = sqlx::query("select cluster.id, epoch, seq, hash from change_head, cluster")
+    let row = sqlx::query("select cluster.id, epoch, seq, hash from change_head, cluster where cluster.singleton")
         .fetch_one(connection)
         .await
         .unwrap();
