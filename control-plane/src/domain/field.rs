@@ -338,7 +338,7 @@ macro_rules! words {
             }
 
             pub(crate) fn of(word: &str) -> Option<Self> {
-                match word { $($word => Some(Self::$variant),)+ _ => None }
+                [$(Self::$variant),+].into_iter().find(|each| each.word() == word)
             }
         }
 

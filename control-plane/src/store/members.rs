@@ -69,8 +69,9 @@ pub(crate) async fn of_users(
 /// Stores a new member.
 pub(crate) async fn insert(connection: &mut PgConnection, member: &StoredMember) -> Result<(), StoreError> {
     let statement = sqlx::query(
-        "insert into members (team_id, user_id, role, rpm_limit, tpm_limit, max_budget, budget_duration)
-         values ($1, $2, $3, $4, $5, $6, $7)",
+        // Several of one transaction keep their order, too.
+        "insert into members (team_id, user_id, role, rpm_limit, tpm_limit, max_budget, budget_duration, created_at)
+         values ($1, $2, $3, $4, $5, $6, $7, clock_timestamp())",
     );
     member.bind(statement.persistent(false)).execute(connection).await?;
     Ok(())

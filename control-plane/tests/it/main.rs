@@ -6,6 +6,13 @@
     reason = "helpers of tests fail the test, loudly and at once"
 )]
 
+mod api;
+mod apply;
+mod histories;
+mod interleavings;
 mod migrations;
+mod nodes;
 mod publish;
+mod serving;
 mod support;
+mod tokens;

@@ -10,7 +10,7 @@ pub(super) mod view;
 use axum::response::Response;
 use bulkhead_model::KeyHash;
 use bulkhead_snapshot::wire::Id;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use sqlx::PgConnection;
 
 use super::auth::{Access, Caller};
@@ -190,5 +190,5 @@ async fn free(call: &Call, connection: &mut PgConnection, token: KeyHash) -> Res
 
 /// A team's or user's keys, for answers about it.
 pub(super) fn listed(keys: &[StoredKey], times: &super::call::Times) -> Vec<Value> {
-    keys.iter().map(|key| Value::Object(Map::from(view::row(key, times)))).collect()
+    keys.iter().map(|key| Value::Object(view::row(key, times))).collect()
 }
