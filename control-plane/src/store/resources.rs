@@ -139,10 +139,10 @@ enum Kind {
 
 /// A table's statement, for all rows and for some.
 macro_rules! select {
-    ($which:ident, $select:literal, $id:literal) => {
+    ($which:ident, $select:literal, $condition:literal) => {
         match $which {
             Which::All => $select,
-            Which::Some => concat!($select, " where ", $id, " = any($1)"),
+            Which::Some => concat!($select, " where ", $condition),
         }
     };
 }
@@ -181,27 +181,29 @@ impl Kind {
 
     fn select(self, which: Which) -> &'static str {
         match self {
-            Self::Settings => select!(which, "select resource from settings", "''"),
-            Self::Credential => select!(which, "select name, secret_values from credentials", "name"),
-            Self::Deployment => select!(which, "select id, resource from deployments", "id"),
+            Self::Settings => select!(which, "select resource from settings", "'' = any($1)"),
+            Self::Credential => select!(which, "select name, secret_values from credentials", "name = any($1)"),
+            Self::Deployment => select!(which, "select id, resource from deployments", "id = any($1)"),
             Self::Team => select!(
                 which,
                 "select id, alias, models, aliases, rpm_limit, tpm_limit, max_parallel_requests, max_budget,
                  budget_duration, member_rpm_limit, member_tpm_limit, member_max_budget, member_budget_duration, spend,
                  spend_generation, blocked, metadata from teams",
-                "id"
+                "id = any($1)"
             ),
             Self::User => select!(
                 which,
                 "select id, models, rpm_limit, tpm_limit, max_parallel_requests, max_budget, budget_duration, spend,
                  spend_generation, blocked from users",
-                "id"
+                "id = any($1)"
             ),
             Self::Member => select!(
                 which,
                 "select team_id, user_id, rpm_limit, tpm_limit, null::integer as max_parallel_requests, max_budget,
                  budget_duration, spend, spend_generation from members",
-                "team_id || chr(31) || user_id"
+                "(team_id, user_id) in (
+                     select split_part(pair, chr(31), 1), split_part(pair, chr(31), 2) from unnest($1) pair
+                 )"
             ),
             Self::Key => select!(
                 which,
@@ -215,7 +217,7 @@ impl Kind {
                      least(keys.expires_at, old_tokens.expires_at) as expires_at, blocked, tags, metadata
                      from old_tokens join keys on keys.id = old_tokens.key_id
                  ) as tokens",
-                "encode(token, 'hex')"
+                "token = any(array(select decode(digits, 'hex') from unnest($1) digits))"
             ),
         }
     }

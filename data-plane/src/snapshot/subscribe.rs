@@ -27,9 +27,9 @@ use super::{Follow, Link, heard};
 use crate::route::Rng;
 use crate::worker::Node;
 
-/// How often each side gives a sign of life.
-const BEAT: Duration = Duration::from_secs(5);
-/// A control plane that has been silent for this long is hung. Both are less than the 15 s of design §4.
+/// How often the node gives a sign of life. Whoever was not heard for 3 s does not count for `?wait=applied`.
+const BEAT: Duration = Duration::from_secs(1);
+/// A control plane that has been silent for this long is hung: less than the 15 s of design §4.
 const SILENCE: Duration = Duration::from_secs(12);
 const ANSWER: Duration = Duration::from_secs(10);
 /// Reports that may wait for the connection.
