@@ -174,7 +174,10 @@ pub(crate) async fn begin_epoch(
 
 /// Keeps others from making changes until the transaction ends.
 pub(crate) async fn lock(connection: &mut PgConnection) -> Result<(), StoreError> {
-    sqlx::query("select from change_head where singleton for update").persistent(false).execute(connection).await?;
+    sqlx::query("select from change_head where singleton for update")
+        .persistent(false)
+        .execute(connection)
+        .await?;
     Ok(())
 }
 

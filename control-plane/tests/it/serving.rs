@@ -47,7 +47,7 @@ async fn a_database_that_comes_later_or_goes_for_a_while_is_waited_for() {
     let mut proxy = None;
     let url = by_way_of(&database.url(), |address| {
         let started = FaultProxy::start(address);
-        started.set(Mode::Refuse);
+        started.set(Mode::CutEvery(1));
         proxy.insert(started).addr()
     });
     let proxy = proxy.unwrap();
@@ -68,7 +68,7 @@ async fn a_database_that_comes_later_or_goes_for_a_while_is_waited_for() {
     node.persist(control_plane.grpc, &version).await;
 
     // Gone with all connections, then a hole that answers nothing.
-    proxy.set(Mode::Refuse);
+    proxy.set(Mode::CutEvery(1));
     proxy.reset_connections();
     control_plane.until_readiness(|status, _| status == 503).await;
     let version = team_limit(&mut connection, "red", 1).await;

@@ -48,10 +48,11 @@ pub(crate) async fn team_limit(connection: &mut PgConnection, team: &str, limit:
 
 /// Where the history stands.
 pub(crate) async fn head(connection: &mut PgConnection) -> Version {
-    let row = sqlx::query("select cluster.id, epoch, seq, hash from change_head, cluster where cluster.singleton")
-        .fetch_one(connection)
-        .await
-        .unwrap();
+    let row =
+        sqlx::query("select cluster.id, epoch, seq, hash from change_head, cluster where cluster.singleton")
+            .fetch_one(connection)
+            .await
+            .unwrap();
     Version {
         cluster: *row.get::<sqlx::types::Uuid, _>("id").as_bytes(),
         epoch: row.get::<i64, _>("epoch").try_into().unwrap(),

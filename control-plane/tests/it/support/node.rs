@@ -201,13 +201,17 @@ async fn follow(
     let mut beat = tokio::time::interval(Duration::from_secs(1));
     loop {
         let push = tokio::select! {
-            push = pushes.message(), if !seen.lock().paused => push?,
+            push = pushes.message() => push?,
             _ = beat.tick() => {
                 let _ = reports.send(say(Say::Alive(proto::Alive {}))).await;
                 continue;
             }
         };
         let Some(push) = push else { return Ok(()) };
+        while seen.lock().paused {
+            beat.tick().await;
+            let _ = reports.send(say(Say::Alive(proto::Alive {}))).await;
+        }
         let report = match push.push {
             Some(Said::FullBegin(begin)) => {
                 seen.lock().chunks = 0;
