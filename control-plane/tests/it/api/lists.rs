@@ -41,7 +41,7 @@ async fn keys_are_listed_in_pages_by_filters_and_in_order() {
             .as_array()
             .unwrap()
             .iter()
-            .map(|key| key["key_alias"].as_str().unwrap()[4..].to_owned());
+            .map(|key| key["key_alias"].as_str().unwrap().replace("key_", ""));
         (aliases.collect(), list["total_count"].as_i64().unwrap())
     };
     for (query, found, total) in [

@@ -75,7 +75,7 @@ impl Api {
 
     /// What is known of a key.
     pub(crate) async fn info(&self, key: &str) -> Value {
-        self.told(&format!("/key/info?key={key}")).await["info"].clone()
+        self.told(&format!("/key/info?key={key}")).await.get("info").cloned().unwrap()
     }
 
     /// Every post, its status, and a part of what is said.
