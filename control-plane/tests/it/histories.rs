@@ -141,7 +141,7 @@ async fn an_emptied_database_takes_a_new_epoch_and_force_to_be_believed() {
     let mut connection = database.connect().await;
     let control_plane = ControlPlane::start(&database).await;
     let token = join_token(&database, "a");
-    let mut node = Node::subscribed("one", &token, control_plane.grpc);
+    let node = Node::subscribed("one", &token, control_plane.grpc);
     let teams: Vec<String> = (0..30).map(|number| format!("team{number}")).collect();
     let touched: Vec<_> = teams.iter().map(|team| (Kind::Team, team.as_str())).collect();
     let insert = "insert into teams (id) select 'team' || n from generate_series(0, 29) n";

@@ -120,7 +120,7 @@ async fn run(seed: u64) {
     let mut rng = Rng(seed);
     while writers.iter().any(|writer| !writer.is_finished()) {
         tokio::time::sleep(Duration::from_millis(rng.below(100))).await;
-        let node = &mut nodes[usize::try_from(rng.below(4)).unwrap()];
+        let node = nodes.get_mut(usize::try_from(rng.below(4)).unwrap()).unwrap();
         match rng.below(4) {
             0 => node.leave(),
             1 => node.subscribe(left.grpc),

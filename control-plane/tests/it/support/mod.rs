@@ -5,9 +5,9 @@ mod database;
 mod node;
 mod process;
 
-pub(crate) use change::{Touch, cluster, commit, head, team_limit};
+pub(crate) use change::{cluster, commit, head, team_limit};
 pub(crate) use database::Database;
-pub(crate) use node::{Node, Seen};
+pub(crate) use node::Node;
 pub(crate) use process::{ControlPlane, MASTER};
 
 use std::process::Command;
