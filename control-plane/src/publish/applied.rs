@@ -8,8 +8,9 @@ use bulkhead_snapshot::wire::Id;
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
+use crate::store::history::{self, Found};
 use crate::store::nodes::{self, Known};
-use crate::store::{Store, StoreError};
+use crate::store::{PgConnection, Store, StoreError};
 
 /// The answer comes by then.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(2);
@@ -40,13 +41,36 @@ pub(crate) async fn wait(
     loop {
         let mut transaction = store.begin().await?;
         let nodes = nodes::list(&mut transaction).await?;
+        let having = having(&mut transaction, &nodes, version).await?;
         transaction.commit().await?;
-        let fleet = Fleet::of(&nodes, version, &names);
+        let fleet = Fleet::of(&nodes, &having, &names);
         if fleet.waits_for_nobody() || Instant::now() >= deadline {
             return Ok(fleet.said(version));
         }
         sleep(LOOK).await;
     }
+}
+
+/// The versions of nodes that have the change: its own, and later ones of this history. A number alone says nothing: a
+/// node may run what the database has lost.
+async fn having(
+    connection: &mut PgConnection,
+    nodes: &[Known],
+    version: &Version,
+) -> Result<Vec<Version>, StoreError> {
+    let mut later: Vec<Version> = Vec::new();
+    for runs in nodes.iter().filter_map(|known| known.told.version) {
+        if runs.cluster == version.cluster && runs.is_later_than(version) && !later.contains(&runs) {
+            later.push(runs);
+        }
+    }
+    let mut having = vec![*version];
+    for runs in later {
+        if history::find(connection, &runs).await? == Found::Same {
+            having.push(runs);
+        }
+    }
+    Ok(having)
 }
 
 #[derive(Default)]
@@ -60,12 +84,11 @@ struct Fleet<'n> {
 }
 
 impl<'n> Fleet<'n> {
-    fn of(nodes: &'n [Known], version: &Version, names: &BTreeSet<String>) -> Self {
+    fn of(nodes: &'n [Known], having: &[Version], names: &BTreeSet<String>) -> Self {
         let mut fleet = Self::default();
         for Known { told, .. } in nodes.iter().filter(|known| known.told.silence < FORGOTTEN) {
             let name = told.node.as_str();
-            let has = told.version.as_ref().filter(|has| has.cluster == version.cluster);
-            let has = has.is_some_and(|has| has == version || has.is_later_than(version));
+            let has = told.version.is_some_and(|runs| having.contains(&runs));
             let rejects = rejection(&told.rejected, names);
             let refuses = told.refused.as_ref().or(told.held.as_ref());
             let is_heard = told.silence < HEARD;
