@@ -32,8 +32,8 @@ use bulkhead_model::rows::{DeploymentRow, KeyRow, SettingsRow};
 
 pub use mask::is_secret_name;
 pub use problem::{Problem, Problems};
-pub use suggest::nearest;
 pub use settings::master_key_weakness;
+pub use suggest::nearest;
 
 use accept::Accept;
 use environment::Environment;
