@@ -2,7 +2,7 @@
 
 use super::refusal::Refusal;
 use crate::domain::field::Wrong;
-use crate::store::terms::Page;
+use crate::store::terms::{Order, Page};
 
 /// The query of a request.
 #[derive(Debug, Default)]
@@ -72,15 +72,15 @@ impl Query {
         Ok(Some(number))
     }
 
-    /// A column to order by, of those that are offered as (name, column), and whether the greatest goes first.
+    /// The order by one of the columns that are offered as (name, column).
     pub(crate) fn order(
         &self,
         by: &str,
         offered: &[(&'static str, &'static str)],
-        usual: (&'static str, bool),
-    ) -> Result<(&'static str, bool), Refusal> {
+        usual: Order,
+    ) -> Result<Order, Refusal> {
         let column = match self.text(by) {
-            None => usual.0,
+            None => usual.by,
             Some(asked) => offered
                 .iter()
                 .find(|(name, _)| *name == asked)
@@ -91,15 +91,16 @@ impl Query {
                         .param(by)
                 })?,
         };
-        match self.text("sort_order") {
-            Some("asc") => Ok((column, false)),
-            Some("desc") => Ok((column, true)),
-            None => Ok((column, usual.1)),
-            Some(_) => Err(Refusal::query(
-                "sort_order",
-                Wrong::new("literal_error", "Input should be 'asc' or 'desc'"),
-            )),
-        }
+        let descending = match self.text("sort_order") {
+            Some("asc") => false,
+            Some("desc") => true,
+            None => usual.descending,
+            Some(_) => {
+                let wrong = Wrong::new("literal_error", "Input should be 'asc' or 'desc'");
+                return Err(Refusal::query("sort_order", wrong));
+            }
+        };
+        Ok(Order { by: column, descending })
     }
 }
 

@@ -7,7 +7,7 @@ use sqlx::{FromRow, QueryBuilder, Row};
 use time::OffsetDateTime;
 
 use super::StoreError;
-use super::terms::{Page, Stamp, Terms, containing, limit};
+use super::terms::{Order, Page, Stamp, Terms, containing, fetch, limit, total};
 
 /// A key.
 #[derive(Debug, Clone, FromRow)]
@@ -79,13 +79,6 @@ pub(crate) struct KeyFilter {
     pub(crate) search: Option<String>,
     pub(crate) substring: bool,
     pub(crate) status: Option<KeyStatus>,
-}
-
-/// How keys are ordered.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct KeyOrder {
-    pub(crate) by: &'static str,
-    pub(crate) descending: bool,
 }
 
 const COLUMNS: &str = "keys.token, keys.id, keys.name, keys.alias, keys.team_id, keys.user_id, keys.service_account, \
@@ -160,18 +153,13 @@ pub(crate) async fn of(
 pub(crate) async fn list(
     connection: &mut PgConnection,
     filter: &KeyFilter,
-    order: KeyOrder,
+    order: Order,
     page: Page,
 ) -> Result<(Vec<StoredKey>, i64), StoreError> {
     let total = count(connection, "count(*)", filter).await?;
     let mut query = select();
     filter.push(&mut query);
-    query.push(" order by ").push(order.by).push(if order.descending {
-        " desc nulls last"
-    } else {
-        " asc nulls last"
-    });
-    query.push(", token");
+    order.push(&mut query, "token");
     limit(&mut query, Some(page));
     Ok((fetch(connection, query, false).await?, total))
 }
@@ -200,7 +188,7 @@ async fn count(
     let mut query = QueryBuilder::<Postgres>::new("select ");
     query.push(what).push(" as total from keys");
     filter.push(&mut query);
-    Ok(query.build().persistent(false).fetch_one(connection).await?.try_get("total")?)
+    total(connection, query).await
 }
 
 impl KeyFilter {
@@ -336,15 +324,4 @@ fn select() -> QueryBuilder<Postgres> {
     let mut query = QueryBuilder::new("select ");
     query.push(COLUMNS).push(" from keys");
     query
-}
-
-async fn fetch(
-    connection: &mut PgConnection,
-    mut query: QueryBuilder<Postgres>,
-    lock: bool,
-) -> Result<Vec<StoredKey>, StoreError> {
-    if lock {
-        query.push(" for update");
-    }
-    Ok(query.build_query_as().persistent(false).fetch_all(connection).await?)
 }

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use sqlx::postgres::{PgConnection, Postgres};
 use sqlx::{FromRow, QueryBuilder, Row};
 
-use super::terms::{Page, Stamp, containing, limit};
+use super::terms::{Page, Stamp, containing, limit, total};
 use super::{Change, StoreError, resources};
 use crate::seal::{Purpose, Seal};
 
@@ -52,7 +52,7 @@ pub(crate) async fn read(
 ) -> Result<(Vec<StoredModel>, i64), StoreError> {
     let mut query = QueryBuilder::<Postgres>::new("select count(*) as total from deployments");
     filter.push(&mut query);
-    let total = query.build().persistent(false).fetch_one(&mut *connection).await?.try_get("total")?;
+    let total = total(connection, query).await?;
     let mut query = QueryBuilder::<Postgres>::new(
         "select id, group_name, params, info, resource, credential, blocked, owner, created_at, created_by, updated_at, \
          updated_by from deployments",

@@ -2,10 +2,10 @@
 
 use serde_json::Value;
 use sqlx::postgres::{PgConnection, Postgres};
-use sqlx::{FromRow, QueryBuilder, Row};
+use sqlx::{FromRow, QueryBuilder};
 
 use super::StoreError;
-use super::terms::{Page, Stamp, Statement, Terms, containing, limit};
+use super::terms::{Order, Page, Stamp, Statement, Terms, containing, fetch, limit, total};
 
 /// A team.
 #[derive(Debug, Clone, FromRow)]
@@ -60,32 +60,24 @@ pub(crate) async fn by_ids(
 ) -> Result<Vec<StoredTeam>, StoreError> {
     let mut query = QueryBuilder::<Postgres>::new(SELECT);
     query.push(" where id = any(").push_bind(ids.to_vec()).push(") order by id");
-    if lock {
-        query.push(" for update");
-    }
-    Ok(query.build_query_as().persistent(false).fetch_all(connection).await?)
+    fetch(connection, query, lock).await
 }
 
 /// Teams, a page of them or all, and how many there are.
 pub(crate) async fn list(
     connection: &mut PgConnection,
     filter: &TeamFilter,
-    order: (&'static str, bool),
+    order: Order,
     page: Option<Page>,
 ) -> Result<(Vec<StoredTeam>, i64), StoreError> {
     let mut query = QueryBuilder::<Postgres>::new("select count(*) as total from teams");
     filter.push(&mut query);
-    let total = query.build().persistent(false).fetch_one(&mut *connection).await?.try_get("total")?;
+    let total = total(connection, query).await?;
     let mut query = QueryBuilder::<Postgres>::new(SELECT);
     filter.push(&mut query);
-    let (by, descending) = order;
-    query.push(" order by ").push(by).push(if descending {
-        " desc nulls last, id"
-    } else {
-        " asc nulls last, id"
-    });
+    order.push(&mut query, "id");
     limit(&mut query, page);
-    Ok((query.build_query_as().persistent(false).fetch_all(connection).await?, total))
+    Ok((fetch(connection, query, false).await?, total))
 }
 
 impl TeamFilter {

@@ -2,9 +2,11 @@
 
 use bulkhead_model::NanoUsd;
 use serde_json::Value;
-use sqlx::FromRow;
-use sqlx::postgres::{PgArguments, Postgres};
+use sqlx::postgres::{PgArguments, PgConnection, PgRow, Postgres};
+use sqlx::{FromRow, QueryBuilder, Row};
 use time::OffsetDateTime;
+
+use super::StoreError;
 
 pub(super) type Statement<'q> = sqlx::query::Query<'q, Postgres, PgArguments>;
 
@@ -104,8 +106,49 @@ impl Page {
     }
 }
 
+/// How a list is ordered: by a column, the greatest first or last.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Order {
+    pub(crate) by: &'static str,
+    pub(crate) descending: bool,
+}
+
+impl Order {
+    /// `unique` is a column that no two rows share, so that pages do not overlap.
+    pub(super) fn push(self, query: &mut QueryBuilder<Postgres>, unique: &'static str) {
+        let direction = if self.descending { " desc nulls last, " } else { " asc nulls last, " };
+        query.push(" order by ").push(self.by).push(direction).push(unique);
+    }
+}
+
+/// The newest first.
+pub(crate) const NEWEST: Order = Order { by: "created_at", descending: true };
+
+/// What a query counts as `total`.
+pub(super) async fn total(
+    connection: &mut PgConnection,
+    mut query: QueryBuilder<Postgres>,
+) -> Result<i64, StoreError> {
+    Ok(query.build().persistent(false).fetch_one(connection).await?.try_get("total")?)
+}
+
+/// All rows of a query; those to change are locked.
+pub(super) async fn fetch<R>(
+    connection: &mut PgConnection,
+    mut query: QueryBuilder<Postgres>,
+    lock: bool,
+) -> Result<Vec<R>, StoreError>
+where
+    R: for<'r> FromRow<'r, PgRow> + Send + Unpin,
+{
+    if lock {
+        query.push(" for update");
+    }
+    Ok(query.build_query_as().persistent(false).fetch_all(connection).await?)
+}
+
 /// Everything, or a page of it.
-pub(super) fn limit(query: &mut sqlx::QueryBuilder<Postgres>, page: Option<Page>) {
+pub(super) fn limit(query: &mut QueryBuilder<Postgres>, page: Option<Page>) {
     if let Some(page) = page {
         query.push(" limit ").push_bind(page.size).push(" offset ").push_bind(page.offset());
     }

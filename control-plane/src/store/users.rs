@@ -4,7 +4,7 @@ use sqlx::postgres::{PgConnection, Postgres};
 use sqlx::{FromRow, QueryBuilder, Row};
 
 use super::StoreError;
-use super::terms::{Page, Stamp, Statement, Terms, containing, limit};
+use super::terms::{Order, Page, Stamp, Statement, Terms, containing, fetch, limit, total};
 
 /// A user.
 #[derive(Debug, Clone, FromRow)]
@@ -51,10 +51,7 @@ pub(crate) async fn by_ids(
 ) -> Result<Vec<StoredUser>, StoreError> {
     let mut query = QueryBuilder::<Postgres>::new(SELECT);
     query.push(" where id = any(").push_bind(ids.to_vec()).push(") order by id");
-    if lock {
-        query.push(" for update");
-    }
-    Ok(query.build_query_as().persistent(false).fetch_all(connection).await?)
+    fetch(connection, query, lock).await
 }
 
 /// The user with this address.
@@ -71,22 +68,17 @@ pub(crate) async fn by_email(
 pub(crate) async fn list(
     connection: &mut PgConnection,
     filter: &UserFilter,
-    order: (&'static str, bool),
+    order: Order,
     page: Page,
 ) -> Result<(Vec<StoredUser>, i64), StoreError> {
     let mut query = QueryBuilder::<Postgres>::new("select count(*) as total from users");
     filter.push(&mut query);
-    let total = query.build().persistent(false).fetch_one(&mut *connection).await?.try_get("total")?;
+    let total = total(connection, query).await?;
     let mut query = QueryBuilder::<Postgres>::new(SELECT);
     filter.push(&mut query);
-    let (by, descending) = order;
-    query.push(" order by ").push(by).push(if descending {
-        " desc nulls last, id"
-    } else {
-        " asc nulls last, id"
-    });
+    order.push(&mut query, "id");
     limit(&mut query, Some(page));
-    Ok((query.build_query_as().persistent(false).fetch_all(connection).await?, total))
+    Ok((fetch(connection, query, false).await?, total))
 }
 
 /// How many keys each user has; none are left out.

@@ -8,7 +8,8 @@ use crate::api::call::{Call, ok};
 use crate::api::refusal::Refusal;
 use crate::api::shape;
 use crate::domain::id;
-use crate::store::keys::{self, KeyFilter, KeyOrder, KeyStatus};
+use crate::store::keys::{self, KeyFilter, KeyStatus};
+use crate::store::terms::NEWEST;
 
 /// What keys can be ordered by, and the columns.
 const ORDERS: &[(&str, &str)] = &[
@@ -30,7 +31,7 @@ const NOBODYS: &[&str] = &["organization_id", "project_id", "agent_id", "access_
 pub(super) async fn list(call: Call) -> Result<Response, Refusal> {
     let query = &call.query;
     let page = query.page("size", 10)?;
-    let (by, descending) = query.order("sort_by", ORDERS, ("created_at", true))?;
+    let order = query.order("sort_by", ORDERS, NEWEST)?;
     let full = query.flag("return_full_object")?;
     let text = |name: &str| query.text(name).map(str::to_owned);
     let named = query.text("key_hash");
@@ -49,7 +50,7 @@ pub(super) async fn list(call: Call) -> Result<Response, Refusal> {
     let mut transaction = call.begin().await?;
     let (found, total) = match nobodys {
         true => (Vec::new(), 0),
-        false => keys::list(&mut transaction, &filter, KeyOrder { by, descending }, page).await?,
+        false => keys::list(&mut transaction, &filter, order, page).await?,
     };
     let times = call.times(&mut transaction).await?;
     let listed = found.iter().map(|key| match full {

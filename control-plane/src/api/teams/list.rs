@@ -9,6 +9,7 @@ use crate::api::call::{Call, Times, ok};
 use crate::api::refusal::Refusal;
 use crate::store::members;
 use crate::store::teams::{self, StoredTeam, TeamFilter};
+use crate::store::terms::NEWEST;
 
 const ORDERS: &[(&str, &str)] = &[
     ("created_at", "created_at"),
@@ -19,15 +20,13 @@ const ORDERS: &[(&str, &str)] = &[
     ("max_budget", "max_budget"),
 ];
 
-const USUAL: (&str, bool) = ("created_at", true);
-
 pub(super) async fn list(call: Call) -> Result<Response, Refusal> {
     let filter =
         TeamFilter { user_id: call.query.text("user_id").map(str::to_owned), ..TeamFilter::default() };
     let mut transaction = call.begin().await?;
     let found = match of_an_organization(&call) {
         true => Vec::new(),
-        false => teams::list(&mut transaction, &filter, USUAL, None).await?.0,
+        false => teams::list(&mut transaction, &filter, NEWEST, None).await?.0,
     };
     let times = call.times(&mut transaction).await?;
     ok(rows(&mut transaction, &found, &times).await?.into())
@@ -36,7 +35,7 @@ pub(super) async fn list(call: Call) -> Result<Response, Refusal> {
 pub(super) async fn list_v2(call: Call) -> Result<Response, Refusal> {
     let text = |name: &str| call.query.text(name).map(str::to_owned);
     let page = call.query.page("page_size", 10)?;
-    let order = call.query.order("sort_by", ORDERS, USUAL)?;
+    let order = call.query.order("sort_by", ORDERS, NEWEST)?;
     let filter = TeamFilter { user_id: text("user_id"), team_id: text("team_id"), alias: text("team_alias") };
     let mut transaction = call.begin().await?;
     let (found, total) = match of_an_organization(&call) {

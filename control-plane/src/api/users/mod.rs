@@ -15,7 +15,7 @@ use super::route::Route;
 use super::shape;
 use crate::domain::field::Role;
 use crate::domain::id;
-use crate::store::terms::{Stamp, Terms};
+use crate::store::terms::{NEWEST, Stamp, Terms};
 use crate::store::users::{self, StoredUser, UserFilter};
 use crate::store::{Change, keys, members, teams};
 
@@ -125,7 +125,7 @@ async fn info_v2(call: Call) -> Result<Response, Refusal> {
 async fn list(call: Call) -> Result<Response, Refusal> {
     let query = &call.query;
     let page = query.page("page_size", 25)?;
-    let order = query.order("sort_by", ORDERS, ("created_at", true))?;
+    let order = query.order("sort_by", ORDERS, NEWEST)?;
     let text = |name: &str| query.text(name).map(str::to_owned);
     let filter = UserFilter {
         ids: query.list("user_ids"),
