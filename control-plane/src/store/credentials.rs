@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 use sqlx::postgres::PgConnection;
 use sqlx::{FromRow, Row};
 
-use super::terms::Stamp;
+use super::terms::{Stamp, Statement};
 use super::{Change, StoreError};
 use crate::seal::{Purpose, Seal};
 
@@ -41,33 +41,34 @@ pub(crate) async fn read(
 
 /// Stores a new credential.
 pub(crate) async fn insert(change: &mut Change, credential: &StoredCredential) -> Result<(), StoreError> {
-    let sealed = sealed(change.seal(), credential)?;
-    sqlx::query(
-        "insert into credentials (name, secret_values, info, created_by, updated_by) values ($1, $2, $3, $4, $4)",
-    )
-    .persistent(false)
-    .bind(credential.name.clone())
-    .bind(sealed)
-    .bind(credential.info.clone())
-    .bind(credential.stamp.updated_by.clone())
-    .execute(change.connection())
-    .await?;
-    Ok(())
+    let statement = sqlx::query(
+        "insert into credentials (name, secret_values, info, updated_by, created_by) values ($1, $2, $3, $4, $4)",
+    );
+    write(change, credential, statement).await
 }
 
 /// Stores a credential that was read before, with nobody else changing it.
 pub(crate) async fn update(change: &mut Change, credential: &StoredCredential) -> Result<(), StoreError> {
-    let sealed = sealed(change.seal(), credential)?;
-    sqlx::query(
+    let statement = sqlx::query(
         "update credentials set secret_values = $2, info = $3, updated_by = $4, updated_at = now() where name = $1",
-    )
-    .persistent(false)
-    .bind(credential.name.clone())
-    .bind(sealed)
-    .bind(credential.info.clone())
-    .bind(credential.stamp.updated_by.clone())
-    .execute(change.connection())
-    .await?;
+    );
+    write(change, credential, statement).await
+}
+
+async fn write(
+    change: &mut Change,
+    credential: &StoredCredential,
+    statement: Statement<'_>,
+) -> Result<(), StoreError> {
+    let values = serde_json::to_vec(&credential.values).map_err(anyhow::Error::from)?;
+    statement
+        .persistent(false)
+        .bind(credential.name.clone())
+        .bind(change.seal().seal(Purpose::Credential, &credential.name, &values)?)
+        .bind(credential.info.clone())
+        .bind(credential.stamp.updated_by.clone())
+        .execute(change.connection())
+        .await?;
     Ok(())
 }
 
@@ -79,9 +80,4 @@ pub(crate) async fn delete(connection: &mut PgConnection, name: &str) -> Result<
         .execute(connection)
         .await?;
     Ok(())
-}
-
-fn sealed(seal: &Seal, credential: &StoredCredential) -> Result<Vec<u8>, StoreError> {
-    let values = serde_json::to_vec(&credential.values).map_err(anyhow::Error::from)?;
-    Ok(seal.seal(Purpose::Credential, &credential.name, &values)?)
 }

@@ -1,10 +1,10 @@
 //! Users in teams.
 
-use sqlx::FromRow;
-use sqlx::postgres::PgConnection;
+use sqlx::postgres::{PgConnection, Postgres};
+use sqlx::{FromRow, QueryBuilder};
 
 use super::StoreError;
-use super::terms::Statement;
+use super::terms::{Statement, fetch};
 
 /// A user in a team.
 #[derive(Debug, Clone, FromRow)]
@@ -34,20 +34,19 @@ impl StoredMember {
     }
 }
 
+const SELECT: &str = "select team_id, user_id, members.role, members.rpm_limit, members.tpm_limit, \
+     members.max_budget, members.budget_duration, members.spend, users.email from members join users \
+     on users.id = members.user_id";
+
 /// The members of teams, in the order in which they came.
 pub(crate) async fn of_teams(
     connection: &mut PgConnection,
     teams: &[String],
 ) -> Result<Vec<StoredMember>, StoreError> {
-    Ok(sqlx::query_as(
-        "select team_id, user_id, members.role, members.rpm_limit, members.tpm_limit, members.max_budget,
-         members.budget_duration, members.spend, users.email from members join users on users.id = members.user_id
-         where team_id = any($1) order by team_id, members.created_at, user_id",
-    )
-    .persistent(false)
-    .bind(teams.to_vec())
-    .fetch_all(connection)
-    .await?)
+    let mut query = QueryBuilder::<Postgres>::new(SELECT);
+    query.push(" where team_id = any(").push_bind(teams.to_vec());
+    query.push(") order by team_id, members.created_at, user_id");
+    fetch(connection, query, false).await
 }
 
 /// The memberships of users.
@@ -55,15 +54,10 @@ pub(crate) async fn of_users(
     connection: &mut PgConnection,
     users: &[String],
 ) -> Result<Vec<StoredMember>, StoreError> {
-    Ok(sqlx::query_as(
-        "select team_id, user_id, members.role, members.rpm_limit, members.tpm_limit, members.max_budget,
-         members.budget_duration, members.spend, users.email from members join users on users.id = members.user_id
-         where user_id = any($1) order by user_id, members.created_at, team_id",
-    )
-    .persistent(false)
-    .bind(users.to_vec())
-    .fetch_all(connection)
-    .await?)
+    let mut query = QueryBuilder::<Postgres>::new(SELECT);
+    query.push(" where user_id = any(").push_bind(users.to_vec());
+    query.push(") order by user_id, members.created_at, team_id");
+    fetch(connection, query, false).await
 }
 
 /// Stores a new member.
