@@ -821,3 +821,506 @@ pub mod snapshots_server {
         const NAME: &'static str = SERVICE_NAME;
     }
 }
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(skip_debug)]
+pub struct UsageReport {
+    #[prost(oneof = "usage_report::Report", tags = "1, 2")]
+    pub report: ::core::option::Option<usage_report::Report>,
+}
+/// Nested message and enum types in `UsageReport`.
+pub mod usage_report {
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    #[prost(skip_debug)]
+    pub enum Report {
+        #[prost(message, tag = "1")]
+        Hello(super::UsageHello),
+        #[prost(message, tag = "2")]
+        Batch(super::UsageBatch),
+    }
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(skip_debug)]
+pub struct UsageHello {
+    #[prost(string, tag = "1")]
+    pub node: ::prost::alloc::string::String,
+    /// Starts of this node's process of which it still has events, oldest first; 16 random bytes each.
+    #[prost(bytes = "bytes", repeated, tag = "2")]
+    pub incarnations: ::prost::alloc::vec::Vec<::prost::bytes::Bytes>,
+}
+/// The numbers `first` to `last` of one incarnation, taken as a whole or not at all. Numbers start at 1 and have no gaps.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(skip_debug)]
+pub struct UsageBatch {
+    #[prost(bytes = "bytes", tag = "1")]
+    pub incarnation: ::prost::bytes::Bytes,
+    #[prost(uint64, tag = "2")]
+    pub first: u64,
+    #[prost(uint64, tag = "3")]
+    pub last: u64,
+    #[prost(enumeration = "usage_batch::What", tag = "4")]
+    pub what: i32,
+    /// Encoded `UsageEvent`s, so that one that cannot be read spoils no other. One per number, unless `what` says otherwise.
+    #[prost(bytes = "bytes", repeated, tag = "5")]
+    pub events: ::prost::alloc::vec::Vec<::prost::bytes::Bytes>,
+}
+/// Nested message and enum types in `UsageBatch`.
+pub mod usage_batch {
+    #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+    #[repr(i32)]
+    pub enum What {
+        Events = 0,
+        /// Sums in place of events: there was no room for these. None of their numbers was sent before.
+        Sums = 1,
+        /// The node cannot read them any more.
+        Lost = 2,
+    }
+    impl What {
+        /// String value of the enum field names used in the ProtoBuf definition.
+        ///
+        /// The values are not transformed in any way and thus are considered stable
+        /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+        pub fn as_str_name(&self) -> &'static str {
+            match self {
+                Self::Events => "WHAT_EVENTS",
+                Self::Sums => "WHAT_SUMS",
+                Self::Lost => "WHAT_LOST",
+            }
+        }
+        /// Creates an enum from field names used in the ProtoBuf definition.
+        pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+            match value {
+                "WHAT_EVENTS" => Some(Self::Events),
+                "WHAT_SUMS" => Some(Self::Sums),
+                "WHAT_LOST" => Some(Self::Lost),
+                _ => None,
+            }
+        }
+    }
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+#[prost(skip_debug)]
+pub struct UsageReply {
+    #[prost(message, repeated, tag = "1")]
+    pub marks: ::prost::alloc::vec::Vec<Mark>,
+}
+/// All numbers up to and including `through` are in the database, for good.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(skip_debug)]
+pub struct Mark {
+    #[prost(bytes = "bytes", tag = "1")]
+    pub incarnation: ::prost::bytes::Bytes,
+    #[prost(uint64, tag = "2")]
+    pub through: u64,
+}
+/// One exchange with a provider, or the sum of several. Texts are cut and free of NUL.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(skip_debug)]
+pub struct UsageEvent {
+    /// When the request was read, Unix milliseconds, by the node's clock.
+    #[prost(int64, tag = "1")]
+    pub time: i64,
+    #[prost(string, tag = "2")]
+    pub call_id: ::prost::alloc::string::String,
+    /// As LiteLLM names it (`acompletion`).
+    #[prost(string, tag = "3")]
+    pub call_type: ::prost::alloc::string::String,
+    #[prost(bool, tag = "4")]
+    pub stream: bool,
+    /// The kind of the failure; absent is success.
+    #[prost(string, optional, tag = "5")]
+    pub failure: ::core::option::Option<::prost::alloc::string::String>,
+    /// The model asked for, and what it was resolved to.
+    #[prost(string, tag = "6")]
+    pub model: ::prost::alloc::string::String,
+    #[prost(string, tag = "7")]
+    pub model_group: ::prost::alloc::string::String,
+    #[prost(string, tag = "8")]
+    pub provider: ::prost::alloc::string::String,
+    #[prost(string, tag = "9")]
+    pub provider_model: ::prost::alloc::string::String,
+    #[prost(string, tag = "10")]
+    pub deployment: ::prost::alloc::string::String,
+    /// The stable id; `master` is the master key.
+    #[prost(string, tag = "11")]
+    pub key_id: ::prost::alloc::string::String,
+    #[prost(bytes = "bytes", tag = "12")]
+    pub key_hash: ::prost::bytes::Bytes,
+    #[prost(string, tag = "13")]
+    pub key_alias: ::prost::alloc::string::String,
+    #[prost(string, tag = "14")]
+    pub team: ::prost::alloc::string::String,
+    #[prost(string, tag = "15")]
+    pub user: ::prost::alloc::string::String,
+    #[prost(string, tag = "16")]
+    pub organization: ::prost::alloc::string::String,
+    #[prost(string, tag = "17")]
+    pub end_user: ::prost::alloc::string::String,
+    #[prost(string, repeated, tag = "18")]
+    pub tags: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    #[prost(enumeration = "UsageSource", tag = "19")]
+    pub source: i32,
+    #[prost(uint64, tag = "20")]
+    pub input_tokens: u64,
+    #[prost(uint64, tag = "21")]
+    pub output_tokens: u64,
+    #[prost(uint64, tag = "22")]
+    pub cache_read_tokens: u64,
+    #[prost(uint64, tag = "23")]
+    pub cache_write_tokens: u64,
+    #[prost(uint64, tag = "24")]
+    pub cache_write_1h_tokens: u64,
+    #[prost(uint64, tag = "25")]
+    pub reasoning_tokens: u64,
+    #[prost(uint64, tag = "26")]
+    pub input_audio_tokens: u64,
+    #[prost(uint64, tag = "27")]
+    pub output_audio_tokens: u64,
+    #[prost(string, tag = "28")]
+    pub service_tier: ::prost::alloc::string::String,
+    /// Nano-dollars; absent: the price is not known.
+    #[prost(int64, optional, tag = "29")]
+    pub cost: ::core::option::Option<i64>,
+    /// What it cost at most, where `source` is not `reported` and a price is known.
+    #[prost(int64, optional, tag = "30")]
+    pub bound: ::core::option::Option<i64>,
+    #[prost(uint64, tag = "31")]
+    pub duration_ms: u64,
+    #[prost(uint64, optional, tag = "32")]
+    pub first_byte_ms: ::core::option::Option<u64>,
+    /// Exchanges in this sum, and those of them that failed; 0 requests is one.
+    #[prost(uint64, tag = "33")]
+    pub requests: u64,
+    #[prost(uint64, tag = "34")]
+    pub failures: u64,
+    /// The path of the endpoint (`/v1/chat/completions`).
+    #[prost(string, tag = "35")]
+    pub endpoint: ::prost::alloc::string::String,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum UsageSource {
+    Unspecified = 0,
+    /// The provider said so.
+    Reported = 1,
+    /// From the bytes that were seen: the exchange was cut before the provider reported.
+    Estimated = 2,
+    /// Nothing was seen: only the bound is known.
+    Unknown = 3,
+}
+impl UsageSource {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "USAGE_SOURCE_UNSPECIFIED",
+            Self::Reported => "USAGE_SOURCE_REPORTED",
+            Self::Estimated => "USAGE_SOURCE_ESTIMATED",
+            Self::Unknown => "USAGE_SOURCE_UNKNOWN",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "USAGE_SOURCE_UNSPECIFIED" => Some(Self::Unspecified),
+            "USAGE_SOURCE_REPORTED" => Some(Self::Reported),
+            "USAGE_SOURCE_ESTIMATED" => Some(Self::Estimated),
+            "USAGE_SOURCE_UNKNOWN" => Some(Self::Unknown),
+            _ => None,
+        }
+    }
+}
+/// Generated client implementations.
+pub mod usage_client {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    use tonic::codegen::http::Uri;
+    /// Usage on its way from nodes to the control plane (design §8): events in order, acknowledged by number.
+    #[derive(Debug, Clone)]
+    pub struct UsageClient<T> {
+        inner: tonic::client::Grpc<T>,
+    }
+    impl<T> UsageClient<T>
+    where
+        T: tonic::client::GrpcService<tonic::body::Body>,
+        T::Error: Into<StdError>,
+        T::ResponseBody: Body<Data = Bytes> + std::marker::Send + 'static,
+        <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
+    {
+        pub fn new(inner: T) -> Self {
+            let inner = tonic::client::Grpc::new(inner);
+            Self { inner }
+        }
+        pub fn with_origin(inner: T, origin: Uri) -> Self {
+            let inner = tonic::client::Grpc::with_origin(inner, origin);
+            Self { inner }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> UsageClient<InterceptedService<T, F>>
+        where
+            F: tonic::service::Interceptor,
+            T::ResponseBody: Default,
+            T: tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+                Response = http::Response<
+                    <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
+                >,
+            >,
+            <T as tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+            >>::Error: Into<StdError> + std::marker::Send + std::marker::Sync,
+        {
+            UsageClient::new(InterceptedService::new(inner, interceptor))
+        }
+        /// Compress requests with the given encoding.
+        ///
+        /// This requires the server to support it otherwise it might respond with an
+        /// error.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.send_compressed(encoding);
+            self
+        }
+        /// Enable decompressing responses.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.accept_compressed(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_decoding_message_size(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_encoding_message_size(limit);
+            self
+        }
+        /// The first report is `hello`; the metadata `authorization` carries the join token (`Bearer …`). The first reply has the
+        /// marks of all incarnations that were named; later ones have those that moved.
+        pub async fn send(
+            &mut self,
+            request: impl tonic::IntoStreamingRequest<Message = super::UsageReport>,
+        ) -> std::result::Result<
+            tonic::Response<tonic::codec::Streaming<super::UsageReply>>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static("/bulkhead.v1.Usage/Send");
+            let mut req = request.into_streaming_request();
+            req.extensions_mut().insert(GrpcMethod::new("bulkhead.v1.Usage", "Send"));
+            self.inner.streaming(req, path, codec).await
+        }
+    }
+}
+/// Generated server implementations.
+pub mod usage_server {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    /// Generated trait containing gRPC methods that should be implemented for use with UsageServer.
+    #[async_trait]
+    pub trait Usage: std::marker::Send + std::marker::Sync + 'static {
+        /// Server streaming response type for the Send method.
+        type SendStream: tonic::codegen::tokio_stream::Stream<
+                Item = std::result::Result<super::UsageReply, tonic::Status>,
+            >
+            + std::marker::Send
+            + 'static;
+        /// The first report is `hello`; the metadata `authorization` carries the join token (`Bearer …`). The first reply has the
+        /// marks of all incarnations that were named; later ones have those that moved.
+        async fn send(
+            &self,
+            request: tonic::Request<tonic::Streaming<super::UsageReport>>,
+        ) -> std::result::Result<tonic::Response<Self::SendStream>, tonic::Status>;
+    }
+    /// Usage on its way from nodes to the control plane (design §8): events in order, acknowledged by number.
+    #[derive(Debug)]
+    pub struct UsageServer<T> {
+        inner: Arc<T>,
+        accept_compression_encodings: EnabledCompressionEncodings,
+        send_compression_encodings: EnabledCompressionEncodings,
+        max_decoding_message_size: Option<usize>,
+        max_encoding_message_size: Option<usize>,
+    }
+    impl<T> UsageServer<T> {
+        pub fn new(inner: T) -> Self {
+            Self::from_arc(Arc::new(inner))
+        }
+        pub fn from_arc(inner: Arc<T>) -> Self {
+            Self {
+                inner,
+                accept_compression_encodings: Default::default(),
+                send_compression_encodings: Default::default(),
+                max_decoding_message_size: None,
+                max_encoding_message_size: None,
+            }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> InterceptedService<Self, F>
+        where
+            F: tonic::service::Interceptor,
+        {
+            InterceptedService::new(Self::new(inner), interceptor)
+        }
+        /// Enable decompressing requests with the given encoding.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.accept_compression_encodings.enable(encoding);
+            self
+        }
+        /// Compress responses with the given encoding, if the client supports it.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.send_compression_encodings.enable(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.max_decoding_message_size = Some(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.max_encoding_message_size = Some(limit);
+            self
+        }
+    }
+    impl<T, B> tonic::codegen::Service<http::Request<B>> for UsageServer<T>
+    where
+        T: Usage,
+        B: Body + std::marker::Send + 'static,
+        B::Error: Into<StdError> + std::marker::Send + 'static,
+    {
+        type Response = http::Response<tonic::body::Body>;
+        type Error = std::convert::Infallible;
+        type Future = BoxFuture<Self::Response, Self::Error>;
+        fn poll_ready(
+            &mut self,
+            _cx: &mut Context<'_>,
+        ) -> Poll<std::result::Result<(), Self::Error>> {
+            Poll::Ready(Ok(()))
+        }
+        fn call(&mut self, req: http::Request<B>) -> Self::Future {
+            match req.uri().path() {
+                "/bulkhead.v1.Usage/Send" => {
+                    #[allow(non_camel_case_types)]
+                    struct SendSvc<T: Usage>(pub Arc<T>);
+                    impl<T: Usage> tonic::server::StreamingService<super::UsageReport>
+                    for SendSvc<T> {
+                        type Response = super::UsageReply;
+                        type ResponseStream = T::SendStream;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::ResponseStream>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<tonic::Streaming<super::UsageReport>>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Usage>::send(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = SendSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.streaming(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                _ => {
+                    Box::pin(async move {
+                        let mut response = http::Response::new(
+                            tonic::body::Body::default(),
+                        );
+                        let headers = response.headers_mut();
+                        headers
+                            .insert(
+                                tonic::Status::GRPC_STATUS,
+                                (tonic::Code::Unimplemented as i32).into(),
+                            );
+                        headers
+                            .insert(
+                                http::header::CONTENT_TYPE,
+                                tonic::metadata::GRPC_CONTENT_TYPE,
+                            );
+                        Ok(response)
+                    })
+                }
+            }
+        }
+    }
+    impl<T> Clone for UsageServer<T> {
+        fn clone(&self) -> Self {
+            let inner = self.inner.clone();
+            Self {
+                inner,
+                accept_compression_encodings: self.accept_compression_encodings,
+                send_compression_encodings: self.send_compression_encodings,
+                max_decoding_message_size: self.max_decoding_message_size,
+                max_encoding_message_size: self.max_encoding_message_size,
+            }
+        }
+    }
+    /// Generated gRPC service name
+    pub const SERVICE_NAME: &str = "bulkhead.v1.Usage";
+    impl<T> tonic::server::NamedService for UsageServer<T> {
+        const NAME: &'static str = SERVICE_NAME;
+    }
+}
