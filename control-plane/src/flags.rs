@@ -2,39 +2,12 @@
 
 use std::path::Path;
 
+use bulkhead_config::flag::secret;
+pub(crate) use bulkhead_config::flag::{note, problem};
 use bulkhead_config::{Problem, master_key_weakness};
 use bulkhead_model::Secret;
 
-/// The secret of `--<flag>` or of the file of `--<flag>-file`; `None` where there is neither.
-pub(crate) fn secret(
-    flag: &str,
-    value: Option<&Secret>,
-    file: Option<&Path>,
-) -> Result<Option<Secret>, Problem> {
-    let file_flag = format!("{flag}-file");
-    match (value, file) {
-        (None, None) => Ok(None),
-        (Some(value), None) if value.expose().trim().is_empty() => {
-            Err(problem(flag, "it is empty", "the secret itself"))
-        }
-        (Some(value), None) => Ok(Some(Secret::new(value.expose().trim()))),
-        (None, Some(file)) => {
-            let remedy = "a file that can be read and holds nothing but the secret";
-            let text = std::fs::read_to_string(file).map(Secret::new).map_err(|error| {
-                problem(&file_flag, format!("{} cannot be read: {error}", file.display()), remedy)
-            })?;
-            match text.expose().trim() {
-                "" => Err(problem(&file_flag, format!("{} is empty", file.display()), remedy)),
-                text => Ok(Some(Secret::new(text))),
-            }
-        }
-        (Some(_), Some(_)) => {
-            Err(problem(flag, format!("{flag} and {file_flag} are both given"), "one of them"))
-        }
-    }
-}
-
-/// As [`secret`], else the first of LiteLLM's variables that is set.
+/// As [`secret`], else LiteLLM's variable.
 pub(crate) fn secret_or(
     flag: &str,
     value: Option<&Secret>,
@@ -60,21 +33,4 @@ pub(crate) fn master_key(key: Option<Secret>) -> Result<Secret, Problem> {
         None => Ok(key),
         Some(what) => Err(problem("--master-key", what, remedy)),
     }
-}
-
-/// Something that is wrong with the command line.
-pub(crate) fn problem(flag: &str, what: impl Into<String>, remedy: impl Into<String>) -> Problem {
-    Problem {
-        file: "command line".to_owned(),
-        line: 0,
-        column: 0,
-        path: flag.to_owned(),
-        what: what.into(),
-        remedy: remedy.into(),
-    }
-}
-
-/// Keeps a problem for later, so that all are said at once.
-pub(crate) fn note<T>(outcome: Result<T, Problem>, problems: &mut Vec<Problem>) -> Option<T> {
-    outcome.map_err(|problem| problems.push(problem)).ok()
 }

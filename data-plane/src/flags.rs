@@ -1,10 +1,9 @@
-//! What flags say, checked: URLs, and secrets that may come from files.
+//! What flags say, checked.
 
 use std::net::IpAddr;
-use std::path::Path;
 
+pub(crate) use bulkhead_config::flag::{problem, secret};
 use bulkhead_config::{Problem, Problems};
-use bulkhead_model::Secret;
 use bulkhead_snapshot::Target;
 use http::Uri;
 use http::uri::{Authority, Scheme};
@@ -55,47 +54,6 @@ impl Peer {
     pub(crate) fn is_loopback(&self) -> bool {
         let host = &*self.target.host;
         host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
-    }
-}
-
-/// The secret of `--<flag>` or of the file of `--<flag>-file`; `None` where there is neither.
-pub(crate) fn secret(
-    flag: &str,
-    value: Option<&Secret>,
-    file: Option<&Path>,
-) -> Result<Option<Secret>, Problem> {
-    let file_flag = format!("{flag}-file");
-    match (value, file) {
-        (None, None) => Ok(None),
-        (Some(value), None) if value.expose().trim().is_empty() => {
-            Err(problem(flag, "it is empty", "the secret itself"))
-        }
-        (Some(value), None) => Ok(Some(Secret::new(value.expose().trim()))),
-        (None, Some(file)) => {
-            let remedy = "a file that can be read and holds nothing but the secret";
-            let text = std::fs::read_to_string(file).map(Secret::new).map_err(|error| {
-                problem(&file_flag, format!("{} cannot be read: {error}", file.display()), remedy)
-            })?;
-            match text.expose().trim() {
-                "" => Err(problem(&file_flag, format!("{} is empty", file.display()), remedy)),
-                text => Ok(Some(Secret::new(text))),
-            }
-        }
-        (Some(_), Some(_)) => {
-            Err(problem(flag, format!("{flag} and {file_flag} are both given"), "one of them"))
-        }
-    }
-}
-
-/// Something that is wrong with the command line.
-pub(crate) fn problem(flag: &str, what: impl Into<String>, remedy: impl Into<String>) -> Problem {
-    Problem {
-        file: "command line".to_owned(),
-        line: 0,
-        column: 0,
-        path: flag.to_owned(),
-        what: what.into(),
-        remedy: remedy.into(),
     }
 }
 

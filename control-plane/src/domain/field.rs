@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use bulkhead_config::route;
 use bulkhead_model::{NanoUsd, Secret, WindowLength};
 use serde_json::{Map, Number, Value, json};
 
-use super::{routes, time};
+use super::time;
 
 /// Longer names are no names.
 const LONGEST_NAME: usize = 256;
@@ -224,10 +225,10 @@ pub(crate) struct RouteName(pub(crate) String);
 impl Field for RouteName {
     fn read(value: &Value) -> Result<Self, Wrong> {
         let Name(name) = Name::read(value)?;
-        match routes::is_route(&name) {
+        match route::is_known(&name) {
             true => Ok(Self(name)),
             false => {
-                let near = super::body::did_you_mean(&name, routes::GROUPS.iter().copied());
+                let near = super::body::did_you_mean(&name, route::GROUPS.iter().copied());
                 Err(Wrong::value(format!("`{name}` is neither a route group nor a path{near}")))
             }
         }

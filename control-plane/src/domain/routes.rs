@@ -1,46 +1,8 @@
 //! `allowed_routes`: which of them let a key manage.
 
+use bulkhead_snapshot::Pattern;
+
 use super::field::KeyType;
-
-/// LiteLLM's route groups.
-pub(crate) const GROUPS: &[&str] = &[
-    "llm_api_routes",
-    "openai_routes",
-    "anthropic_routes",
-    "google_routes",
-    "mcp_routes",
-    "mcp_inference_routes",
-    "mcp_management_routes",
-    "agent_routes",
-    "agent_inference_routes",
-    "agent_management_routes",
-    "apply_guardrail_routes",
-    "mapped_pass_through_routes",
-    "passthrough_routes_wildcard",
-    "litellm_native_routes",
-    "model_info_routes",
-    "info_routes",
-    "key_management_routes",
-    "team_service_account_key_routes",
-    "management_routes",
-    "master_key_only_routes",
-    "spend_tracking_routes",
-    "global_spend_tracking_routes",
-    "public_routes",
-    "ui_routes",
-    "compliance_check_routes",
-    "internal_user_routes",
-    "internal_user_view_only_routes",
-    "self_managed_routes",
-    "org_admin_only_routes",
-    "org_admin_allowed_routes",
-    "admin_viewer_routes",
-];
-
-/// A group, or a path that may hold `*`.
-pub(crate) fn is_route(name: &str) -> bool {
-    name.starts_with('/') || GROUPS.contains(&name)
-}
 
 /// The group that a key of a type may call; `None` is every inference route.
 pub(crate) fn of_type(kind: KeyType) -> Option<&'static str> {
@@ -63,30 +25,8 @@ fn allows(route: &str, path: &str, reads: bool) -> bool {
         "info_routes" | "admin_viewer_routes" => reads,
         "key_management_routes" => path.starts_with("/key/") || path == "/v2/key/info",
         "model_info_routes" => reads && path.contains("model"),
-        pattern => matches(pattern, path),
+        pattern => Pattern::new(pattern).matches(path),
     }
-}
-
-/// `*` stands for any text.
-fn matches(pattern: &str, path: &str) -> bool {
-    let mut parts = pattern.split('*');
-    let Some(mut rest) = parts.next().and_then(|first| path.strip_prefix(first)) else { return false };
-    let mut parts = parts.peekable();
-    if parts.peek().is_none() {
-        return rest.is_empty();
-    }
-    while let Some(part) = parts.next() {
-        let found = if parts.peek().is_none() {
-            rest.strip_suffix(part)
-        } else {
-            rest.split_once(part).map(|(_, rest)| rest)
-        };
-        match found {
-            Some(after) => rest = after,
-            None => return false,
-        }
-    }
-    true
 }
 
 #[cfg(test)]

@@ -5,19 +5,22 @@
 //! reported at once with its line and a remedy, a limit that would not be enforced stops the process unless it is
 //! accepted by name, and what has no effect is said once (`table`).
 //!
-//! Nothing here reads the environment or the disk but through [`Source`], and no message holds a secret.
+//! The file's part reads the environment and the disk only through [`Source`]; [`flag`] reads secrets of the command
+//! line. No message holds a secret.
 
 mod accept;
 mod check;
 mod deployment;
 mod environment;
 mod field;
+pub mod flag;
 mod include;
 mod json;
 mod mask;
 mod problem;
 mod provider;
 mod reach;
+pub mod route;
 mod settings;
 mod suggest;
 mod table;

@@ -1,42 +1,8 @@
 //! `allowed_routes` and its shorthand `key_type`.
 
 use crate::field::{Cx, Field, Fields};
+use crate::route::{self, GROUPS};
 use crate::suggest;
-
-/// LiteLLM's route groups.
-const GROUPS: &[&str] = &[
-    "llm_api_routes",
-    "openai_routes",
-    "anthropic_routes",
-    "google_routes",
-    "mcp_routes",
-    "mcp_inference_routes",
-    "mcp_management_routes",
-    "agent_routes",
-    "agent_inference_routes",
-    "agent_management_routes",
-    "apply_guardrail_routes",
-    "mapped_pass_through_routes",
-    "passthrough_routes_wildcard",
-    "litellm_native_routes",
-    "model_info_routes",
-    "info_routes",
-    "key_management_routes",
-    "team_service_account_key_routes",
-    "management_routes",
-    "master_key_only_routes",
-    "spend_tracking_routes",
-    "global_spend_tracking_routes",
-    "public_routes",
-    "ui_routes",
-    "compliance_check_routes",
-    "internal_user_routes",
-    "internal_user_view_only_routes",
-    "self_managed_routes",
-    "org_admin_only_routes",
-    "org_admin_allowed_routes",
-    "admin_viewer_routes",
-];
 
 /// Kinds of keys and the group that each may call; a default key may call every inference route.
 const KEY_TYPES: &[(&str, Option<&str>)] = &[
@@ -71,7 +37,7 @@ fn routes(field: &Field<'_>, cx: &mut Cx<'_>) -> Vec<String> {
     let mut routes = Vec::new();
     for item in field.items(cx, "[llm_api_routes]").unwrap_or_default() {
         let Some(route) = item.text(cx, "llm_api_routes") else { continue };
-        if route.starts_with('/') || GROUPS.contains(&route.as_str()) {
+        if route::is_known(&route) {
             routes.push(route);
             continue;
         }
