@@ -6,7 +6,6 @@ mod args;
 mod attempt;
 mod exchange;
 mod fault;
-mod files;
 mod flags;
 mod identify;
 mod listener;

@@ -11,6 +11,7 @@ use std::time::Duration;
 use anyhow::Context;
 use arc_swap::ArcSwapOption;
 use bulkhead_config::Problems;
+use bulkhead_files::{Certificate, Watch};
 use bulkhead_model::Clock;
 use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -19,9 +20,8 @@ use tokio::time::{MissedTickBehavior, interval, sleep};
 
 use crate::admit::{Gate, Ledger, unsettled};
 use crate::args::Args;
-use crate::files::Watch;
 use crate::flags::{Peer, both};
-use crate::listener::{Bound, Certificate, Crew, Drain, bind};
+use crate::listener::{Bound, Crew, Drain, bind};
 use crate::management::Management;
 use crate::ops::{self, Ops};
 use crate::read::BodyMemory;
@@ -71,7 +71,7 @@ pub(crate) fn run(args: Args, env: HashMap<String, String>) -> Result<(), Failur
 
 fn certificate(args: &Args) -> Result<Option<Arc<Certificate>>, Problems> {
     match (&args.tls_cert, &args.tls_key) {
-        (Some(cert), Some(key)) => Certificate::open(cert, key).map(Some),
+        (Some(cert), Some(key)) => Certificate::open("--tls", cert, key).map(Some),
         _ => Ok(None),
     }
 }
@@ -111,7 +111,7 @@ impl Start {
         let node = open(&args.state_dir, &name, ties)?;
         source.follow(&node, name, config_files)?;
         let (phase, draining) = watch::channel(Drain::No);
-        let tls = certificate.clone().map(Certificate::server_config);
+        let tls = certificate.clone().map(|certificate| certificate.server_config("http/1.1"));
         let crew = Crew::start(workers(&node), tls, &draining).context("cannot start the workers")?;
         let ops = Ops { node: node.clone(), crew: crew.clone() };
         let _operations = side_thread("operations", ops::serve(operations, ops))?;

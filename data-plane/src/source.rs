@@ -6,11 +6,11 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use bulkhead_config::Problems;
+use bulkhead_files::Watch;
 use bulkhead_model::Clock;
 use bulkhead_snapshot::Snapshot;
 
 use crate::args::Args;
-use crate::files::Watch;
 use crate::flags::problem;
 use crate::node::{random, side_thread};
 use crate::snapshot::{self, Applier, FileSource, Follow, Link, Subscriber};

@@ -17,11 +17,15 @@ use crate::store::{Head, StoreError, history};
 /// A probe does not wait for a database that is away.
 const PATIENCE: Duration = Duration::from_secs(1);
 
+/// Needs nothing but the process.
+pub(crate) const LIVENESS: [&str; 2] = ["/health/liveliness", "/health/liveness"];
+
 pub(super) fn routes() -> Vec<Route> {
+    let [liveliness, liveness] = LIVENESS;
     vec![
         Route::get("/health", "Whether the control plane works, and what it published.", health),
-        Route::get("/health/liveliness", "Whether the process lives.", alive).access(Access::Public),
-        Route::get("/health/liveness", "Whether the process lives.", alive).access(Access::Public),
+        Route::get(liveliness, "Whether the process lives.", alive).access(Access::Public),
+        Route::get(liveness, "Whether the process lives.", alive).access(Access::Public),
         Route::get("/health/readiness", "Whether requests can be answered.", readiness)
             .access(Access::Public),
     ]

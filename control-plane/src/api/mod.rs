@@ -35,6 +35,8 @@ use query::Query;
 use refusal::Refusal;
 use route::Route;
 
+pub(crate) use health::LIVENESS;
+
 /// The largest body; nothing that is declared comes near it.
 const LARGEST_BODY: usize = 2 << 20;
 

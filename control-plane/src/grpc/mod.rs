@@ -8,20 +8,22 @@ mod writer;
 
 use std::convert::Infallible;
 use std::future::Future;
+use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bulkhead_proto::Report;
-use tokio::net::TcpListener;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{mpsc, watch};
+use tokio_stream::Stream;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::body::Body;
 use tonic::codegen::Service;
 use tonic::server::{Grpc, StreamingService};
-use tonic::transport::server::TcpIncoming;
-use tonic::transport::{Server, ServerTlsConfig};
+use tonic::transport::Server;
+use tonic::transport::server::Connected;
 use tonic::{Request, Response, Status, Streaming};
 
 use crate::publish::{Frame, Publisher, Registry};
@@ -37,7 +39,6 @@ const REPORT: usize = 8 << 20;
 const QUEUE: usize = 8;
 /// An unanswered ping ends a connection.
 const PING: Duration = Duration::from_secs(5);
-const TCP_KEEPALIVE: Duration = Duration::from_secs(60);
 /// Subscriptions on one connection; a node has one.
 const STREAMS: u32 = 8;
 
@@ -52,21 +53,15 @@ pub(crate) struct Snapshots {
 }
 
 impl Snapshots {
-    /// Serves until this replica stops and every subscription has ended.
-    pub(crate) async fn serve(
-        self,
-        listener: TcpListener,
-        tls: Option<ServerTlsConfig>,
-    ) -> anyhow::Result<()> {
-        let mut server = Server::builder()
+    /// Serves these connections until this replica stops and every subscription has ended.
+    pub(crate) async fn serve<C>(self, incoming: impl Stream<Item = io::Result<C>>) -> anyhow::Result<()>
+    where
+        C: AsyncRead + AsyncWrite + Connected + Unpin + Send + 'static,
+    {
+        let server = Server::builder()
             .http2_keepalive_interval(Some(PING))
             .http2_keepalive_timeout(Some(PING))
             .max_concurrent_streams(STREAMS);
-        if let Some(tls) = tls {
-            server = server.tls_config(tls)?;
-        }
-        let incoming =
-            TcpIncoming::from(listener).with_nodelay(Some(true)).with_keepalive(Some(TCP_KEEPALIVE));
         let mut stopping = self.stopping.clone();
         let stop = async move {
             // Where nobody can say stop any more, it is time, too.

@@ -1,7 +1,6 @@
 //! The management API's listener.
 
 use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,30 +9,26 @@ use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use axum::serve::Listener;
 use rustls::ServerConfig;
 use serde_json::json;
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::mpsc;
+use tokio::net::TcpListener;
 use tokio::time::timeout;
-use tokio_rustls::TlsAcceptor;
-use tokio_rustls::server::TlsStream;
+use tonic::transport::server::TcpIncoming;
 
 use super::Status;
+use super::tls::{Secured, handshakes};
+use crate::api::LIVENESS;
 
 /// An answer is there by then, or never comes.
 const PATIENCE: Duration = Duration::from_secs(30);
-const HANDSHAKE: Duration = Duration::from_secs(10);
-/// Handshakes that are done and wait to be served.
-const DONE: usize = 64;
 
-/// The API behind a gate that is shut until the database was found good.
+/// The API behind a gate that is shut until the database was found good. That the process lives is said before.
 pub(super) fn app(api: Router, status: Arc<Status>) -> Router {
     api.layer(from_fn_with_state(status, gate))
 }
 
 async fn gate(State(status): State<Arc<Status>>, request: Request, next: Next) -> Response {
-    if let Some(reason) = status.waits() {
+    if let Some(reason) = status.waits().filter(|_| !LIVENESS.contains(&request.uri().path())) {
         return unavailable(&format!("this replica is not ready: {reason}"));
     }
     match timeout(PATIENCE, next.run(request)).await {
@@ -57,56 +52,9 @@ pub(super) async fn serve(
 ) -> io::Result<()> {
     match tls {
         None => axum::serve(listener, app).with_graceful_shutdown(stop).await,
-        Some(tls) => axum::serve(Secured::new(listener, tls)?, app).with_graceful_shutdown(stop).await,
-    }
-}
-
-/// Connections whose handshake is done: one that takes its time holds up no other.
-struct Secured {
-    done: mpsc::Receiver<(TlsStream<TcpStream>, SocketAddr)>,
-    address: SocketAddr,
-}
-
-impl Secured {
-    fn new(listener: TcpListener, tls: Arc<ServerConfig>) -> io::Result<Self> {
-        let address = listener.local_addr()?;
-        let (ready, done) = mpsc::channel(DONE);
-        tokio::spawn(accept(listener, TlsAcceptor::from(tls), ready));
-        Ok(Self { done, address })
-    }
-}
-
-async fn accept(
-    mut listener: TcpListener,
-    tls: TlsAcceptor,
-    ready: mpsc::Sender<(TlsStream<TcpStream>, SocketAddr)>,
-) {
-    loop {
-        let (connection, peer) = tokio::select! {
-            accepted = Listener::accept(&mut listener) => accepted,
-            () = ready.closed() => return,
-        };
-        let (tls, ready) = (tls.clone(), ready.clone());
-        tokio::spawn(async move {
-            if let Ok(Ok(connection)) = timeout(HANDSHAKE, tls.accept(connection)).await {
-                let _ = ready.send((connection, peer)).await;
-            }
-        });
-    }
-}
-
-impl Listener for Secured {
-    type Io = TlsStream<TcpStream>;
-    type Addr = SocketAddr;
-
-    async fn accept(&mut self) -> (Self::Io, Self::Addr) {
-        match self.done.recv().await {
-            Some(accepted) => accepted,
-            None => std::future::pending().await,
+        Some(tls) => {
+            let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+            axum::serve(Secured(handshakes(incoming, tls)), app).with_graceful_shutdown(stop).await
         }
-    }
-
-    fn local_addr(&self) -> io::Result<SocketAddr> {
-        Ok(self.address)
     }
 }

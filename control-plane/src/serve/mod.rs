@@ -10,14 +10,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
+use bulkhead_files::{Certificate, Watch};
 use bulkhead_model::KeyHash;
 use bulkhead_pricing::PriceBook;
+use rustls::ServerConfig;
 use tokio::net::TcpListener;
 use tokio::runtime::Builder;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
-use tonic::transport::ServerTlsConfig;
+use tonic::transport::server::TcpIncoming;
 
 use crate::Failure;
 use crate::args::Serve;
@@ -35,6 +37,9 @@ pub(crate) use status::Status;
 const CONNECTIONS: u32 = 16;
 /// How long requests in flight have when the process is told to stop.
 const GRACE: Duration = Duration::from_secs(10);
+
+/// Of connections of nodes.
+const TCP_KEEPALIVE: Duration = Duration::from_secs(60);
 
 /// Serves until it is told to stop.
 pub(crate) async fn run(args: Serve) -> Result<(), Failure> {
@@ -77,6 +82,8 @@ async fn serve(
     let stream =
         Stream { publisher, registry, store: store.clone(), started: started.clone(), stopping, listen };
     let nodes = nodes.into_std()?;
+    let (http_files, grpc_files) = (Watch::new()?, Watch::new()?);
+    let grpc_tls = grpc_tls.map(|certificate| renewed(certificate, grpc_files, "h2"));
     let stream = side_thread("stream", 2, stream.run(nodes, grpc_tls))?;
 
     let api = api::State {
@@ -87,6 +94,7 @@ async fn serve(
     };
     let app = http::app(api::router(api, publish::routes()), status.clone());
     let mut stopped = stop.subscribe();
+    let http_tls = http_tls.map(|certificate| renewed(certificate, http_files, "http/1.1"));
     let http = tokio::spawn(http::serve(http, http_tls, app, async move {
         let _ = stopped.wait_for(|stopping| *stopping).await;
     }));
@@ -113,6 +121,12 @@ fn say(what: &str, listener: &TcpListener, tls: bool) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// What a listener offers with a certificate that is read anew when its files change.
+fn renewed(certificate: Arc<Certificate>, files: Watch, protocol: &str) -> Arc<ServerConfig> {
+    tokio::spawn(certificate.clone().watch(files));
+    certificate.server_config(protocol)
+}
+
 async fn told_to_stop() -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
@@ -135,7 +149,7 @@ struct Stream {
 }
 
 impl Stream {
-    async fn run(self, nodes: std::net::TcpListener, tls: Option<ServerTlsConfig>) -> anyhow::Result<()> {
+    async fn run(self, nodes: std::net::TcpListener, tls: Option<Arc<ServerConfig>>) -> anyhow::Result<()> {
         let Self { publisher, registry, store, mut started, stopping, listen } = self;
         let join = Join::new(&store);
         tokio::spawn(join.clone().watch());
@@ -147,8 +161,14 @@ impl Stream {
             }
         });
         let service = Snapshots { publisher, registry: registry.clone(), join, stopping: stopping.clone() };
-        let listener = TcpListener::from_std(nodes)?;
-        let serving = service.serve(listener, tls);
+        let incoming = TcpIncoming::from(TcpListener::from_std(nodes)?);
+        let incoming = incoming.with_nodelay(Some(true)).with_keepalive(Some(TCP_KEEPALIVE));
+        let serving = async {
+            match tls {
+                None => service.serve(incoming).await,
+                Some(tls) => service.serve(tls::handshakes(incoming, tls)).await,
+            }
+        };
         tokio::select! {
             served = serving => served?,
             () = overdue(stopping) => tracing::warn!("some subscriptions did not end in time"),

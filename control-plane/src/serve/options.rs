@@ -1,15 +1,13 @@
 //! What `serve` is told, read and found good: everything that is wrong is said at once, before any port is bound.
 
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::PathBuf;
 use std::sync::Arc;
 
-use bulkhead_config::Problem;
+use bulkhead_config::{Problem, Problems};
+use bulkhead_files::Certificate;
 use bulkhead_model::Secret;
-use rustls::ServerConfig;
-use tonic::transport::{Identity, Server, ServerTlsConfig};
 
-use super::tls;
 use crate::Failure;
 use crate::apply::File;
 use crate::args::{Serve, all};
@@ -22,8 +20,8 @@ pub(super) struct Options {
     pub(super) seal: Arc<Seal>,
     pub(super) master_key: Secret,
     pub(super) file: Option<File>,
-    pub(super) http_tls: Option<Arc<ServerConfig>>,
-    pub(super) grpc_tls: Option<ServerTlsConfig>,
+    pub(super) http_tls: Option<Arc<Certificate>>,
+    pub(super) grpc_tls: Option<Arc<Certificate>>,
     pub(super) listen: bool,
 }
 
@@ -56,19 +54,29 @@ impl Options {
     }
 
     fn rest(args: &Serve, problems: &mut Vec<Problem>) -> Option<Tls> {
-        let http = match (&args.tls_cert, &args.tls_key) {
-            (Some(cert), Some(key)) => note(tls::http(cert, key).map(Some), problems),
-            _ => Some(None),
+        let http = certificate("--tls", &args.tls_cert, &args.tls_key, problems);
+        let grpc = certificate("--grpc", &args.grpc_cert, &args.grpc_key, problems);
+        let plaintext = match args.grpc_cert {
+            Some(_) => Some(()),
+            None => note(plaintext(args), problems),
         };
-        let grpc = match (&args.grpc_cert, &args.grpc_key) {
-            (Some(cert), Some(key)) => note(grpc(cert, key).map(Some), problems),
-            _ => note(plaintext(args).map(|()| None), problems),
-        };
-        http.zip(grpc)
+        http.zip(grpc).zip(plaintext).map(|(tls, ())| tls)
     }
 }
 
-type Tls = (Option<Arc<ServerConfig>>, Option<ServerTlsConfig>);
+type Tls = (Option<Arc<Certificate>>, Option<Arc<Certificate>>);
+
+/// The certificate of `<flag>-cert` and `<flag>-key`, of which there are both or none.
+fn certificate(
+    flag: &'static str,
+    cert: &Option<PathBuf>,
+    key: &Option<PathBuf>,
+    problems: &mut Vec<Problem>,
+) -> Option<Option<Arc<Certificate>>> {
+    let (Some(cert), Some(key)) = (cert, key) else { return Some(None) };
+    let opened = Certificate::open(flag, cert, key);
+    opened.map(Some).map_err(|Problems(wrong)| problems.extend(wrong)).ok()
+}
 
 /// Join tokens and keys leave the machine only encrypted.
 fn plaintext(args: &Serve) -> Result<(), Problem> {
@@ -87,21 +95,4 @@ fn plaintext(args: &Serve) -> Result<(), Problem> {
         ),
         "--grpc-cert and --grpc-key; or --insecure-plaintext, where the network itself encrypts",
     ))
-}
-
-fn grpc(cert: &Path, key: &Path) -> Result<ServerTlsConfig, Problem> {
-    // Says what is wrong in words.
-    tls::read("--grpc", cert, key)?;
-    let read = |flag: &str, file: &Path| {
-        std::fs::read(file).map_err(|error| {
-            problem(flag, format!("{} cannot be read: {error}", file.display()), "a file that can be read")
-        })
-    };
-    let identity = Identity::from_pem(read("--grpc-cert", cert)?, read("--grpc-key", key)?);
-    let config = ServerTlsConfig::new().identity(identity);
-    Server::builder().tls_config(config.clone()).map_err(|error| {
-        let what = format!("the certificate and the key cannot be used: {error}");
-        problem("--grpc-cert", what, "a certificate chain, its own first, and the key it was made for")
-    })?;
-    Ok(config)
 }

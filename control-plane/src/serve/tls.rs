@@ -1,64 +1,79 @@
-//! Certificates from files.
+//! Connections by TLS: one whose handshake takes its time holds up no other.
 
-use std::path::Path;
+use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
-use bulkhead_config::Problem;
+use axum::serve::Listener;
 use rustls::ServerConfig;
-use rustls::crypto::aws_lc_rs;
-use rustls::pki_types::pem::{self, PemObject};
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio::net::TcpStream;
+use tokio::sync::mpsc;
+use tokio::time::{sleep, timeout};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
+use tokio_stream::StreamExt;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::transport::server::TcpIncoming;
 
-use crate::flags::problem;
+const HANDSHAKE: Duration = Duration::from_secs(10);
+/// Handshakes that are done and wait to be served.
+const DONE: usize = 64;
+/// After a connection that could not be accepted: there may be too many.
+const AGAIN: Duration = Duration::from_millis(100);
 
-type Pair = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
+/// Connections whose handshake is done.
+pub(super) type Handshakes = ReceiverStream<io::Result<TlsStream<TcpStream>>>;
 
-/// What the management API offers.
-pub(super) fn http(cert: &Path, key: &Path) -> Result<Arc<ServerConfig>, Problem> {
-    let (chain, secret) = read("--tls", cert, key)?;
-    let unusable = |error: rustls::Error| {
-        let what =
-            format!("the certificate and the key in {} cannot be used together: {error}", key.display());
-        problem(
-            "--tls-cert",
-            what,
-            "a certificate chain, its own certificate first, and the key it was made for",
-        )
-    };
-    let config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
-        .with_safe_default_protocol_versions()
-        .and_then(|builder| builder.with_no_client_auth().with_single_cert(chain, secret));
-    let mut config = config.map_err(unusable)?;
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    Ok(Arc::new(config))
+/// Shakes hands with everybody who comes, until nobody wants the connections any more.
+pub(super) fn handshakes(incoming: TcpIncoming, tls: Arc<ServerConfig>) -> Handshakes {
+    let (ready, done) = mpsc::channel(DONE);
+    tokio::spawn(accept(incoming, TlsAcceptor::from(tls), ready));
+    ReceiverStream::new(done)
 }
 
-/// The chain and the key of `<flag>-cert` and `<flag>-key`.
-pub(super) fn read(flag: &str, cert: &Path, key: &Path) -> Result<Pair, Problem> {
-    let chain = CertificateDer::pem_file_iter(cert).and_then(Iterator::collect::<Result<Vec<_>, _>>);
-    let chain = match chain {
-        Ok(chain) if chain.is_empty() => Err(pem::Error::NoItemsFound),
-        chain => chain,
-    };
-    let chain = chain.map_err(|error| {
-        let remedy =
-            "a file that can be read, with the certificate chain in PEM (-----BEGIN CERTIFICATE-----)";
-        problem(&format!("{flag}-cert"), reason(cert, &error, "certificate"), remedy)
-    })?;
-    let secret = PrivateKeyDer::from_pem_file(key).map_err(|error| {
-        let remedy =
-            "a file that can be read, with an unencrypted private key in PEM (-----BEGIN PRIVATE KEY-----)";
-        problem(&format!("{flag}-key"), reason(key, &error, "private key"), remedy)
-    })?;
-    Ok((chain, secret))
+async fn accept(
+    mut incoming: TcpIncoming,
+    tls: TlsAcceptor,
+    ready: mpsc::Sender<io::Result<TlsStream<TcpStream>>>,
+) {
+    loop {
+        let accepted = tokio::select! {
+            accepted = incoming.next() => accepted,
+            () = ready.closed() => return,
+        };
+        let connection = match accepted {
+            Some(Ok(connection)) => connection,
+            Some(Err(_)) => {
+                sleep(AGAIN).await;
+                continue;
+            }
+            None => return,
+        };
+        let (tls, ready) = (tls.clone(), ready.clone());
+        tokio::spawn(async move {
+            if let Ok(Ok(connection)) = timeout(HANDSHAKE, tls.accept(connection)).await {
+                let _ = ready.send(Ok(connection)).await;
+            }
+        });
+    }
 }
 
-fn reason(file: &Path, error: &pem::Error, wanted: &str) -> String {
-    let file = file.display();
-    match error {
-        pem::Error::Io(error) => format!("{file} cannot be read: {error}"),
-        pem::Error::NoItemsFound => format!("{file} holds no {wanted}"),
-        // The error itself may quote the file.
-        _ => format!("{file} is not PEM, or damaged"),
+/// The listener of an HTTP server.
+pub(super) struct Secured(pub(super) Handshakes);
+
+impl Listener for Secured {
+    type Io = TlsStream<TcpStream>;
+    /// Nobody asks who it is.
+    type Addr = ();
+
+    async fn accept(&mut self) -> (Self::Io, Self::Addr) {
+        match self.0.next().await {
+            Some(Ok(connection)) => (connection, ()),
+            _ => std::future::pending().await,
+        }
+    }
+
+    fn local_addr(&self) -> io::Result<Self::Addr> {
+        Ok(())
     }
 }

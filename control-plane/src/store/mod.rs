@@ -13,6 +13,7 @@ mod line;
 pub(crate) mod members;
 pub(crate) mod models;
 pub(crate) mod nodes;
+mod refused;
 pub(crate) mod resources;
 pub(crate) mod schema;
 pub(crate) mod settings;
@@ -135,7 +136,11 @@ impl Store {
 
     /// A transaction for a request: short.
     pub(crate) async fn begin(&self) -> Result<Transaction<'static, Postgres>, StoreError> {
-        let mut transaction = self.pool.begin().await?;
+        let mut transaction = tokio::select! {
+            biased;
+            begun = self.pool.begin() => begun?,
+            error = refused::refused(&self.options) => return Err(error.into()),
+        };
         transaction.execute(SHORT).await?;
         Ok(transaction)
     }

@@ -9,6 +9,7 @@
 
 mod api;
 mod apply;
+mod certificates;
 mod histories;
 mod interleavings;
 mod migrations;

@@ -28,7 +28,7 @@ fn what_is_wrong_is_said_at_once_and_ends_with_64() {
     assert!(said.contains("not the URL") && !said.contains("hush"), "{said}");
     let files = ["--tls-cert", "/nowhere/cert", "--tls-key", "/nowhere/key"];
     let said = refusal(&[&url[..], &["--master-key", MASTER], &files].concat());
-    assert!(said.contains("/nowhere/cert cannot be read"), "{said}");
+    assert!(said.contains("/nowhere/cert:1:1: --tls-cert: cannot be read"), "{said}");
     let said = refusal(&[&url[..], &["--master-key-file", "/nowhere/secret"]].concat());
     assert!(said.contains("/nowhere/secret cannot be read"), "{said}");
 }

@@ -3,8 +3,6 @@
 mod accept;
 mod connection;
 mod crew;
-mod tls;
 
 pub(crate) use accept::{Bound, bind};
 pub(crate) use crew::{Crew, Drain};
-pub(crate) use tls::Certificate;

@@ -14,7 +14,8 @@ use tokio::time::{Instant, timeout_at};
 use tonic::body::Body;
 use tonic::codegen::Service;
 
-use super::Follow;
+use crate::flags::Peer;
+use crate::upstream::Dialer;
 
 /// For name, TCP, TLS and HTTP/2 together.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -34,10 +35,9 @@ pub(super) struct Connection {
 
 impl Connection {
     /// Connects. The error is for the log and for people: it may name the host.
-    pub(super) async fn open(follow: &Follow) -> Result<Self, String> {
+    pub(super) async fn open(peer: &Peer, dialer: &Dialer) -> Result<Self, String> {
         let deadline = Instant::now() + CONNECT;
-        let wire =
-            follow.dialer.dial(&follow.peer.target, deadline).await.map_err(|error| error.to_string())?;
+        let wire = dialer.dial(&peer.target, deadline).await.map_err(|error| error.to_string())?;
         let handshake = Builder::new(TokioExecutor::new())
             .timer(TokioTimer::new())
             .keep_alive_interval(PING)
@@ -56,8 +56,8 @@ impl Connection {
                 tracing::debug!(%error, "the connection to the control plane ended");
             }
         });
-        let client = SnapshotsClient::with_origin(Channel(sender), follow.peer.origin())
-            .max_decoding_message_size(MESSAGE);
+        let client =
+            SnapshotsClient::with_origin(Channel(sender), peer.origin()).max_decoding_message_size(MESSAGE);
         Ok(Self { client, _driver: driver })
     }
 }

@@ -5,12 +5,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bulkhead_config::{Problem, Problems, Source};
+use bulkhead_files::{LastRead, Stamp};
 use bulkhead_pricing::PriceBook;
 use bulkhead_snapshot::{Declared, Snapshot};
 use bulkhead_telemetry::metric::Counter;
 use parking_lot::Mutex;
 
-use crate::files::{LastRead, Stamp};
 
 /// How often the file was applied and refused after the start.
 #[derive(Debug, Default)]

@@ -1,10 +1,12 @@
 //! What the flags of a managed node say.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use bulkhead_config::{Problem, Problems};
 use bulkhead_model::Secret;
 use bulkhead_snapshot::disk::StateKeys;
+use parking_lot::Mutex;
 use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
@@ -18,11 +20,21 @@ use crate::upstream::{Dialer, system_roots};
 /// Which control plane to follow, and how.
 pub(crate) struct Follow {
     pub(super) peer: Peer,
-    pub(super) dialer: Dialer,
-    /// `Bearer` and the join token.
-    pub(super) authorization: MetadataValue<Ascii>,
+    grpc_ca: Option<PathBuf>,
+    join_token_file: Option<PathBuf>,
+    access: Mutex<Access>,
     pub(super) keys: StateKeys,
     pub(crate) staleness: Staleness,
+}
+
+/// What a connection goes by.
+#[derive(Clone)]
+pub(super) struct Access {
+    pub(super) dialer: Arc<Dialer>,
+    /// `Bearer` and the join token.
+    pub(super) authorization: MetadataValue<Ascii>,
+    /// What is wrong with the files.
+    wrong: Vec<Problem>,
 }
 
 impl Follow {
@@ -31,7 +43,8 @@ impl Follow {
         let mut problems = Vec::new();
         let peer = note(peer(url, flags), &mut problems);
         let roots = note(roots(flags.grpc_ca.as_deref()), &mut problems);
-        let token = note(join_token(flags), &mut problems);
+        let file = flags.join_token_file.as_deref();
+        let token = note(join_token(flags.join_token.as_ref(), file), &mut problems);
         let given = secret("--state-key", flags.state_key.as_ref(), flags.state_key_file.as_deref());
         let given = note(given, &mut problems);
         let keys = match (given, &token) {
@@ -42,11 +55,40 @@ impl Follow {
         let staleness = Staleness { after: flags.max_stale, action: flags.max_stale_action };
         match (peer, roots, token, keys) {
             (Some(peer), Some(roots), Some((_, authorization)), Some(keys)) if problems.is_empty() => {
-                Ok(Self { peer, dialer: Dialer::speaking("h2", roots), authorization, keys, staleness })
+                let access = Access { dialer: dialer(roots), authorization, wrong: Vec::new() };
+                let (grpc_ca, join_token_file) = (flags.grpc_ca.clone(), flags.join_token_file.clone());
+                Ok(Self { peer, grpc_ca, join_token_file, access: Mutex::new(access), keys, staleness })
             }
             _ => Err(Problems(problems)),
         }
     }
+
+    /// What the next connection goes by. The files are read anew; where one is bad, what it held before stays.
+    pub(super) fn access(&self) -> Access {
+        let mut access = self.access.lock();
+        let mut wrong = Vec::new();
+        if self.grpc_ca.is_some()
+            && let Some(roots) = note(roots(self.grpc_ca.as_deref()), &mut wrong)
+        {
+            access.dialer = dialer(roots);
+        }
+        if self.join_token_file.is_some()
+            && let Some((_, read)) = note(join_token(None, self.join_token_file.as_deref()), &mut wrong)
+        {
+            access.authorization = read;
+        }
+        if access.wrong != wrong {
+            for problem in &wrong {
+                tracing::error!("{problem}; what was read before stays in force");
+            }
+            access.wrong = wrong;
+        }
+        access.clone()
+    }
+}
+
+fn dialer(roots: RootCertStore) -> Arc<Dialer> {
+    Arc::new(Dialer::speaking("h2", roots))
 }
 
 fn note<T>(outcome: Result<T, Problem>, problems: &mut Vec<Problem>) -> Option<T> {
@@ -92,8 +134,11 @@ fn roots(file: Option<&Path>) -> Result<RootCertStore, Problem> {
     if roots.is_empty() { Err(wrong("holds no certificate")) } else { Ok(roots) }
 }
 
-fn join_token(flags: &Managed) -> Result<(Secret, MetadataValue<Ascii>), Problem> {
-    let token = secret("--join-token", flags.join_token.as_ref(), flags.join_token_file.as_deref())?;
+fn join_token(
+    value: Option<&Secret>,
+    file: Option<&Path>,
+) -> Result<(Secret, MetadataValue<Ascii>), Problem> {
+    let token = secret("--join-token", value, file)?;
     let remedy = "what `control-plane token create` printed";
     let token =
         token.ok_or_else(|| problem("--join-token", "a node with a control plane needs one", remedy))?;

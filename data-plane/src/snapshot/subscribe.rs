@@ -23,6 +23,7 @@ use tonic::{Code, Request, Status, Streaming};
 use super::applier::{Applier, Step, Work};
 use super::collect::{Collector, ROOM};
 use super::connect::Connection;
+use super::follow::Access;
 use super::{Follow, Link, heard};
 use crate::route::Rng;
 use crate::worker::Node;
@@ -152,12 +153,13 @@ impl Following {
         if self.applier.is_none() {
             self.reopen().await?;
         }
-        let mut connection = Connection::open(&self.follow).await.map_err(Ended::Broke)?;
+        let Access { dialer, authorization, .. } = self.follow.access();
+        let mut connection = Connection::open(&self.follow.peer, &dialer).await.map_err(Ended::Broke)?;
         let (reports, mut queue) = mpsc::channel(REPORTS);
         let _ = reports.try_send(self.hello());
         let outgoing = futures_util::stream::poll_fn(move |cx| queue.poll_recv(cx));
         let mut request = Request::new(outgoing);
-        request.metadata_mut().insert("authorization", self.follow.authorization.clone());
+        request.metadata_mut().insert("authorization", authorization);
         let answer = timeout(ANSWER, connection.client.subscribe(request)).await;
         let answer = answer.map_err(|_| Ended::Broke("it does not answer".to_owned()))?;
         let pushes = answer.map_err(|status| Ended::Broke(in_words(&status)))?.into_inner();

@@ -3,8 +3,9 @@
 
 use std::sync::Arc;
 
+use bulkhead_files::Watch;
+
 use super::FileSource;
-use crate::files::Watch;
 use crate::worker::Node;
 
 /// Watches until the runtime ends.

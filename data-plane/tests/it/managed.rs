@@ -5,6 +5,7 @@ mod away;
 mod fake;
 mod forwarding;
 mod poison;
+mod renewal;
 mod start;
 
 use std::time::Duration;

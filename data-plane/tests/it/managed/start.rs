@@ -92,7 +92,7 @@ async fn secrets_may_come_from_files() {
 }
 
 /// A private authority, and a server that has a certificate of it.
-fn authority(dir: &TempDir) -> (PathBuf, TlsAcceptor) {
+pub(super) fn authority(dir: &TempDir) -> (PathBuf, TlsAcceptor) {
     let key = KeyPair::generate().unwrap();
     let mut params = CertificateParams::new(Vec::new()).unwrap();
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);

@@ -1,4 +1,4 @@
-//! Files that are read again when they change.
+//! Notices that files changed.
 
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -16,10 +16,11 @@ const LOOK: Duration = Duration::from_millis(500);
 /// The time of the last change is that of the inode: unlike the time of modification it cannot be set, so that a file
 /// that was restored or copied with its times is noticed, too.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Stamp(Option<[i64; 4]>);
+pub struct Stamp(Option<[i64; 4]>);
 
 impl Stamp {
-    pub(crate) fn of(file: &Path) -> Self {
+    /// The state of a file now.
+    pub fn of(file: &Path) -> Self {
         let numbers = |metadata: std::fs::Metadata| {
             let (inode, len) = (metadata.ino().cast_signed(), metadata.len().cast_signed());
             [inode, len, metadata.ctime(), metadata.ctime_nsec()]
@@ -30,10 +31,11 @@ impl Stamp {
 
 /// The files that the last attempt read, good or bad, as they were just before: what is written meanwhile is a change.
 #[derive(Debug, Default)]
-pub(crate) struct LastRead(Mutex<Vec<(PathBuf, Stamp)>>);
+pub struct LastRead(Mutex<Vec<(PathBuf, Stamp)>>);
 
 impl LastRead {
-    pub(crate) fn set(&self, files: Vec<(PathBuf, Stamp)>) {
+    /// Notes what an attempt read.
+    pub fn set(&self, files: Vec<(PathBuf, Stamp)>) {
         *self.0.lock() = files;
     }
 
@@ -47,21 +49,22 @@ impl LastRead {
 }
 
 /// Waits for changes and for SIGHUP.
-pub(crate) struct Watch {
+pub struct Watch {
     hangup: Signal,
     look: Interval,
     changed: Option<Vec<Stamp>>,
 }
 
 impl Watch {
-    pub(crate) fn new() -> std::io::Result<Self> {
+    /// Hears SIGHUP from here on.
+    pub fn new() -> std::io::Result<Self> {
         let mut look = interval(LOOK);
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
         Ok(Self { hangup: signal(SignalKind::hangup())?, look, changed: None })
     }
 
     /// Returns when the files are to be read again.
-    pub(crate) async fn changed(&mut self, read: &LastRead) {
+    pub async fn changed(&mut self, read: &LastRead) {
         loop {
             tokio::select! {
                 _ = self.hangup.recv() => {
