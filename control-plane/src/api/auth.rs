@@ -1,7 +1,7 @@
 //! Who asks, and whether they may.
 
 use axum::http::HeaderMap;
-use axum::http::header::{AUTHORIZATION, HeaderName};
+use bulkhead_model::presented::{self, NoKey};
 use bulkhead_model::{KeyHash, hash, virtual_key};
 use time::OffsetDateTime;
 
@@ -10,16 +10,6 @@ use super::refusal::Refusal;
 use crate::domain::field::Role;
 use crate::domain::{routes, time as times};
 use crate::store::keys::{self, Presented};
-
-/// Headers that carry a key, in the order in which they are looked at (litellm.md §1).
-static KEY_HEADERS: [HeaderName; 6] = [
-    HeaderName::from_static("x-litellm-api-key"),
-    AUTHORIZATION,
-    HeaderName::from_static("api-key"),
-    HeaderName::from_static("x-api-key"),
-    HeaderName::from_static("x-goog-api-key"),
-    HeaderName::from_static("ocp-apim-subscription-key"),
-];
 
 /// LiteLLM's name for whoever has the master key.
 const MASTER_USER: &str = "default_user_id";
@@ -122,7 +112,8 @@ fn refuse_role(caller: &Caller, path: &str) -> Refusal {
 }
 
 async fn identify(state: &State, headers: &HeaderMap) -> Result<Caller, Refusal> {
-    let key = find(headers)?;
+    let no_key = |why: NoKey| Refusal::unauthorized("auth_error", why.to_string());
+    let key = presented::find(headers, None).map_err(no_key)?;
     let hash = KeyHash::of(key);
     // Needs no database.
     if state.master_key.same(&hash) {
@@ -133,7 +124,7 @@ async fn identify(state: &State, headers: &HeaderMap) -> Result<Caller, Refusal>
             "auth_error",
             format!(
                 "Authentication Error, LiteLLM Virtual Key expected. Received={}, expected to start with 'sk-'.",
-                half_masked(key)
+                hash::half_masked(key)
             ),
         ));
     }
@@ -181,44 +172,4 @@ fn unknown(key: &str, hash: KeyHash) -> Refusal {
         ),
     )
     .param("key")
-}
-
-/// The key: from the first of the known headers that is there.
-fn find(headers: &HeaderMap) -> Result<&str, Refusal> {
-    let missing = || Refusal::unauthorized("auth_error", "Authentication Error, No api key passed in.");
-    let malformed = || {
-        let message = "Authentication Error, Malformed API Key passed in. Ensure Key has `Bearer ` prefix.";
-        Refusal::unauthorized("auth_error", message)
-    };
-    let (name, value) =
-        KEY_HEADERS.iter().find_map(|name| Some((name, headers.get(name)?))).ok_or_else(missing)?;
-    let text = value.to_str().map_err(|_| malformed())?.trim();
-    let key = match without_scheme(text) {
-        Some(key) => key,
-        // `Authorization` wants its scheme; a bare `sk-…` is taken as well, since people do send it.
-        None if *name == AUTHORIZATION && !text.starts_with("sk-") && !text.is_empty() => {
-            return Err(malformed());
-        }
-        None => text,
-    };
-    if key.is_empty() { Err(missing()) } else { Ok(key) }
-}
-
-fn without_scheme(text: &str) -> Option<&str> {
-    let (scheme, rest) = text.split_at_checked(6)?;
-    if !scheme.eq_ignore_ascii_case("bearer") {
-        return None;
-    }
-    (rest.is_empty() || rest.starts_with(' ')).then(|| rest.trim())
-}
-
-/// `abcd****wxyz`, and nothing of a text too short to hide its middle.
-fn half_masked(text: &str) -> String {
-    let chars: Vec<char> = text.chars().collect();
-    match (chars.first_chunk::<4>(), chars.last_chunk::<4>()) {
-        (Some(first), Some(last)) if chars.len() >= 12 => {
-            format!("{}****{}", String::from_iter(first), String::from_iter(last))
-        }
-        _ => "****".to_owned(),
-    }
 }

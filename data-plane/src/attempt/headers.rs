@@ -2,11 +2,11 @@
 
 use bulkhead_dialect::beta;
 use bulkhead_model::Dialect;
+use bulkhead_model::presented::is_key_header;
 use bulkhead_snapshot::{Deployment, Settings};
 use http::HeaderMap;
 use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE, HOST, HeaderName, HeaderValue, USER_AGENT};
 
-use crate::identify::is_key_header;
 use crate::respond::named_by_connection;
 
 const ANTHROPIC_VERSION: HeaderName = HeaderName::from_static("anthropic-version");

@@ -3,27 +3,26 @@
 mod caller;
 #[cfg(test)]
 pub(crate) mod fixture;
-mod header;
 #[cfg(test)]
 mod tests;
 
+use bulkhead_model::presented::{self, NoKey};
 use bulkhead_model::{ErrorKind, KeyHash, UnixMillis, hash, virtual_key};
 use bulkhead_snapshot::{Key, Snapshot};
 use http::HeaderMap;
 
 pub(crate) use caller::{Caller, Meant, Principals};
-pub(crate) use header::is_key_header;
 
 use crate::fault::{Fault, Outcome};
 
 /// Finds the caller by the key in the headers; LiteLLM's order of headers and checks, its statuses and messages
 /// (litellm.md §1, §4.1, §4.6).
 pub(crate) fn identify(snapshot: &Snapshot, headers: &HeaderMap, now: UnixMillis) -> Outcome<Caller> {
-    let key = header::find(headers, snapshot.settings.key_header.as_ref())?;
+    let key = presented::find(headers, snapshot.settings.key_header.as_ref()).map_err(no_key)?;
     if !key.starts_with("sk-") {
         let message = format!(
             "Authentication Error, LiteLLM Virtual Key expected. Received={}, expected to start with 'sk-'.",
-            half_masked(key)
+            hash::half_masked(key)
         );
         return Err(Fault::new(ErrorKind::MalformedKey, message).param("None"));
     }
@@ -70,6 +69,14 @@ fn check(snapshot: &Snapshot, found: &Key, key: &str, now: UnixMillis) -> Outcom
         )));
     }
     Ok(principals)
+}
+
+fn no_key(why: NoKey) -> Box<Fault> {
+    let kind = match why {
+        NoKey::Missing => ErrorKind::NoKey,
+        NoKey::Malformed => ErrorKind::MalformedKey,
+    };
+    Fault::new(kind, why.to_string()).param("None")
 }
 
 fn blocked(what: &str) -> Box<Fault> {
@@ -119,17 +126,6 @@ fn unknown(kind: ErrorKind, snapshot: &Snapshot, key: &str, hash: &KeyHash) -> B
         );
     }
     Fault::new(kind, message).param("key")
-}
-
-/// `abcd****wxyz`, and nothing of a text too short to hide its middle.
-fn half_masked(text: &str) -> String {
-    let chars: Vec<char> = text.chars().collect();
-    match (chars.first_chunk::<4>(), chars.last_chunk::<4>()) {
-        (Some(first), Some(last)) if chars.len() >= 12 => {
-            format!("{}****{}", String::from_iter(first), String::from_iter(last))
-        }
-        _ => "****".to_owned(),
-    }
 }
 
 /// Refuses a key that may not call this route.

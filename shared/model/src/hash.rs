@@ -72,6 +72,17 @@ pub fn masked(key: &str) -> String {
     format!("sk-...{tail}")
 }
 
+/// How a text is shown that was presented as a key and is none: `abcd****wxyz`, and nothing of a text too short to hide its middle.
+pub fn half_masked(text: &str) -> String {
+    let chars: Vec<char> = text.chars().collect();
+    match (chars.first_chunk::<4>(), chars.last_chunk::<4>()) {
+        (Some(first), Some(last)) if chars.len() >= 12 => {
+            format!("{}****{}", String::from_iter(first), String::from_iter(last))
+        }
+        _ => "****".to_owned(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -96,5 +107,11 @@ mod tests {
     fn a_masked_key_shows_four_characters() {
         assert_eq!(masked("sk-abcdefgh"), "sk-...efgh");
         assert_eq!(masked("sk"), "sk-...sk");
+    }
+
+    #[test]
+    fn a_text_that_is_no_key_keeps_its_middle() {
+        assert_eq!(half_masked("abcdefghijkl"), "abcd****ijkl");
+        assert_eq!(half_masked("abcdefghijk"), "****");
     }
 }

@@ -7,6 +7,8 @@ pub mod duration;
 pub mod error;
 pub mod hash;
 pub mod money;
+pub mod presented;
+pub mod random;
 pub mod redact;
 pub mod route;
 pub mod rows;
