@@ -4,13 +4,14 @@ use std::convert::Infallible;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use bulkhead_config::flag::{note, problem};
 use bulkhead_config::{Problem, Problems};
 use bulkhead_model::Secret;
 use clap::builder::FalseyValueParser;
 use clap::{Args as ClapArgs, Parser, Subcommand};
 
 use crate::Failure;
-use crate::flags::{master_key, note, problem, secret_or};
+use crate::flags::{master_key, secret_or};
 use crate::seal::Seal;
 
 /// Owns keys, teams, models and PostgreSQL, and tells every data plane what is declared.
@@ -166,6 +167,11 @@ pub(crate) struct Serve {
     /// Do not LISTEN for changes, only look for them: for a PgBouncer that pools transactions.
     #[arg(long, env = "BULKHEAD_NO_LISTEN_NOTIFY", value_parser = FalseyValueParser::new())]
     pub(crate) no_listen_notify: bool,
+
+    /// Changes that the history keeps, for nodes that come back: one that missed more gets everything anew.
+    #[arg(long, value_name = "COUNT", env = "BULKHEAD_KEEP_CHANGES", default_value_t = 100_000,
+        value_parser = clap::value_parser!(i64).range(1..))]
+    pub(crate) keep_changes: i64,
 }
 
 impl Database {

@@ -2,8 +2,7 @@
 
 use std::path::Path;
 
-use bulkhead_config::flag::secret;
-pub(crate) use bulkhead_config::flag::{note, problem};
+use bulkhead_config::flag::{problem, secret};
 use bulkhead_config::{Problem, master_key_weakness};
 use bulkhead_model::Secret;
 

@@ -3,7 +3,6 @@
 mod api;
 mod apply;
 mod args;
-mod backoff;
 mod domain;
 mod epoch;
 mod flags;

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-pub(crate) use bulkhead_config::flag::{problem, secret};
+use bulkhead_config::flag::problem;
 use bulkhead_config::{Problem, Problems};
 use bulkhead_snapshot::Target;
 use http::Uri;

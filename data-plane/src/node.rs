@@ -12,7 +12,7 @@ use anyhow::Context;
 use arc_swap::ArcSwapOption;
 use bulkhead_config::Problems;
 use bulkhead_files::{Certificate, Watch};
-use bulkhead_model::Clock;
+use bulkhead_model::{Clock, random};
 use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
@@ -170,7 +170,9 @@ impl Running {
 fn workers(node: &Arc<Node>) -> Vec<Arc<Worker>> {
     let count = std::thread::available_parallelism().map_or(1, usize::from);
     let dialer = Arc::new(Dialer::new());
-    std::iter::repeat_with(|| Worker::new(node.clone(), dialer.clone(), random())).take(count).collect()
+    std::iter::repeat_with(|| Worker::new(node.clone(), dialer.clone(), random::number()))
+        .take(count)
+        .collect()
 }
 
 /// What a node has beside its state.
@@ -190,8 +192,8 @@ fn forwarder(peer: Peer) -> anyhow::Result<Management> {
 /// Opens the state directory's ledger and records. What a crash left unsettled becomes a record of its own.
 fn open(state: &Path, name: &str, ties: Ties) -> anyhow::Result<Arc<Node>> {
     let Ties { ops_address, patience, link, management } = ties;
-    let recorder =
-        Recorder::start(state, name, random()).with_context(|| format!("--state-dir {}", state.display()))?;
+    let recorder = Recorder::start(state, name, random::number())
+        .with_context(|| format!("--state-dir {}", state.display()))?;
     let (ledger, left) = Ledger::open(state).with_context(|| format!("--state-dir {}", state.display()))?;
     for (id, saved) in left {
         let bound = unsettled(&saved).to_string();
@@ -230,14 +232,6 @@ fn lock(dir: &Path) -> anyhow::Result<File> {
 fn host_name() -> String {
     std::fs::read_to_string("/proc/sys/kernel/hostname")
         .map_or_else(|_| "node".to_owned(), |name| name.trim().to_owned())
-}
-
-/// A random number.
-pub(crate) fn random() -> u64 {
-    let mut bytes = [0; 8];
-    // Only ids and shuffling depend on it; without the system's randomness they depend on where the stack is.
-    let _ = aws_lc_rs::rand::fill(&mut bytes);
-    u64::from_ne_bytes(bytes)
 }
 
 async fn sweep(node: Arc<Node>) {

@@ -6,13 +6,13 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use bulkhead_config::Problems;
+use bulkhead_config::flag::problem;
 use bulkhead_files::Watch;
-use bulkhead_model::Clock;
+use bulkhead_model::{Clock, random};
 use bulkhead_snapshot::Snapshot;
 
 use crate::args::Args;
-use crate::flags::problem;
-use crate::node::{random, side_thread};
+use crate::node::side_thread;
 use crate::snapshot::{self, Applier, FileSource, Follow, Link, Subscriber};
 use crate::worker::Node;
 
@@ -82,7 +82,7 @@ impl Opened {
             Self::ControlPlane { follow, link, applier, state_dir } => {
                 applier.put_in_force(node, &link);
                 let node = node.clone();
-                let subscriber = Subscriber { follow, node, link, name, state_dir, seed: random() };
+                let subscriber = Subscriber { follow, node, link, name, state_dir, seed: random::number() };
                 side_thread("control-plane", subscriber.run(*applier))?;
             }
         }

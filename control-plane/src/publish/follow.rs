@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use bulkhead_model::random;
 use bulkhead_snapshot::Version;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, timeout};
@@ -71,7 +72,7 @@ impl Publisher {
                         tracing::error!(error, "the database cannot be followed: nodes keep what they have");
                     }
                     failures += 1;
-                    sleep(crate::backoff::jittered(failures, POLL, AWAY)).await;
+                    sleep(random::backoff(failures, POLL, AWAY, random::number())).await;
                 }
             }
         }
@@ -177,6 +178,6 @@ async fn hear(store: Store, hint: &Notify) -> Infallible {
             }
             _ => failures += 1,
         }
-        sleep(crate::backoff::jittered(failures, POLL, AWAY)).await;
+        sleep(random::backoff(failures, POLL, AWAY, random::number())).await;
     }
 }

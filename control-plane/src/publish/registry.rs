@@ -5,14 +5,13 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bulkhead_model::{Clock, UnixMillis};
+use bulkhead_model::{Clock, UnixMillis, random};
 use bulkhead_snapshot::Version;
 use parking_lot::Mutex;
 use serde_json::Value;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::backoff::{jittered, random};
 use crate::store::nodes::{Told, note};
 use crate::store::{PgConnection, Store, StoreError};
 
@@ -93,7 +92,7 @@ impl Registry {
                     connection = None;
                     failures += 1;
                     tracing::debug!(%error, "what nodes run cannot be written down");
-                    sleep(jittered(failures, EVERY, AWAY)).await;
+                    sleep(random::backoff(failures, EVERY, AWAY, random::number())).await;
                 }
             }
         }
@@ -168,7 +167,7 @@ impl Registry {
 /// A later subscription has a higher number, about; where clocks differ, the table goes by who is still heard.
 fn stream_id(now: UnixMillis) -> i64 {
     const RANDOM: u32 = 20;
-    let random = i64::try_from(random() % (1 << RANDOM)).unwrap_or(0);
+    let random = i64::try_from(random::number() % (1 << RANDOM)).unwrap_or(0);
     (now.0 << RANDOM) | random
 }
 

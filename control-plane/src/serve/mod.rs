@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use bulkhead_files::{Certificate, Watch};
-use bulkhead_model::KeyHash;
+use bulkhead_model::{KeyHash, random};
 use bulkhead_pricing::PriceBook;
 use rustls::ServerConfig;
 use tokio::net::TcpListener;
@@ -23,7 +23,6 @@ use tonic::transport::server::TcpIncoming;
 
 use crate::Failure;
 use crate::args::Serve;
-use crate::backoff::random;
 use crate::grpc::{Join, Snapshots};
 use crate::ops::{self, Ops};
 use crate::publish::{self, Publisher, Registry};
@@ -60,11 +59,11 @@ async fn serve(
     nodes: TcpListener,
     operations: TcpListener,
 ) -> anyhow::Result<()> {
-    let Options { database, seal, master_key, file, http_tls, grpc_tls, listen } = options;
+    let Options { database, seal, master_key, file, http_tls, grpc_tls, listen, keep_changes } = options;
     let store = Store::new(&database, seal, CONNECTIONS)?;
     let (status, started) = Status::new();
     let (stop, stopping) = watch::channel(false);
-    let replica = format!("{:016x}", random());
+    let replica = format!("{:016x}", random::number());
     say("management", &http, http_tls.is_some())?;
     say("nodes", &nodes, grpc_tls.is_some())?;
     say("operations", &operations, false)?;
@@ -101,7 +100,7 @@ async fn serve(
     let start = start::Start { store: store.clone(), master_key, file, status: status.clone() };
     tokio::spawn(async move {
         start.run().await;
-        jobs::run(store, replica).await
+        jobs::run(store, replica, keep_changes).await
     });
 
     told_to_stop().await?;

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use bulkhead_config::flag::{note, problem};
 use bulkhead_config::{Problem, Problems};
 use bulkhead_files::Certificate;
 use bulkhead_model::Secret;
@@ -11,7 +12,6 @@ use bulkhead_model::Secret;
 use crate::Failure;
 use crate::apply::File;
 use crate::args::{Serve, all};
-use crate::flags::{note, problem};
 use crate::seal::Seal;
 
 /// What `serve` goes by.
@@ -23,6 +23,7 @@ pub(super) struct Options {
     pub(super) http_tls: Option<Arc<Certificate>>,
     pub(super) grpc_tls: Option<Arc<Certificate>>,
     pub(super) listen: bool,
+    pub(super) keep_changes: i64,
 }
 
 impl Options {
@@ -50,7 +51,8 @@ impl Options {
         let tls = Self::rest(args, &mut problems);
         let read = database.zip(master_key).zip(seal).zip(tls);
         let (((database, master_key), seal), (http_tls, grpc_tls)) = all(read, problems)?;
-        Ok(Self { database, seal, master_key, file, http_tls, grpc_tls, listen: !args.no_listen_notify })
+        let (listen, keep_changes) = (!args.no_listen_notify, args.keep_changes);
+        Ok(Self { database, seal, master_key, file, http_tls, grpc_tls, listen, keep_changes })
     }
 
     fn rest(args: &Serve, problems: &mut Vec<Problem>) -> Option<Tls> {

@@ -6,12 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bulkhead_model::rows::SettingsRow;
-use bulkhead_model::{KeyHash, Secret};
+use bulkhead_model::{KeyHash, Secret, random};
 use tokio::time::{sleep, timeout};
 
 use super::Status;
 use crate::apply::{File, NotApplied, Outcome, When, apply};
-use crate::backoff::jittered;
 use crate::migrate::MIGRATIONS;
 use crate::store::{Store, StoreError, resources, schema, settings};
 
@@ -56,7 +55,7 @@ impl Start {
                     }
                 }
             }
-            sleep(jittered(failures, FIRST, LONGEST)).await;
+            sleep(random::backoff(failures, FIRST, LONGEST, random::number())).await;
             failures += 1;
         }
     }

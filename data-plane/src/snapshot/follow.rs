@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use bulkhead_config::flag::{note, problem, secret};
 use bulkhead_config::{Problem, Problems};
 use bulkhead_model::Secret;
 use bulkhead_snapshot::disk::StateKeys;
@@ -14,7 +15,7 @@ use tonic::metadata::{Ascii, MetadataValue};
 
 use super::Staleness;
 use crate::args::Managed;
-use crate::flags::{Peer, problem, secret};
+use crate::flags::Peer;
 use crate::upstream::{Dialer, system_roots};
 
 /// Which control plane to follow, and how.
@@ -89,10 +90,6 @@ impl Follow {
 
 fn dialer(roots: RootCertStore) -> Arc<Dialer> {
     Arc::new(Dialer::speaking("h2", roots))
-}
-
-fn note<T>(outcome: Result<T, Problem>, problems: &mut Vec<Problem>) -> Option<T> {
-    outcome.map_err(|problem| problems.push(problem)).ok()
 }
 
 fn peer(url: &str, flags: &Managed) -> Result<Peer, Problem> {

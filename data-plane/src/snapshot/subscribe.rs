@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bulkhead_model::random;
 use bulkhead_proto::push::Push as Said;
 use bulkhead_proto::report::Report as Say;
 use bulkhead_proto::{self as proto, Push, Report};
@@ -130,15 +131,8 @@ impl Following {
             self.say(ended);
             let good = self.link.counts.applied.get() > applied || began.elapsed() > LONGEST_WAIT;
             tries = if good { 0 } else { tries + 1 };
-            sleep(self.wait(tries)).await;
+            sleep(random::backoff(tries, FIRST_WAIT, LONGEST_WAIT, self.rng.next())).await;
         }
-    }
-
-    /// Full jitter, so that nodes that lost the same control plane do not come back as one.
-    fn wait(&self, tries: u32) -> Duration {
-        let most = LONGEST_WAIT.min(FIRST_WAIT.saturating_mul(1 << tries.min(10)));
-        let most = u64::try_from(most.as_millis()).unwrap_or(u64::MAX).max(1);
-        Duration::from_millis(self.rng.next() % most)
     }
 
     /// Says why there is no connection; the same reason once.
