@@ -6,7 +6,7 @@ use std::sync::{Arc, LazyLock};
 use bulkhead_model::rows::{KeyRow, Spend};
 use bulkhead_model::{KeyHash, UnixMillis};
 
-use crate::packed::{LEDGER, MASK, Packed, Shard, Text};
+use crate::packed::{LEDGER, MASK, Own, Packed, Shard, Text};
 use crate::policy::{Common, Policy, Said, TeamId};
 use crate::table::Shards;
 
@@ -53,11 +53,6 @@ impl Keys {
         }
     }
 
-    /// Gives back memory that is of no use once many keys have come one by one.
-    pub(crate) fn settle(&mut self) {
-        self.shards.settle();
-    }
-
     /// How many there are.
     pub fn len(&self) -> usize {
         self.len
@@ -91,8 +86,8 @@ impl Key {
         self.shard.row(self.index).unwrap_or(&NOBODY)
     }
 
-    fn text(&self, text: Text) -> Option<&str> {
-        self.shard.text(self.packed(), text)
+    fn own(&self) -> Own<'_> {
+        self.shard.own(self.packed())
     }
 
     /// What the client's key hashes to.
@@ -102,7 +97,7 @@ impl Key {
 
     /// Its name in the ledger: `key:` and the id.
     pub fn ledger_id(&self) -> &str {
-        self.text(Text::LedgerId).unwrap_or_default()
+        self.own().text(Text::LedgerId).unwrap_or_default()
     }
 
     /// Names the key in usage records.
@@ -112,13 +107,13 @@ impl Key {
 
     /// `sk-...abcd`.
     pub fn name(&self) -> String {
-        let mask = if self.packed().is_masked { MASK } else { "" };
-        format!("{mask}{}", self.text(Text::Name).unwrap_or_default())
+        let mask = if self.own().is_masked { MASK } else { "" };
+        format!("{mask}{}", self.own().text(Text::Name).unwrap_or_default())
     }
 
     /// The operator's name for it.
     pub fn alias(&self) -> Option<&str> {
-        self.text(Text::Alias)
+        self.own().text(Text::Alias)
     }
 
     /// What it may do; keys that may do the same share it.
@@ -128,13 +123,12 @@ impl Key {
 
     /// From when it is refused.
     pub fn expires(&self) -> Option<UnixMillis> {
-        let packed = self.packed();
-        packed.does_expire.then_some(packed.expires)
+        self.own().expires
     }
 
     /// Refused while set.
     pub fn is_blocked(&self) -> bool {
-        self.packed().is_blocked
+        self.own().is_blocked
     }
 
     /// The team it belongs to.
@@ -144,17 +138,17 @@ impl Key {
 
     /// The user it belongs to.
     pub fn user_id(&self) -> Option<&str> {
-        self.text(Text::User)
+        self.own().text(Text::User)
     }
 
     /// A JSON object for records.
     pub fn metadata(&self) -> Option<&str> {
-        self.shard.rare(self.hash())?.metadata.as_deref()
+        self.own().text(Text::Metadata)
     }
 
     /// What it spent before.
     pub fn spend(&self) -> Spend {
-        self.shard.rare(self.hash()).map(|rare| rare.spend).unwrap_or_default()
+        self.own().spend
     }
 
     /// The row it was compiled from.
@@ -289,7 +283,7 @@ mod tests {
             keys.insert(row, &mut common);
             drop(before);
         }
-        assert!(keys.shards.get(spread(&hash(1))).unwrap().text_bytes() < 1000);
+        assert!(keys.shards.get(spread(&hash(1))).unwrap().bytes() < 1000);
     }
 
     #[test]

@@ -1,13 +1,14 @@
-//! Keys in little memory: a shard is a few allocations, whatever the number of its keys.
+//! Keys in little memory.
 //!
-//! What every key has lies in one list, texts behind each other in another, and what few keys have in a map. Texts
-//! that a change leaves without a key go when the shard is copied next, which is with the next change.
+//! A row holds its hash and what keys share; all else is packed into bytes, as few as it needs. Both lie in pieces of
+//! one size, so that a shard grows without leaving gaps: what one gives back fits the next. What a change leaves
+//! without a key goes when the shard is copied next, which is with the next change.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bulkhead_model::rows::{KeyRow, Spend};
-use bulkhead_model::{KeyHash, UnixMillis};
+use bulkhead_model::{KeyHash, NanoUsd, UnixMillis};
+use prost::encoding::{decode_varint, encode_varint};
 
 use crate::policy::{Common, Policy, Said, TeamId};
 
@@ -20,35 +21,32 @@ pub(crate) const MASK: &str = "sk-...";
 /// Keys in the order of their hashes.
 #[derive(Debug, Default)]
 pub(crate) struct Shard {
-    rows: Vec<Packed>,
-    texts: String,
-    rare: BTreeMap<KeyHash, Arc<Rare>>,
+    /// Full but for the last, which is never empty.
+    rows: Vec<Vec<Packed>>,
+    owns: Store,
 }
 
-/// What every key has.
+/// Rows of a piece, half a kilobyte of them. Of larger pieces the last leaves more room, of smaller ones there are more.
+const ROWS: usize = 9;
+
+/// A key.
 #[derive(Debug, Clone)]
 pub(crate) struct Packed {
     pub(crate) hash: KeyHash,
     pub(crate) policy: Arc<Policy>,
     pub(crate) team: Option<TeamId>,
-    pub(crate) expires: UnixMillis,
-    /// Where its texts begin.
-    start: u32,
-    /// How long each text is.
-    lens: [u16; TEXTS],
-    pub(crate) does_expire: bool,
+    own: Place,
+}
+
+/// What a key has for itself.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Own<'a> {
     pub(crate) is_blocked: bool,
     /// Its name begins with [`MASK`], which is left out.
     pub(crate) is_masked: bool,
-}
-
-/// What few keys have.
-#[derive(Debug, Default, PartialEq)]
-pub(crate) struct Rare {
-    pub(crate) metadata: Option<Box<str>>,
+    pub(crate) expires: Option<UnixMillis>,
     pub(crate) spend: Spend,
-    /// Texts that are too long to lie with the others.
-    long: Option<Box<[Option<Box<str>>; TEXTS]>>,
+    texts: [Option<&'a [u8]>; TEXTS],
 }
 
 /// The texts of a key, in this order.
@@ -56,176 +54,238 @@ pub(crate) struct Rare {
 pub(crate) enum Text {
     /// [`LEDGER`] and the id.
     LedgerId,
-    Alias,
-    User,
     /// Without [`MASK`].
     Name,
+    Alias,
+    User,
+    Metadata,
 }
 
-const TEXTS: usize = 4;
-
-/// Instead of the length of a text that is not there.
-const ABSENT: u16 = u16::MAX;
+const TEXTS: usize = 5;
 
 impl Shard {
     pub(crate) fn len(&self) -> usize {
-        self.rows.len()
-    }
-
-    pub(crate) fn find(&self, hash: &KeyHash) -> Result<usize, usize> {
-        self.rows.binary_search_by(|row| row.hash.cmp(hash))
+        let full = self.rows.len().saturating_sub(1) * ROWS;
+        full + self.rows.last().map_or(0, Vec::len)
     }
 
     pub(crate) fn row(&self, index: usize) -> Option<&Packed> {
-        self.rows.get(index)
+        self.rows.get(index / ROWS)?.get(index % ROWS)
     }
 
-    pub(crate) fn rare(&self, hash: &KeyHash) -> Option<&Rare> {
-        self.rare.get(hash).map(|rare| &**rare)
+    pub(crate) fn own(&self, of: &Packed) -> Own<'_> {
+        self.owns.get(of.own).and_then(Own::read).unwrap_or(Own::NOBODY)
     }
 
-    pub(crate) fn text(&self, of: &Packed, text: Text) -> Option<&str> {
-        let place = text as usize;
-        if of.is_long() {
-            return self.rare(&of.hash)?.long.as_ref()?.get(place)?.as_deref();
-        }
-        let len = of.lens.get(place).copied().filter(|len| *len != ABSENT)?;
-        let start = usize::try_from(of.start).ok()? + len_of(of.lens.iter().take(place));
-        self.texts.get(start..start + usize::from(len))
+    /// Where a key is, or would be.
+    pub(crate) fn find(&self, hash: &KeyHash) -> Result<usize, usize> {
+        let before = self.rows.partition_point(|piece| piece.last().is_some_and(|last| last.hash < *hash));
+        let Some(piece) = self.rows.get(before) else { return Err(self.len()) };
+        let found = piece.binary_search_by(|row| row.hash.cmp(hash));
+        found.map(|at| before * ROWS + at).map_err(|at| before * ROWS + at)
     }
 
     /// Puts a key in the place of the one with the same hash.
     pub(crate) fn insert(&mut self, row: KeyRow, common: &mut Common) {
-        let KeyRow {
-            id,
-            hash,
-            name,
-            alias,
-            models,
-            aliases,
-            allowed_routes,
-            limits,
-            budget,
-            expires,
-            blocked,
-            team_id,
-            user_id,
-            tags,
-            metadata,
-            spend,
-            requires,
-        } = row;
-        let ledger_id = format!("{LEDGER}{id}");
-        let unmasked = name.strip_prefix(MASK);
-        let texts =
-            [Some(&*ledger_id), alias.as_deref(), user_id.as_deref(), Some(unmasked.unwrap_or(&name))];
-        let written = self.write(&texts);
-        let long = written.is_none().then(|| Box::new(texts.map(|text| text.map(Into::into))));
-        let rare = Rare { metadata: metadata.map(Into::into), spend, long };
-        if rare == Rare::default() {
-            self.rare.remove(&hash);
-        } else {
-            self.rare.insert(hash, Arc::new(rare));
-        }
+        let own = self.owns.add(&Own::write(&row));
+        let KeyRow { hash, models, aliases, allowed_routes, limits, budget, team_id, tags, requires, .. } =
+            row;
         let in_team = team_id.is_some();
         let said = Said { models, aliases, allowed_routes, limits, budget, tags, requires, in_team };
-        let (start, lens) = written.unwrap_or((0, [ABSENT; TEXTS]));
-        let row = Packed {
-            hash,
-            policy: common.policy(said),
-            team: team_id.map(|id| common.team(&id)),
-            expires: expires.unwrap_or(UnixMillis(0)),
-            start,
-            lens,
-            does_expire: expires.is_some(),
-            is_blocked: blocked,
-            is_masked: unmasked.is_some(),
-        };
+        let row = Packed { hash, policy: common.policy(said), team: team_id.map(|id| common.team(&id)), own };
         match self.find(&hash) {
-            Ok(index) => drop(self.rows.get_mut(index).map(|old| *old = row)),
-            Err(index) => {
-                if self.rows.len() == self.rows.capacity() {
-                    self.rows.reserve_exact(room_for(1, self.rows.len()));
-                }
-                self.rows.insert(index, row);
-            }
+            Ok(index) => self.replace(index, row),
+            Err(index) => self.insert_at(index, row),
         }
     }
 
-    /// Takes a key out.
+    fn replace(&mut self, index: usize, row: Packed) {
+        if let Some(old) = self.rows.get_mut(index / ROWS).and_then(|piece| piece.get_mut(index % ROWS)) {
+            *old = row;
+        }
+    }
+
+    /// The last row of a full piece goes on to the next.
+    fn insert_at(&mut self, index: usize, mut row: Packed) {
+        let mut at = index % ROWS;
+        for piece in self.rows.iter_mut().skip(index / ROWS) {
+            let last = if piece.len() == ROWS { piece.pop() } else { None };
+            piece.insert(at, row);
+            match last {
+                None => return,
+                Some(last) => row = last,
+            }
+            at = 0;
+        }
+        let mut piece = Vec::with_capacity(ROWS);
+        piece.push(row);
+        self.rows.push(piece);
+    }
+
+    /// Takes a key out. The pieces after it move up by a row.
     pub(crate) fn remove(&mut self, index: usize) {
-        let row = self.rows.remove(index);
-        self.rare.remove(&row.hash);
-    }
-
-    /// Adds the texts of a key: where they begin and how long they are. `None` where there are too many of them.
-    fn write(&mut self, texts: &[Option<&str>; TEXTS]) -> Option<(u32, [u16; TEXTS])> {
-        let mut lens = [ABSENT; TEXTS];
-        for (len, text) in lens.iter_mut().zip(texts) {
-            if let Some(text) = text {
-                *len = u16::try_from(text.len()).ok().filter(|len| *len != ABSENT)?;
-            }
+        let mut pieces = self.rows.iter_mut().skip(index / ROWS);
+        let Some(mut piece) = pieces.next() else { return };
+        piece.remove(index % ROWS);
+        for next in pieces {
+            piece.push(next.remove(0));
+            piece = next;
         }
-        let (start, more) = (self.texts.len(), len_of(&lens));
-        // So that each of them can begin anywhere.
-        u32::try_from(start + more).ok()?;
-        if self.texts.capacity() - self.texts.len() < more {
-            self.texts.reserve_exact(room_for(more, self.texts.len()));
-        }
-        self.texts.extend(texts.iter().flatten().copied());
-        Some((u32::try_from(start).ok()?, lens))
+        self.rows.pop_if(|last| last.is_empty());
     }
 
     #[cfg(test)]
-    pub(crate) fn text_bytes(&self) -> usize {
-        self.texts.len()
-    }
-}
-
-/// Grows by a little only: there are many shards.
-fn room_for(more: usize, len: usize) -> usize {
-    more.max(len / 4)
-}
-
-fn len_of<'a>(lens: impl IntoIterator<Item = &'a u16>) -> usize {
-    lens.into_iter().filter(|len| **len != ABSENT).map(|len| usize::from(*len)).sum()
-}
-
-impl Packed {
-    /// A key that may do nothing.
-    pub(crate) fn nobody() -> Self {
-        Self {
-            hash: KeyHash([0; 32]),
-            policy: Common::default().policy(Said::default()),
-            team: None,
-            expires: UnixMillis(0),
-            start: 0,
-            lens: [ABSENT; TEXTS],
-            does_expire: true,
-            is_blocked: true,
-            is_masked: false,
-        }
-    }
-
-    /// Its texts are too long to lie with the others.
-    fn is_long(&self) -> bool {
-        self.lens == [ABSENT; TEXTS]
+    pub(crate) fn bytes(&self) -> usize {
+        self.owns.0.iter().map(Vec::len).sum()
     }
 }
 
 impl Clone for Shard {
     /// Leaves behind what no key has any more.
     fn clone(&self) -> Self {
-        let Self { rows, texts, rare } = self;
-        let mut copy = String::with_capacity(rows.iter().map(|row| len_of(&row.lens)).sum());
-        let row = |row: &Packed| {
-            // All of them together fit, as they did before.
-            let start = u32::try_from(copy.len()).unwrap_or(row.start);
-            let from = usize::try_from(row.start).unwrap_or_default();
-            copy.push_str(texts.get(from..from + len_of(&row.lens)).unwrap_or_default());
-            Packed { start, ..row.clone() }
+        let mut owns = Store(Vec::with_capacity(self.owns.0.len()));
+        let mut copy = |row: &Packed| {
+            let own = self.owns.get(row.own).map_or(Place::NOWHERE, |own| owns.add(own));
+            Packed { own, ..row.clone() }
         };
-        let rows = rows.iter().map(row).collect();
-        Self { rows, texts: copy, rare: rare.clone() }
+        let piece = |rows: &Vec<Packed>| {
+            let mut piece = Vec::with_capacity(ROWS);
+            piece.extend(rows.iter().map(&mut copy));
+            piece
+        };
+        let rows = self.rows.iter().map(piece).collect();
+        Self { rows, owns }
+    }
+}
+
+impl Packed {
+    /// A key that may do nothing.
+    pub(crate) fn nobody() -> Self {
+        let policy = Common::default().policy(Said::default());
+        Self { hash: KeyHash([0; 32]), policy, team: None, own: Place::NOWHERE }
+    }
+}
+
+/// Bytes behind each other, in pieces.
+#[derive(Debug, Default)]
+struct Store(Vec<Vec<u8>>);
+
+/// Where bytes are in a [`Store`].
+#[derive(Debug, Clone, Copy)]
+struct Place {
+    piece: u16,
+    start: u16,
+    len: u32,
+}
+
+/// Bytes of a piece. What takes more than a quarter of it has a piece for itself, just as large as it needs.
+const BYTES: usize = 512;
+
+impl Place {
+    const NOWHERE: Self = Self { piece: u16::MAX, start: 0, len: u32::MAX };
+}
+
+impl Store {
+    fn add(&mut self, bytes: &[u8]) -> Place {
+        let has_room = |piece: &Vec<u8>| piece.capacity() - piece.len() >= bytes.len();
+        let at = self.0.iter().position(has_room).unwrap_or(self.0.len());
+        if at == self.0.len() {
+            let size = if bytes.len() > BYTES / 4 { bytes.len() } else { BYTES };
+            self.0.push(Vec::with_capacity(size));
+        }
+        let Some(piece) = self.0.get_mut(at) else { return Place::NOWHERE };
+        let place = (u16::try_from(at), u16::try_from(piece.len()), u32::try_from(bytes.len()));
+        let (Ok(at), Ok(start), Ok(len)) = place else { return Place::NOWHERE };
+        piece.extend_from_slice(bytes);
+        Place { piece: at, start, len }
+    }
+
+    fn get(&self, place: Place) -> Option<&[u8]> {
+        let start = usize::from(place.start);
+        let end = start.checked_add(usize::try_from(place.len).ok()?)?;
+        self.0.get(usize::from(place.piece))?.get(start..end)
+    }
+}
+
+const BLOCKED: u64 = 1;
+const MASKED: u64 = 2;
+const EXPIRES: u64 = 4;
+const SPENT: u64 = 8;
+/// And the bits above it, for each text.
+const TEXT: u64 = 16;
+
+impl<'a> Own<'a> {
+    /// Stands in for what cannot be found or read, which cannot be: it may do nothing.
+    const NOBODY: Self = Self {
+        is_blocked: true,
+        is_masked: false,
+        expires: None,
+        spend: Spend { generation: 0, amount: NanoUsd(0) },
+        texts: [None; TEXTS],
+    };
+
+    /// Flags for what there is, then that, every number as few bytes as it needs.
+    fn write(row: &KeyRow) -> Vec<u8> {
+        let ledger_id = [LEDGER, &row.id].concat();
+        let unmasked = row.name.strip_prefix(MASK);
+        let name = unmasked.unwrap_or(&row.name);
+        let texts = [
+            Some(&*ledger_id),
+            Some(name),
+            row.alias.as_deref(),
+            row.user_id.as_deref(),
+            row.metadata.as_deref(),
+        ];
+        let spend = Some(row.spend).filter(|spend| *spend != Spend::default());
+        let flags = [
+            (row.blocked, BLOCKED),
+            (unmasked.is_some(), MASKED),
+            (row.expires.is_some(), EXPIRES),
+            (spend.is_some(), SPENT),
+        ];
+        let flags =
+            flags.into_iter().chain(texts.iter().enumerate().map(|(n, text)| (text.is_some(), TEXT << n)));
+        let flags = flags.filter(|(is_there, _)| *is_there).map(|(_, flag)| flag).sum();
+
+        let mut own = Vec::with_capacity(128);
+        encode_varint(flags, &mut own);
+        if let Some(UnixMillis(expires)) = row.expires {
+            encode_varint(expires.cast_unsigned(), &mut own);
+        }
+        if let Some(Spend { generation, amount: NanoUsd(amount) }) = spend {
+            encode_varint(generation, &mut own);
+            encode_varint(amount.cast_unsigned(), &mut own);
+        }
+        for text in texts.into_iter().flatten() {
+            encode_varint(text.len() as u64, &mut own);
+            own.extend_from_slice(text.as_bytes());
+        }
+        own
+    }
+
+    fn read(mut own: &'a [u8]) -> Option<Self> {
+        let flags = decode_varint(&mut own).ok()?;
+        let has = |flag| flags & flag != 0;
+        let mut number = |flag| if has(flag) { decode_varint(&mut own).ok() } else { Some(0) };
+        let expires = number(EXPIRES)?.cast_signed();
+        let spend = Spend { generation: number(SPENT)?, amount: NanoUsd(number(SPENT)?.cast_signed()) };
+        let mut texts = [None; TEXTS];
+        for (n, text) in texts.iter_mut().enumerate() {
+            if has(TEXT << n) {
+                let len = usize::try_from(decode_varint(&mut own).ok()?).ok()?;
+                *text = Some(own.split_off(..len)?);
+            }
+        }
+        Some(Self {
+            is_blocked: has(BLOCKED),
+            is_masked: has(MASKED),
+            expires: has(EXPIRES).then_some(UnixMillis(expires)),
+            spend,
+            texts,
+        })
+    }
+
+    pub(crate) fn text(&self, text: Text) -> Option<&'a str> {
+        str::from_utf8((*self.texts.get(text as usize)?)?).ok()
     }
 }

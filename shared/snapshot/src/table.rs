@@ -54,14 +54,6 @@ impl<S> Shards<S> {
 }
 
 impl<S: Clone> Shards<S> {
-    /// Puts every shard that nobody shares into new memory: those that grew in turn have left gaps all over the old.
-    pub(crate) fn settle(&mut self) {
-        let branches = Arc::get_mut(&mut self.0).into_iter().flatten().filter_map(Arc::get_mut);
-        for shard in branches.flatten().filter_map(Arc::get_mut) {
-            *shard = shard.clone();
-        }
-    }
-
     /// A shard to change; what others have too is copied first.
     pub(crate) fn get_mut(&mut self, spread: u64) -> Option<&mut S> {
         let (branch, shard) = place(spread);

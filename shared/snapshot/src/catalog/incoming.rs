@@ -67,7 +67,6 @@ impl Incoming {
         if rows.settings.is_none() && !rows.unread.contains_key(&Id::Settings) {
             return refuse("there are no settings in it");
         }
-        rows.keys.settle();
         let Some(before) = before else {
             for (id, wanted) in &mut rows.deployments {
                 wanted.good = former.remove(id);
