@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bulkhead_config::flag::{note, problem, secret};
 use bulkhead_config::{Problem, Problems};
 use bulkhead_model::Secret;
-use bulkhead_snapshot::disk::StateKeys;
+use bulkhead_sealed::StateKeys;
 use parking_lot::Mutex;
 use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
@@ -20,7 +20,7 @@ use crate::upstream::{Dialer, system_roots};
 
 /// Which control plane to follow, and how.
 pub(crate) struct Follow {
-    pub(super) peer: Peer,
+    pub(crate) peer: Peer,
     grpc_ca: Option<PathBuf>,
     join_token_file: Option<PathBuf>,
     access: Mutex<Access>,
@@ -30,10 +30,10 @@ pub(crate) struct Follow {
 
 /// What a connection goes by.
 #[derive(Clone)]
-pub(super) struct Access {
-    pub(super) dialer: Arc<Dialer>,
+pub(crate) struct Access {
+    pub(crate) dialer: Arc<Dialer>,
     /// `Bearer` and the join token.
-    pub(super) authorization: MetadataValue<Ascii>,
+    pub(crate) authorization: MetadataValue<Ascii>,
     /// What is wrong with the files.
     wrong: Vec<Problem>,
 }
@@ -65,7 +65,7 @@ impl Follow {
     }
 
     /// What the next connection goes by. The files are read anew; where one is bad, what it held before stays.
-    pub(super) fn access(&self) -> Access {
+    pub(crate) fn access(&self) -> Access {
         let mut access = self.access.lock();
         let mut wrong = Vec::new();
         if self.grpc_ca.is_some()

@@ -6,11 +6,10 @@ use std::sync::Arc;
 
 use bulkhead_pricing::PriceBook;
 use bulkhead_proto as proto;
+use bulkhead_sealed::{Damage, Frames, Kind, Name, Seal, StateKeys, Writer};
 use prost::Message;
 
 use super::files::Files;
-use super::frames::{Damage, Frames, Kind, Name, Seal, Writer};
-use super::keys::StateKeys;
 use crate::catalog::{Image, Record};
 use crate::version::Version;
 use crate::{Catalog, Incoming};

@@ -5,11 +5,10 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use bulkhead_proto as proto;
+use bulkhead_sealed::{Damage, Frames, HEADER, Kind, Name, Seal, StateKey, StateKeys};
 use prost::Message;
 
 use super::files::{Files, create};
-use super::frames::{Damage, Frames, HEADER, Kind, Name, Seal};
-use super::keys::{StateKey, StateKeys};
 use crate::Catalog;
 use crate::version::Version;
 

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use bulkhead_pricing::PriceBook;
+use bulkhead_sealed::StateKeys;
 
 use super::base;
 use super::files::{Files, Found};
 use super::journal::{Journal, Replayed, replay};
-use super::keys::StateKeys;
 use crate::Catalog;
 
 /// What was read.

@@ -1,16 +1,13 @@
 //! The last good snapshot on disk (design §4): a node starts from it when nobody else is there.
 //!
-//! A base file holds everything at one point, a journal the deltas after it. Both are encrypted and chained (see
-//! `frames`). Files are numbered: writing base `n` begins with an empty journal `n`, which takes the deltas from that
+//! A base file holds everything at one point, a journal the deltas after it. Both are encrypted and chained (`bulkhead_sealed`). Files are numbered: writing base `n` begins with an empty journal `n`, which takes the deltas from that
 //! point on while the base is written; base and journal `n - 1` stay. So the state can be read from either base: from
 //! the newest with its journal, or from the one before with both journals. Where a full sync breaks the chain of deltas
 //! between two bases, the base is written twice. What is damaged is passed over, and said in notes for the log.
 
 mod base;
 mod files;
-mod frames;
 mod journal;
-mod keys;
 mod load;
 #[cfg(test)]
 mod tests;
@@ -22,13 +19,12 @@ use std::sync::Arc;
 
 use bulkhead_pricing::PriceBook;
 use bulkhead_proto as proto;
+use bulkhead_sealed::{Kind, Name, Seal, StateKeys};
 
 use crate::Catalog;
 use crate::catalog::Image;
 use files::{Files, create};
-use frames::{Kind, Name, Seal};
 use journal::Journal;
-pub use keys::{NotAStateKey, StateKeys};
 
 /// A base is written anew when its journal is larger than this and than a quarter of it.
 const JOURNAL: u64 = 1 << 20;

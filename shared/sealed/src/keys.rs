@@ -15,7 +15,8 @@ pub struct StateKeys {
     old: Vec<StateKey>,
 }
 
-pub(super) type StateKey = Zeroizing<[u8; 32]>;
+/// A key; wiped on drop.
+pub type StateKey = Zeroizing<[u8; 32]>;
 
 /// A text that is no state key.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -47,12 +48,13 @@ impl StateKeys {
         self
     }
 
-    pub(super) fn current(&self) -> &StateKey {
+    /// The key that is written with.
+    pub fn current(&self) -> &StateKey {
         &self.current
     }
 
     /// The current one first.
-    pub(super) fn all(&self) -> impl Iterator<Item = &StateKey> {
+    pub(crate) fn all(&self) -> impl Iterator<Item = &StateKey> {
         std::iter::once(&self.current).chain(&self.old)
     }
 }
@@ -65,7 +67,7 @@ fn from_base64(text: &str) -> Option<StateKey> {
 }
 
 /// HKDF-SHA256.
-pub(super) fn derive(secret: &[u8], salt: &[u8], info: &[u8]) -> StateKey {
+pub(crate) fn derive(secret: &[u8], salt: &[u8], info: &[u8]) -> StateKey {
     let mut out = Zeroizing::new([0; 32]);
     let extracted = Salt::new(HKDF_SHA256, salt).extract(secret);
     // 32 bytes are what this hash gives, so neither step can fail; if one did, the key would be unusable, not known.

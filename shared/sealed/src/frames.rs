@@ -21,22 +21,26 @@ const NONCE: usize = 12;
 const CHAIN: usize = 32;
 
 /// What a header takes.
-pub(super) const HEADER: u64 = (MAGIC.len() + NAME + SALT + CHECK) as u64;
+pub const HEADER: u64 = (MAGIC.len() + NAME + SALT + CHECK) as u64;
 
 type Chain = [u8; CHAIN];
 
 /// What a file is.
 #[derive(Clone, Copy)]
-pub(super) enum Kind {
+pub enum Kind {
     /// Everything at one point.
     Base,
     /// Deltas.
     Journal,
+    /// Usage events.
+    Spool,
+    /// Sums of usage events.
+    Sums,
 }
 
 /// Which file it is: a file that got the name of another one is none.
 #[derive(Clone, Copy)]
-pub(super) struct Name(pub(super) Kind, pub(super) u64);
+pub struct Name(pub Kind, pub u64);
 
 impl Name {
     fn bytes(self) -> [u8; NAME] {
@@ -46,6 +50,8 @@ impl Name {
             *first = match kind {
                 Kind::Base => b'B',
                 Kind::Journal => b'J',
+                Kind::Spool => b'U',
+                Kind::Sums => b'S',
             };
             rest.copy_from_slice(&generation.to_be_bytes());
         }
@@ -55,11 +61,16 @@ impl Name {
 
 /// Why a file, or the rest of it, cannot be used.
 #[derive(Debug)]
-pub(super) enum Damage {
+pub enum Damage {
+    /// It ends too early.
     Torn,
+    /// It is another file, or none of ours.
     Foreign,
+    /// None of the keys opens it.
     Key,
+    /// A checksum does not fit.
     Changed,
+    /// The disk says no.
     Io(io::Error),
 }
 
@@ -82,20 +93,21 @@ impl From<io::Error> for Damage {
 }
 
 /// Seals the frames of one file, one after the other.
-pub(super) struct Seal {
+pub struct Seal {
     key: RandomizedNonceKey,
     chain: Chain,
 }
 
 /// A frame as it goes into the file, and the chain after it.
-pub(super) struct Sealed {
-    pub(super) bytes: Vec<u8>,
+pub struct Sealed {
+    /// The frame.
+    pub bytes: Vec<u8>,
     chain: Chain,
 }
 
 impl Seal {
     /// A new file's, and its header.
-    pub(super) fn fresh(name: Name, key: &StateKey) -> io::Result<(Self, Vec<u8>)> {
+    pub fn fresh(name: Name, key: &StateKey) -> io::Result<(Self, Vec<u8>)> {
         let mut salt = [0; SALT];
         aws_lc_rs::rand::fill(&mut salt).map_err(io::Error::other)?;
         let mut header = MAGIC.to_vec();
@@ -113,7 +125,7 @@ impl Seal {
     }
 
     /// Seals the next frame. It counts once it is [`Self::accept`]ed.
-    pub(super) fn seal(&self, mut content: Vec<u8>) -> io::Result<Sealed> {
+    pub fn seal(&self, mut content: Vec<u8>) -> io::Result<Sealed> {
         let nonce = self.key.seal_in_place_append_tag(Aad::from(self.chain), &mut content);
         let nonce = nonce.map_err(io::Error::other)?;
         let mut sealed = nonce.as_ref().to_vec();
@@ -124,7 +136,7 @@ impl Seal {
     }
 
     /// The frame is in the file.
-    pub(super) fn accept(&mut self, sealed: &Sealed) {
+    pub fn accept(&mut self, sealed: &Sealed) {
         self.chain = sealed.chain;
     }
 
@@ -155,18 +167,19 @@ fn chain(before: &[u8], bytes: &[u8]) -> Chain {
 }
 
 /// Reads a file.
-pub(super) struct Frames {
+pub struct Frames {
     input: BufReader<File>,
     seal: Seal,
     /// Where the frames end that were good so far.
-    pub(super) good: u64,
+    pub good: u64,
     len: u64,
     /// It was encrypted with a key that is no longer written with.
-    pub(super) old_key: bool,
+    pub old_key: bool,
 }
 
 impl Frames {
-    pub(super) fn open(name: Name, file: File, keys: &StateKeys) -> Result<Self, Damage> {
+    /// Reads the header.
+    pub fn open(name: Name, file: File, keys: &StateKeys) -> Result<Self, Damage> {
         let len = file.metadata()?.len();
         let mut input = BufReader::new(file);
         let mut header = [0; HEADER as usize];
@@ -181,7 +194,7 @@ impl Frames {
     }
 
     /// The next frame; `None` at the end.
-    pub(super) fn next(&mut self) -> Result<Option<Vec<u8>>, Damage> {
+    pub fn next(&mut self) -> Result<Option<Vec<u8>>, Damage> {
         let left = self.len.saturating_sub(self.good);
         if left == 0 {
             return Ok(None);
@@ -201,26 +214,39 @@ impl Frames {
         Ok(Some(content))
     }
 
+    /// The file has grown to this length.
+    pub fn grow(&mut self, len: u64) {
+        self.len = self.len.max(len);
+    }
+
+    /// The file ends here, whatever is behind.
+    pub fn end_at(&mut self, len: u64) {
+        self.len = self.len.min(len);
+    }
+
     /// To go on writing where the good frames end.
-    pub(super) fn into_seal(self) -> Seal {
+    pub fn into_seal(self) -> Seal {
         self.seal
     }
 }
 
 /// Writes a file of which all frames are there at once.
-pub(super) struct Writer<W> {
+pub struct Writer<W> {
     output: W,
     seal: Seal,
-    pub(super) len: u64,
+    /// How much was written.
+    pub len: u64,
 }
 
 impl<W: Write> Writer<W> {
-    pub(super) fn new(mut output: W, seal: Seal, header: &[u8]) -> io::Result<Self> {
+    /// Begins with the header.
+    pub fn new(mut output: W, seal: Seal, header: &[u8]) -> io::Result<Self> {
         output.write_all(header)?;
         Ok(Self { output, seal, len: HEADER })
     }
 
-    pub(super) fn frame(&mut self, content: Vec<u8>) -> io::Result<()> {
+    /// Adds a frame.
+    pub fn frame(&mut self, content: Vec<u8>) -> io::Result<()> {
         let sealed = self.seal.seal(content)?;
         self.output.write_all(&sealed.bytes)?;
         self.len += sealed.bytes.len() as u64;
@@ -228,7 +254,8 @@ impl<W: Write> Writer<W> {
         Ok(())
     }
 
-    pub(super) fn into_inner(self) -> W {
+    /// What it wrote to.
+    pub fn into_inner(self) -> W {
         self.output
     }
 }
