@@ -6,6 +6,8 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bulkhead_proto::snapshots_client::SnapshotsClient;
+use bulkhead_proto::usage_client::UsageClient;
+use http::Uri;
 use hyper::body::Incoming;
 use hyper::client::conn::http2::{Builder, SendRequest};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -28,14 +30,15 @@ const STREAM_WINDOW: u32 = 4 << 20;
 const CONNECTION_WINDOW: u32 = 8 << 20;
 
 /// A connection, which closes when this is dropped.
-pub(super) struct Connection {
-    pub(super) client: SnapshotsClient<Channel>,
+pub(crate) struct Connection {
+    channel: Channel,
+    origin: Uri,
     _driver: JoinSet<()>,
 }
 
 impl Connection {
     /// Connects. The error is for the log and for people: it may name the host.
-    pub(super) async fn open(peer: &Peer, dialer: &Dialer) -> Result<Self, String> {
+    pub(crate) async fn open(peer: &Peer, dialer: &Dialer) -> Result<Self, String> {
         let deadline = Instant::now() + CONNECT;
         let wire = dialer.dial(&peer.target, deadline).await.map_err(|error| error.to_string())?;
         let handshake = Builder::new(TokioExecutor::new())
@@ -56,15 +59,24 @@ impl Connection {
                 tracing::debug!(%error, "the connection to the control plane ended");
             }
         });
-        let client =
-            SnapshotsClient::with_origin(Channel(sender), peer.origin()).max_decoding_message_size(MESSAGE);
-        Ok(Self { client, _driver: driver })
+        Ok(Self { channel: Channel(sender), origin: peer.origin(), _driver: driver })
+    }
+
+    /// The snapshot stream on this connection.
+    pub(super) fn snapshots(&self) -> SnapshotsClient<Channel> {
+        SnapshotsClient::with_origin(self.channel.clone(), self.origin.clone())
+            .max_decoding_message_size(MESSAGE)
+    }
+
+    /// The way of usage on this connection.
+    pub(crate) fn usage(&self) -> UsageClient<Channel> {
+        UsageClient::with_origin(self.channel.clone(), self.origin.clone())
     }
 }
 
 /// What tonic sends requests through.
 #[derive(Clone)]
-pub(super) struct Channel(SendRequest<Body>);
+pub(crate) struct Channel(SendRequest<Body>);
 
 impl Service<http::Request<Body>> for Channel {
     type Response = http::Response<Incoming>;

@@ -13,9 +13,10 @@ mod subscribe;
 mod watch;
 
 pub(crate) use applier::Applier;
+pub(crate) use connect::Connection;
 pub(crate) use file::{FileSource, Reloads};
-pub(crate) use follow::Follow;
+pub(crate) use follow::{Access, Follow};
 pub(crate) use heard::age;
 pub(crate) use link::{Link, Shown, Staleness};
-pub(crate) use subscribe::Subscriber;
+pub(crate) use subscribe::{Subscriber, in_words};
 pub(crate) use watch::watch;

@@ -148,13 +148,13 @@ impl Following {
             self.reopen().await?;
         }
         let Access { dialer, authorization, .. } = self.follow.access();
-        let mut connection = Connection::open(&self.follow.peer, &dialer).await.map_err(Ended::Broke)?;
+        let connection = Connection::open(&self.follow.peer, &dialer).await.map_err(Ended::Broke)?;
         let (reports, mut queue) = mpsc::channel(REPORTS);
         let _ = reports.try_send(self.hello());
         let outgoing = futures_util::stream::poll_fn(move |cx| queue.poll_recv(cx));
         let mut request = Request::new(outgoing);
         request.metadata_mut().insert("authorization", authorization);
-        let answer = timeout(ANSWER, connection.client.subscribe(request)).await;
+        let answer = timeout(ANSWER, connection.snapshots().subscribe(request)).await;
         let answer = answer.map_err(|_| Ended::Broke("it does not answer".to_owned()))?;
         let pushes = answer.map_err(|status| Ended::Broke(in_words(&status)))?.into_inner();
         tracing::info!("connected to the control plane");
@@ -422,7 +422,7 @@ async fn beat(reports: mpsc::Sender<Report>) {
     }
 }
 
-fn in_words(status: &Status) -> String {
+pub(crate) fn in_words(status: &Status) -> String {
     match status.code() {
         Code::Unauthenticated => format!("it refuses the join token: {}", printable(status.message())),
         code => format!("{code:?}: {}", printable(status.message())),
