@@ -289,3 +289,81 @@ impl<'a> Own<'a> {
         str::from_utf8((*self.texts.get(text as usize)?)?).ok()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn row(n: u8, text: usize) -> KeyRow {
+        KeyRow { alias: Some("x".repeat(text)), ..KeyRow::of(KeyHash([n; 32])) }
+    }
+
+    fn check(shard: &Shard, map: &BTreeMap<u8, usize>) -> Result<(), TestCaseError> {
+        prop_assert_eq!(shard.len(), map.len());
+        for (index, (n, text)) in map.iter().enumerate() {
+            let row = shard.row(index).unwrap();
+            prop_assert_eq!(row.hash, KeyHash([*n; 32]));
+            prop_assert_eq!(shard.own(row).text(Text::Alias).unwrap().len(), *text);
+        }
+        for n in 0..64 {
+            let at = map.range(..n).count();
+            let expected = if map.contains_key(&n) { Ok(at) } else { Err(at) };
+            prop_assert_eq!(shard.find(&KeyHash([n; 32])), expected);
+        }
+        // No gaps, and no piece of another size than the rest.
+        prop_assert_eq!(shard.rows.len(), map.len().div_ceil(ROWS));
+        prop_assert!(shard.rows.iter().all(|piece| piece.capacity() == ROWS));
+        prop_assert!(shard.owns.0.iter().all(|piece| piece.capacity() == BYTES || piece.len() > BYTES / 4));
+        Ok(())
+    }
+
+    proptest! {
+        #[test]
+        fn a_shard_of_many_pieces_is_a_map_in_the_order_of_hashes_and_so_is_a_copy(
+            steps in prop::collection::vec(
+                (0u8..64, prop::option::weighted(0.7, 0usize..200), prop::bool::weighted(0.1)),
+                0..256,
+            ),
+        ) {
+            let (mut shard, mut map, mut common) = (Shard::default(), BTreeMap::new(), Common::default());
+            let mut before = Vec::new();
+            for (n, text, is_copied) in steps {
+                if is_copied {
+                    let copy = shard.clone();
+                    before.push((std::mem::replace(&mut shard, copy), map.clone()));
+                }
+                if let Some(text) = text {
+                    shard.insert(row(n, text), &mut common);
+                    map.insert(n, text);
+                } else if let Ok(index) = shard.find(&KeyHash([n; 32])) {
+                    shard.remove(index);
+                    map.remove(&n);
+                }
+            }
+            before.push((shard, map));
+            for (shard, map) in before {
+                check(&shard, &map)?;
+            }
+        }
+    }
+
+    #[test]
+    fn a_row_fits_its_piece_and_a_piece_half_a_kilobyte() {
+        assert_eq!(size_of::<Packed>() * ROWS, 504);
+    }
+
+    #[test]
+    fn what_cannot_be_found_or_read_is_blocked() {
+        let own = |place| Shard::default().own(&Packed { own: place, ..Packed::nobody() }).is_blocked;
+        assert!(own(Place::NOWHERE) && own(Place { piece: 0, start: 0, len: 0 }));
+        assert!(Own::read(&[]).is_none());
+        let row = KeyRow { expires: Some(UnixMillis(-1)), ..row(1, 300) };
+        let bytes = Own::write(&row);
+        assert!((0..bytes.len()).all(|len| Own::read(&bytes[..len]).is_none()));
+        assert_eq!(Own::read(&bytes).unwrap().expires, row.expires);
+    }
+}
