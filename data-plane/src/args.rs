@@ -28,6 +28,10 @@ pub(crate) struct Args {
     pub(crate) management_url: Option<String>,
 
     /// Where to serve inference.
+    /// How long a request to --management-url may take, from its head to the end of the answer.
+    #[arg(long, value_name = "TIME", env = "BULKHEAD_MANAGEMENT_TIMEOUT", default_value = "30s", value_parser = duration)]
+    pub(crate) management_timeout: Duration,
+
     #[arg(long, value_name = "ADDRESS", env = "BULKHEAD_LISTEN", default_value = "0.0.0.0:4000")]
     pub(crate) listen: String,
 

@@ -26,8 +26,6 @@ use crate::respond::{BrokenOff, OutBody, named_by_connection};
 use crate::upstream::{Dialer, system_roots};
 
 const IN_FLIGHT: usize = 32;
-/// From the head of the request to the end of the answer.
-const PATIENCE: Duration = Duration::from_secs(30);
 /// The largest body in either direction.
 const LARGEST: usize = 16 << 20;
 /// Pieces of an answer that wait for the client.
@@ -53,11 +51,15 @@ struct Forward {
 }
 
 impl Management {
-    /// The forwarder, and the task that does its work.
-    pub(crate) fn new(peer: Peer) -> (Self, impl Future<Output = std::io::Result<()>> + Send + 'static) {
+    /// The forwarder, and the task that does its work. A request has `patience` from its head to the end of the answer.
+    pub(crate) fn new(
+        peer: Peer,
+        patience: Duration,
+    ) -> (Self, impl Future<Output = std::io::Result<()>> + Send + 'static) {
         let (requests, queue) = mpsc::channel(IN_FLIGHT);
         let room = Arc::new(Semaphore::new(IN_FLIGHT));
-        (Self { requests, room }, serve(peer, queue))
+        let way = Way { peer, patience, dialer: Dialer::speaking("http/1.1", system_roots()) };
+        (Self { requests, room }, serve(way, queue))
     }
 
     /// Takes a place, or says why there is none.
@@ -85,8 +87,8 @@ impl Entry<'_> {
     }
 }
 
-async fn serve(peer: Peer, mut queue: mpsc::Receiver<Forward>) -> std::io::Result<()> {
-    let way = Arc::new(Way { peer, dialer: Dialer::speaking("http/1.1", system_roots()) });
+async fn serve(way: Way, mut queue: mpsc::Receiver<Forward>) -> std::io::Result<()> {
+    let way = Arc::new(way);
     let mut tasks = JoinSet::new();
     while let Some(forward) = queue.recv().await {
         let way = way.clone();
@@ -98,13 +100,14 @@ async fn serve(peer: Peer, mut queue: mpsc::Receiver<Forward>) -> std::io::Resul
 
 struct Way {
     peer: Peer,
+    patience: Duration,
     dialer: Dialer,
 }
 
 impl Way {
     async fn carry(&self, forward: Forward) {
         let Forward { request, mut answer, _permit } = forward;
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + self.patience;
         // Polls the connection, and ends with this task.
         let mut driver = JoinSet::new();
         let asked = tokio::select! {
@@ -121,7 +124,11 @@ impl Way {
         *response.status_mut() = head.status;
         *response.headers_mut() = of_all_hops(&head.headers);
         if answer.send(Ok(response)).is_ok() {
-            let _ = timeout_at(deadline, pass(body, pieces)).await;
+            let left = pieces.clone();
+            tokio::select! {
+                _ = timeout_at(deadline, pass(body, pieces)) => {}
+                () = left.closed() => {}
+            }
         }
     }
 

@@ -105,7 +105,7 @@ impl Start {
             bind(&args.ops_listen).await.with_context(|| format!("--ops-listen {}", args.ops_listen))?;
         let (address, ops_address) = (inference.address, operations.address.to_string());
         let source = source.open(&args.state_dir)?;
-        let management = management.map(forwarder).transpose()?;
+        let management = management.map(|peer| forwarder(peer, args.management_timeout)).transpose()?;
         let name = args.node_name.clone().unwrap_or_else(host_name);
         let ties = Ties { ops_address, patience, link: source.link(), management };
         let node = open(&args.state_dir, &name, ties)?;
@@ -183,8 +183,8 @@ struct Ties {
     management: Option<Management>,
 }
 
-fn forwarder(peer: Peer) -> anyhow::Result<Management> {
-    let (management, work) = Management::new(peer);
+fn forwarder(peer: Peer, patience: Duration) -> anyhow::Result<Management> {
+    let (management, work) = Management::new(peer, patience);
     side_thread("management", work)?;
     Ok(management)
 }

@@ -7,7 +7,7 @@ use bulkhead_snapshot::Version;
 
 use crate::Failure;
 use crate::args::{ConfigFile, Database, Keys, database_and_seal};
-use crate::store::{Change, Store, StoreError, files, settings};
+use crate::store::{Change, Store, StoreError, audit, files, settings};
 
 pub(crate) use file::File;
 
@@ -22,6 +22,16 @@ pub(crate) enum When {
     Told,
     /// A replica starts with it: only when it never was applied.
     New,
+}
+
+impl When {
+    /// In whose name.
+    fn by(self) -> &'static str {
+        match self {
+            Self::Told => "command line",
+            Self::New => "serve",
+        }
+    }
 }
 
 /// What applying a file did.
@@ -106,6 +116,8 @@ async fn once(store: &Store, file: &File, when: When) -> Result<Outcome, NotAppl
     let generation = latest.map_or(1, |latest| latest.generation + 1);
     let path = file.path.display().to_string();
     files::note(change.connection(), generation, &file.hash, &path).await?;
+    audit::note(change.connection(), when.by(), "apply", &format!("{path} (generation {generation})"))
+        .await?;
     write(&mut change, file).await?;
     Ok(Outcome::Applied(change.commit().await?))
 }

@@ -230,3 +230,50 @@ impl<'s> Writer<'s> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use bulkhead_model::Secret;
+    use serde_json::Value;
+    use tonic::Code;
+
+    use super::*;
+    use crate::publish::Registry;
+    use crate::seal::Seal;
+    use crate::store::Store;
+    use crate::store::nodes::Told;
+
+    fn told() -> Told {
+        Told {
+            node: "one".to_owned(),
+            group: "a".to_owned(),
+            incarnation: Vec::new(),
+            release: String::new(),
+            stream: 0,
+            connected: true,
+            version: None,
+            rejected: Value::Null,
+            refused: None,
+            held: None,
+            silence: Duration::ZERO,
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_node_that_takes_nothing_is_let_go_after_15_seconds() {
+        let url = Secret::new("postgres://nobody@127.0.0.1:1/nothing");
+        let seal = Arc::new(Seal::new(&Secret::new("salt")).unwrap());
+        let publisher = Publisher::new(Store::new(&url, seal, 1).unwrap());
+        let heard = Registry::new("replica".to_owned()).open(told());
+        let (queue, mut pushes) = mpsc::channel(1);
+        let (_tell, events) = mpsc::channel(1);
+        let began = Instant::now();
+        // One sign of life fits. The next one waits for room.
+        let ended = Writer::new(&publisher, &queue, &heard, "one", None).run(events).await;
+        assert_eq!(ended.code(), Code::ResourceExhausted);
+        let waited = began.elapsed().saturating_sub(BEAT);
+        assert!(waited >= SLOW && waited < SLOW + Duration::from_secs(1), "{waited:?}");
+        assert_eq!(publisher.counts.dropped.get(), 1);
+        assert!(pushes.try_recv().is_ok() && pushes.try_recv().is_err());
+    }
+}

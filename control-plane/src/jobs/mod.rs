@@ -1,5 +1,7 @@
 //! What has to be done now and then, by one replica for all.
 
+pub(crate) mod partitions;
+
 use std::convert::Infallible;
 use std::time::Duration;
 
@@ -12,26 +14,25 @@ const EVERY: Duration = Duration::from_secs(60);
 const LEASE_SECONDS: f64 = 300.0;
 
 const HISTORY: &str = "history";
-/// How much of the history is kept: a node that was away for longer gets everything anew.
-const CHANGES: i64 = 100_000;
+/// How long the history is kept: a node that was away for longer gets everything anew.
 const DAYS: i32 = 7;
 /// Rows that one transaction deletes.
 const BATCH: i64 = 5000;
 
-/// Does every job when it is due, until the process ends.
-pub(crate) async fn run(store: Store, replica: String) -> Infallible {
+/// Does every job when it is due, until the process ends. Of the history the last `changes` are kept.
+pub(crate) async fn run(store: Store, replica: String, changes: i64) -> Infallible {
     let mut ticks = interval(EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        if let Err(error) = prune(&store, &replica).await {
+        if let Err(error) = prune(&store, &replica, changes).await {
             tracing::warn!(%error, "the history was not pruned");
         }
     }
 }
 
 /// Deletes what nobody needs any more, in small transactions, each under the lease.
-async fn prune(store: &Store, replica: &str) -> Result<(), StoreError> {
+async fn prune(store: &Store, replica: &str, changes: i64) -> Result<(), StoreError> {
     let mut transaction = store.begin().await?;
     let lease = leases::take(&mut transaction, HISTORY, replica, LEASE_SECONDS).await?;
     transaction.commit().await?;
@@ -41,7 +42,7 @@ async fn prune(store: &Store, replica: &str) -> Result<(), StoreError> {
         if !leases::holds(change.connection(), &lease).await? {
             return Ok(());
         }
-        let pruned = history::prune(change.connection(), CHANGES, DAYS, BATCH).await?;
+        let pruned = history::prune(change.connection(), changes, DAYS, BATCH).await?;
         nodes::forget(change.connection(), DAYS).await?;
         resources::expire_old_tokens(&mut change).await?;
         change.commit().await?;

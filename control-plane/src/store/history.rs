@@ -195,7 +195,7 @@ pub(crate) async fn prune(
              where (log.epoch, log.seq) <> (head.epoch, head.seq) and (
                  log.made_at < now() - make_interval(days => $2)
                  or (log.epoch, log.seq) < (
-                     select epoch, seq from change_log order by epoch desc, seq desc offset $1 limit 1
+                     select epoch, seq from change_log order by epoch desc, seq desc offset $1 - 1 limit 1
                  )
              )
              order by log.epoch, log.seq limit $3

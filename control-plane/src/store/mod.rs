@@ -3,6 +3,7 @@
 //! Everything runs in a transaction that sets its own timeouts, so that a transaction-pooling PgBouncer may stand
 //! between, and without named statements, so that a schema change breaks nothing.
 
+pub(crate) mod audit;
 mod change;
 pub(crate) mod credentials;
 pub(crate) mod files;

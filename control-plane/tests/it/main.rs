@@ -9,12 +9,14 @@
 
 mod api;
 mod apply;
+mod audit;
 mod certificates;
 mod histories;
 mod interleavings;
 mod migrations;
 mod nodes;
 mod publish;
+mod reports;
 mod serving;
 mod support;
 mod tokens;

@@ -1,12 +1,19 @@
 //! `control-plane serve` from its flags to its end, with a database that comes and goes.
 
 use std::net::SocketAddr;
+use std::time::{Duration, SystemTime};
 
+use bulkhead_model::KeyHash;
+use bulkhead_snapshot::wire::Id;
 use bulkhead_testkit::client::Request;
 use bulkhead_testkit::proxy::{FaultProxy, Mode};
+use serde_json::json;
+use sqlx::postgres::PgConnection;
 use tonic::transport::{Certificate, ClientTlsConfig};
 
-use crate::support::{ControlPlane, Database, MASTER, Node, control_plane, head, join_token, team_limit};
+use crate::support::{
+    ControlPlane, Database, MASTER, Node, PATIENCE, control_plane, head, join_token, team_limit,
+};
 
 fn refusal(args: &[&str]) -> String {
     let output = control_plane().arg("serve").args(args).output().unwrap();
@@ -55,6 +62,12 @@ async fn a_database_that_comes_later_or_goes_for_a_while_is_waited_for() {
     control_plane.until_readiness(|status, text| status == 503 && text.contains("not available")).await;
     let answer = control_plane.call(Request::get("/key/list")).await;
     assert_eq!(answer.status, 503, "{}", answer.text());
+    for (path, status) in
+        [("/health/liveliness", 200), ("/health/liveness", 200), ("/health/readiness", 503), ("/health", 503)]
+    {
+        let answer = control_plane.call(Request::get(path)).await;
+        assert_eq!(answer.status, status, "{path}: {}", answer.text());
+    }
     let token = join_token(&database, "a");
     let mut node = Node::subscribed("one", &token, control_plane.grpc);
     node.until("turned away", |seen| {
@@ -86,6 +99,39 @@ async fn a_database_that_comes_later_or_goes_for_a_while_is_waited_for() {
     node.until_runs(&version).await;
     control_plane.until_ready().await;
     assert_eq!(node.look(|seen| seen.fulls), 1);
+}
+
+#[tokio::test]
+async fn that_nobody_listens_is_said_at_once() {
+    let database = Database::migrated().await;
+    let mut proxy = None;
+    let url = by_way_of(&database.url(), |address| proxy.insert(FaultProxy::start(address)).addr());
+    let proxy = proxy.unwrap();
+    let control_plane = ControlPlane::launch(&url, &[]);
+    control_plane.until_ready().await;
+    proxy.set(Mode::Refuse);
+    proxy.reset_connections();
+    for request in [Request::get("/key/list"), Request::post("/key/generate").json("{}")] {
+        let asked = SystemTime::now();
+        let answer = control_plane.call(request).await;
+        let took = asked.elapsed().unwrap();
+        assert_eq!(answer.status, 503, "{}", answer.text());
+        assert!(answer.text().contains("database is temporarily unreachable"), "{}", answer.text());
+        assert!(took < Duration::from_secs(1), "{took:?}");
+    }
+}
+
+#[tokio::test]
+async fn nodes_elsewhere_are_served_in_plaintext_where_that_is_said() {
+    let database = Database::migrated().await;
+    let flags = ["--grpc-listen", "0.0.0.0:0", "--insecure-plaintext"];
+    let control_plane = ControlPlane::start_with(&database, &flags).await;
+    let address = SocketAddr::from(([127, 0, 0, 1], control_plane.grpc.port()));
+    let node = Node::subscribed("one", &join_token(&database, "a"), address);
+    node.until_runs(&head(&mut database.connect().await).await).await;
+    let url = ["--database-url", "postgres://me@127.0.0.1:1/x", "--master-key", MASTER];
+    let said = refusal(&[&url[..], &flags[..2]].concat());
+    assert!(said.contains("--grpc-listen") && said.contains("--insecure-plaintext"), "{said}");
 }
 
 #[tokio::test]
@@ -172,14 +218,86 @@ async fn what_is_too_old_is_deleted_from_the_history() {
         .await
         .unwrap();
     let _control_plane = ControlPlane::start(&database).await;
-    let started = std::time::SystemTime::now();
+    until_first(&mut connection, 3).await;
+}
+
+/// Lets the next replica do the jobs: the one that had the lease is gone.
+async fn end_leases(connection: &mut PgConnection) {
+    sqlx::query("update job_leases set until = now()").execute(connection).await.unwrap();
+}
+
+/// Waits until the history begins with this change.
+async fn until_first(connection: &mut PgConnection, seq: u64) {
+    let started = SystemTime::now();
     loop {
         let first: i64 =
-            sqlx::query_scalar("select min(seq) from change_log").fetch_one(&mut connection).await.unwrap();
-        if first == 3 {
-            break;
+            sqlx::query_scalar("select min(seq) from change_log").fetch_one(&mut *connection).await.unwrap();
+        if first.cast_unsigned() == seq {
+            return;
         }
-        assert!(started.elapsed().unwrap() < crate::support::PATIENCE, "{first}");
-        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        assert!(started.elapsed().unwrap() < PATIENCE, "{first}, not {seq}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
     }
+}
+
+#[tokio::test]
+async fn of_the_history_no_more_is_kept_than_was_said() {
+    let database = Database::migrated().await;
+    let mut connection = database.connect().await;
+    // Settings are there: a second start changes nothing.
+    drop(ControlPlane::start(&database).await);
+    for limit in 0..9 {
+        team_limit(&mut connection, "red", limit).await;
+    }
+    let last = head(&mut connection).await.seq;
+    end_leases(&mut connection).await;
+    let _control_plane = ControlPlane::start_with(&database, &["--keep-changes", "5"]).await;
+    until_first(&mut connection, last - 4).await;
+    assert_eq!(head(&mut connection).await.seq, last);
+    let said = refusal(&["--keep-changes", "0"]);
+    assert!(said.contains("--keep-changes"), "{said}");
+}
+
+#[tokio::test]
+async fn an_old_secret_is_deleted_some_time_after_its_grace() {
+    let database = Database::migrated().await;
+    let mut connection = database.connect().await;
+    let mut control_plane = ControlPlane::start(&database).await;
+    let key = async |path: &str, body: String| {
+        let answer = control_plane.call(Request::post(path).json(body)).await;
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        answer.json()["key"].as_str().unwrap().to_owned()
+    };
+    let mut secrets = vec![key("/key/generate", "{}".to_owned()).await];
+    for _ in 0..2 {
+        let body = json!({ "key": secrets.last(), "grace_period": "24h" }).to_string();
+        secrets.push(key("/key/regenerate", body).await);
+    }
+    let ids: Vec<_> = secrets.iter().map(|secret| Id::Key(KeyHash::of(secret))).collect();
+    let node = Node::subscribed("one", &join_token(&database, "a"), control_plane.grpc);
+    node.until("told of all three", |seen| {
+        seen.catalog.rows().filter(|row| ids.contains(&row.id())).count() == 3
+    })
+    .await;
+    node.leave();
+    // The grace of the first has been over for long, that of the second for a moment.
+    for (secret, ago) in [(&secrets[0], "2 hours"), (&secrets[1], "1 minute")] {
+        sqlx::query("update old_tokens set expires_at = now() - $1::text::interval where token = $2")
+            .bind(ago)
+            .bind(KeyHash::of(secret).0.as_slice())
+            .execute(&mut connection)
+            .await
+            .unwrap();
+    }
+    control_plane.kill();
+    end_leases(&mut connection).await;
+    let again = ControlPlane::start(&database).await;
+    let mut node = node;
+    node.subscribe(again.grpc);
+    node.until("without the first", |seen| !seen.catalog.rows().any(|row| row.id() == ids[0])).await;
+    let rows = node.rows();
+    assert!(rows.contains_key(&ids[1]) && rows.contains_key(&ids[2]));
+    let left: i64 =
+        sqlx::query_scalar("select count(*) from old_tokens").fetch_one(&mut connection).await.unwrap();
+    assert_eq!(left, 1);
 }

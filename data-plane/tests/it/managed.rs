@@ -4,6 +4,8 @@
 mod away;
 mod fake;
 mod forwarding;
+mod garbage;
+mod passing;
 mod poison;
 mod renewal;
 mod start;

@@ -39,11 +39,14 @@ impl ControlPlane {
 
     /// One that listens, whatever its database is like.
     pub(crate) fn launch(url: &str, args: &[&str]) -> Self {
+        let grpc = ["--grpc-listen", "127.0.0.1:0"];
+        let grpc = if args.contains(&grpc[0]) { &[][..] } else { &grpc };
         let mut child = control_plane()
             .arg("serve")
             .env("DATABASE_URL", url)
             .env("LITELLM_MASTER_KEY", MASTER)
-            .args(["--listen", "127.0.0.1:0", "--grpc-listen", "127.0.0.1:0", "--ops-listen", "127.0.0.1:0"])
+            .args(["--listen", "127.0.0.1:0", "--ops-listen", "127.0.0.1:0"])
+            .args(grpc)
             .args(args)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -111,10 +114,21 @@ impl ControlPlane {
         self.child.wait().unwrap();
     }
 
+    /// Sends a signal by name, such as `TERM`.
+    pub(crate) fn signal(&self, name: &str) {
+        let pid = self.child.id().to_string();
+        let kill = std::process::Command::new("kill").args([&format!("-{name}"), &pid]).status();
+        assert!(kill.unwrap().success());
+    }
+
     /// SIGTERM; how the process ended.
     pub(crate) async fn terminate(&mut self) -> ExitStatus {
-        let kill = std::process::Command::new("kill").arg("-TERM").arg(self.child.id().to_string()).status();
-        assert!(kill.unwrap().success());
+        self.signal("TERM");
+        self.ended().await
+    }
+
+    /// Waits for its end; how it ended.
+    pub(crate) async fn ended(&mut self) -> ExitStatus {
         let mut status = None;
         let ended = eventually(Duration::from_secs(30), || {
             status = self.child.try_wait().unwrap();

@@ -129,3 +129,16 @@ async fn a_private_authority_is_trusted_where_it_is_named_and_only_there() {
     assert_eq!(fake.hellos().len(), 1, "the token goes to nobody who is not trusted");
     assert_eq!(wary.ops("/readyz").await.status, 503);
 }
+
+#[tokio::test]
+async fn a_control_plane_elsewhere_is_followed_in_plaintext_where_that_is_said() {
+    let mock = MockProvider::start();
+    let fake = Fake::start(rows(&mock));
+    // Not an address of this machine only, as far as anybody can say.
+    let url = format!("http://0.0.0.0:{}", fake.addr.port());
+    let (code, said) = follow_url(&url).refused();
+    assert_eq!(code, Some(64), "{said}");
+    assert!(said.contains("--control-plane: ") && said.contains("--insecure-plaintext"), "{said}");
+    let gateway = follow_url(&url).env("BULKHEAD_INSECURE_PLAINTEXT", "true").start().await;
+    gateway.until_status(KEY, 200).await;
+}
