@@ -3,8 +3,9 @@
 use std::convert::Infallible;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
-use bulkhead_config::flag::{note, problem};
+use bulkhead_config::flag::{duration, note, problem};
 use bulkhead_config::{Problem, Problems};
 use bulkhead_model::Secret;
 use clap::builder::FalseyValueParser;
@@ -49,11 +50,15 @@ pub(crate) enum Command {
 
 #[derive(Subcommand)]
 pub(crate) enum Token {
-    /// Make one; it is printed once.
+    /// Make one; it is printed once. Or let in those who hold one that was made elsewhere.
     Create {
         /// The nodes it is for.
         #[arg(long, value_name = "GROUP", env = "BULKHEAD_GROUP")]
         group: String,
+        /// A file that holds the token: `bh-join-` and 64 hexadecimal digits. Nothing is printed, and nothing is done
+        /// where it is known.
+        #[arg(long, value_name = "FILE", env = "BULKHEAD_TOKEN_FILE")]
+        token_file: Option<PathBuf>,
         #[command(flatten)]
         database: Database,
     },
@@ -167,6 +172,11 @@ pub(crate) struct Serve {
     /// Do not LISTEN for changes, only look for them: for a PgBouncer that pools transactions.
     #[arg(long, env = "BULKHEAD_NO_LISTEN_NOTIFY", value_parser = FalseyValueParser::new())]
     pub(crate) no_listen_notify: bool,
+
+    /// How long to go on serving when told to stop, unready already: a load balancer that sends by readiness notices
+    /// only after a moment. By default not at all.
+    #[arg(long, value_name = "TIME", env = "BULKHEAD_DRAIN_WAIT", value_parser = duration)]
+    pub(crate) drain_wait: Option<Duration>,
 
     /// Changes that the history keeps, for nodes that come back: one that missed more gets everything anew.
     #[arg(long, value_name = "COUNT", env = "BULKHEAD_KEEP_CHANGES", default_value_t = 100_000,

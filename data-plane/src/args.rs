@@ -4,7 +4,8 @@ use std::convert::Infallible;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use bulkhead_model::{Secret, WindowLength};
+use bulkhead_config::flag::duration;
+use bulkhead_model::Secret;
 use clap::builder::FalseyValueParser;
 use clap::{Parser, ValueEnum};
 
@@ -27,11 +28,11 @@ pub(crate) struct Args {
     #[arg(long, value_name = "URL", env = "BULKHEAD_MANAGEMENT_URL")]
     pub(crate) management_url: Option<String>,
 
-    /// Where to serve inference.
     /// How long a request to --management-url may take, from its head to the end of the answer.
     #[arg(long, value_name = "TIME", env = "BULKHEAD_MANAGEMENT_TIMEOUT", default_value = "30s", value_parser = duration)]
     pub(crate) management_timeout: Duration,
 
+    /// Where to serve inference.
     #[arg(long, value_name = "ADDRESS", env = "BULKHEAD_LISTEN", default_value = "0.0.0.0:4000")]
     pub(crate) listen: String,
 
@@ -54,6 +55,11 @@ pub(crate) struct Args {
     /// The key of --tls-cert (PEM).
     #[arg(long, value_name = "FILE", env = "BULKHEAD_TLS_KEY", requires = "tls_cert")]
     pub(crate) tls_key: Option<PathBuf>,
+
+    /// How long to go on taking connections when told to stop, unready already: a load balancer that sends by
+    /// readiness notices only after a moment. By default not at all.
+    #[arg(long, value_name = "TIME", env = "BULKHEAD_DRAIN_WAIT", value_parser = duration)]
+    pub(crate) drain_wait: Option<Duration>,
 }
 
 /// What only a node with a control plane has.
@@ -104,10 +110,4 @@ pub(crate) enum StaleAction {
 
 fn secret(text: &str) -> Result<Secret, Infallible> {
     Ok(Secret::new(text))
-}
-
-fn duration(text: &str) -> Result<Duration, String> {
-    let length: WindowLength =
-        text.parse().map_err(|error: bulkhead_model::DurationError| error.to_string())?;
-    Ok(Duration::from_millis(length.as_millis().unsigned_abs()))
 }

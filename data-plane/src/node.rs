@@ -64,7 +64,7 @@ pub(crate) fn run(args: Args, env: HashMap<String, String>) -> Result<(), Failur
         let mut signals = Signals::new().context("cannot listen to signals")?;
         let running = start.run(&args).await?;
         signals.told_to_stop().await;
-        running.drain(grace, signals).await
+        running.drain(args.drain_wait.unwrap_or_default(), grace, signals).await
     });
     served.map_err(Failure::Other)
 }
@@ -139,12 +139,14 @@ struct Running {
 }
 
 impl Running {
-    /// Takes no more connections, finishes what is in flight, cuts what takes longer than `grace` or than whoever said
-    /// stop has patience for, and writes down what was used.
-    async fn drain(self, grace: Duration, mut signals: Signals) -> anyhow::Result<()> {
+    /// Is unready, and for `wait` still serves whoever has not noticed. Then takes no more connections, finishes what
+    /// is in flight, cuts what takes longer than `grace` or than whoever said stop has patience for, and writes down
+    /// what was used.
+    async fn drain(self, wait: Duration, grace: Duration, mut signals: Signals) -> anyhow::Result<()> {
         let Self { node, crew, listener, stop, phase, _lock } = self;
-        tracing::info!(grace_seconds = grace.as_secs(), "draining");
+        tracing::info!(wait_seconds = wait.as_secs(), grace_seconds = grace.as_secs(), "draining");
         node.draining.store(true, Ordering::Relaxed);
+        let grace = if passed(wait, &mut signals).await { grace } else { Duration::ZERO };
         stop.send_replace(true);
         // The workers take connections for as long as the listener has some.
         let _ =
@@ -153,7 +155,7 @@ impl Running {
         let mut finished = tokio::task::spawn_blocking(move || crew.join());
         let ended = tokio::select! {
             ended = &mut finished => ended,
-            () = cut_after(grace, &mut signals) => {
+            _ = passed(grace, &mut signals) => {
                 node.time_is_up.store(true, Ordering::Relaxed);
                 phase.send_replace(Drain::Cut);
                 finished.await
@@ -266,11 +268,14 @@ fn listen(bound: Bound, crew: &Arc<Crew>, stop: watch::Receiver<bool>) -> anyhow
     side_thread("listener", async move { bound.accept(crew, stop).await })
 }
 
-/// Returns when the grace period is over, or when somebody who will not wait for it says so again.
-async fn cut_after(grace: Duration, signals: &mut Signals) {
+/// True when the time has passed, false when somebody who will not wait for it has said so again.
+async fn passed(time: Duration, signals: &mut Signals) -> bool {
     tokio::select! {
-        () = sleep(grace) => {}
-        () = signals.told_to_stop() => tracing::info!("told to stop once more"),
+        () = sleep(time) => true,
+        () = signals.told_to_stop() => {
+            tracing::info!("told to stop once more");
+            false
+        }
     }
 }
 

@@ -19,6 +19,7 @@ const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Needs nothing but the process.
 pub(crate) const LIVENESS: [&str; 2] = ["/health/liveliness", "/health/liveness"];
+pub(crate) const READINESS: &str = "/health/readiness";
 
 pub(super) fn routes() -> Vec<Route> {
     let [liveliness, liveness] = LIVENESS;
@@ -26,8 +27,7 @@ pub(super) fn routes() -> Vec<Route> {
         Route::get("/health", "Whether the control plane works, and what it published.", health),
         Route::get(liveliness, "Whether the process lives.", alive).access(Access::Public),
         Route::get(liveness, "Whether the process lives.", alive).access(Access::Public),
-        Route::get("/health/readiness", "Whether requests can be answered.", readiness)
-            .access(Access::Public),
+        Route::get(READINESS, "Whether requests can be answered.", readiness).access(Access::Public),
     ]
 }
 

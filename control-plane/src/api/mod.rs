@@ -35,7 +35,7 @@ use query::Query;
 use refusal::Refusal;
 use route::Route;
 
-pub(crate) use health::LIVENESS;
+pub(crate) use health::{LIVENESS, READINESS};
 
 /// The largest body; nothing that is declared comes near it.
 const LARGEST_BODY: usize = 2 << 20;

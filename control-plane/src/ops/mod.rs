@@ -62,7 +62,7 @@ async fn metrics(State(ops): State<Ops>) -> impl IntoResponse {
 impl Ops {
     /// Why this replica should get no requests.
     fn unready(&self) -> Option<String> {
-        self.status.waits().or_else(|| match self.publisher.counts.lag() {
+        self.status.unready().or_else(|| match self.publisher.counts.lag() {
             None => Some("the history was not read yet".to_owned()),
             Some(lag) if lag > AWAY => Some(format!("the database was not reached for {} s", lag.as_secs())),
             Some(_) => None,

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{Request, State};
-use axum::http::StatusCode;
+use axum::http::header::CONNECTION;
+use axum::http::{HeaderValue, StatusCode};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use rustls::ServerConfig;
@@ -17,7 +18,7 @@ use tonic::transport::server::TcpIncoming;
 
 use super::Status;
 use super::tls::{Secured, handshakes};
-use crate::api::LIVENESS;
+use crate::api::{LIVENESS, READINESS};
 
 /// An answer is there by then, or never comes.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -28,13 +29,23 @@ pub(super) fn app(api: Router, status: Arc<Status>) -> Router {
 }
 
 async fn gate(State(status): State<Arc<Status>>, request: Request, next: Next) -> Response {
-    if let Some(reason) = status.waits().filter(|_| !LIVENESS.contains(&request.uri().path())) {
-        return unavailable(&format!("this replica is not ready: {reason}"));
+    let shut = match request.uri().path() {
+        path if LIVENESS.contains(&path) => None,
+        READINESS => status.unready(),
+        _ => status.waits(),
+    };
+    let answer = async {
+        match shut {
+            Some(reason) => unavailable(&format!("this replica is not ready: {reason}")),
+            None => next.run(request).await,
+        }
+    };
+    let mut response =
+        timeout(PATIENCE, answer).await.unwrap_or_else(|_| unavailable("the database takes too long"));
+    if status.is_stopping() {
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
-    match timeout(PATIENCE, next.run(request)).await {
-        Ok(response) => response,
-        Err(_) => unavailable("the database takes too long"),
-    }
+    response
 }
 
 fn unavailable(message: &str) -> Response {

@@ -42,11 +42,11 @@ const TCP_KEEPALIVE: Duration = Duration::from_secs(60);
 
 /// Serves until it is told to stop.
 pub(crate) async fn run(args: Serve) -> Result<(), Failure> {
-    let options = Options::read(&args)?;
+    let (options, wait) = (Options::read(&args)?, args.drain_wait.unwrap_or_default());
     let http = bind("--listen", &args.listen).await?;
     let nodes = bind("--grpc-listen", &args.grpc_listen).await?;
     let operations = bind("--ops-listen", &args.ops_listen).await?;
-    Ok(serve(options, http, nodes, operations).await?)
+    Ok(serve(options, wait, http, nodes, operations).await?)
 }
 
 async fn bind(flag: &str, address: &str) -> anyhow::Result<TcpListener> {
@@ -55,6 +55,7 @@ async fn bind(flag: &str, address: &str) -> anyhow::Result<TcpListener> {
 
 async fn serve(
     options: Options,
+    wait: Duration,
     http: TcpListener,
     nodes: TcpListener,
     operations: TcpListener,
@@ -104,8 +105,10 @@ async fn serve(
     });
 
     told_to_stop().await?;
-    tracing::info!("stopping");
+    tracing::info!(wait_seconds = wait.as_secs(), "stopping");
     status.stop();
+    // Whoever says it again will not wait.
+    let _ = timeout(wait, told_to_stop()).await;
     stop.send_replace(true);
     let _ = timeout(GRACE, http).await;
     let ended = tokio::task::spawn_blocking(move || stream.join());

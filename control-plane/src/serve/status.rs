@@ -28,12 +28,19 @@ impl Status {
         (Arc::new(status), is_started)
     }
 
-    /// Why nothing can be served; `None` where it can.
+    /// Why nothing can be served yet; `None` where it can.
     pub(crate) fn waits(&self) -> Option<String> {
-        if self.stopping.load(Ordering::Relaxed) {
-            return Some("stopping".to_owned());
-        }
         self.waits.lock().clone()
+    }
+
+    /// True when it was told to stop: what still comes is served, and should go elsewhere.
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Relaxed)
+    }
+
+    /// Why this replica should get no requests, as far as it is known here.
+    pub(crate) fn unready(&self) -> Option<String> {
+        if self.is_stopping() { Some("stopping".to_owned()) } else { self.waits() }
     }
 
     /// What an operator should know though all is well.

@@ -24,21 +24,23 @@ pub(crate) struct Admitted {
     pub(crate) group: String,
 }
 
-/// Notes a new token.
+/// Notes a token; false where it is known already.
 pub(crate) async fn create(
     connection: &mut PgConnection,
     id: &str,
     hash: &KeyHash,
     group: &str,
-) -> Result<(), StoreError> {
-    sqlx::query("insert into join_tokens (id, hash, node_group) values ($1, $2, $3)")
+) -> Result<bool, StoreError> {
+    let statement =
+        "insert into join_tokens (id, hash, node_group) values ($1, $2, $3) on conflict (hash) do nothing";
+    let done = sqlx::query(statement)
         .persistent(false)
         .bind(id)
         .bind(hash.0.as_slice())
         .bind(group)
         .execute(connection)
         .await?;
-    Ok(())
+    Ok(done.rows_affected() > 0)
 }
 
 /// All tokens, the newest last.

@@ -18,5 +18,6 @@ mod nodes;
 mod publish;
 mod reports;
 mod serving;
+mod stopping;
 mod support;
 mod tokens;

@@ -47,3 +47,31 @@ async fn a_token_lets_in_until_it_is_revoked() {
         .await;
     }
 }
+
+#[tokio::test]
+async fn a_token_that_was_made_elsewhere_is_let_in_once_and_for_all() {
+    let database = Database::migrated().await;
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("join-token");
+    let token = format!("bh-join-{}", "0f".repeat(32));
+    std::fs::write(&file, format!("{token}\n")).unwrap();
+    let create = ["token", "create", "--group", "green", "--token-file", file.to_str().unwrap()];
+    for said in ["lets nodes in", "known already"] {
+        let (code, out, err) = run(&database, &create);
+        assert_eq!((code, out.as_str()), (Some(0), ""), "{err}");
+        assert!(err.contains(said) && !err.contains(&token), "{err}");
+    }
+    assert_eq!(run(&database, &["token", "list"]).1.lines().count(), 1);
+
+    let mut connection = database.connect().await;
+    let control_plane = ControlPlane::start(&database).await;
+    let node = Node::subscribed("one", &token, control_plane.grpc);
+    node.until_runs(&head(&mut connection).await).await;
+
+    for guessable in ["bh-join-00", &"0f".repeat(36), ""] {
+        std::fs::write(&file, guessable).unwrap();
+        let (code, _, err) = run(&database, &create);
+        assert_eq!(code, Some(64), "{err}");
+        assert!(err.contains("--token-file") && !err.contains("0f0f"), "{err}");
+    }
+}

@@ -11,8 +11,10 @@ use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 use axum::routing::get;
+use serde_json::json;
 
 use crate::listener::{Bound, Crew};
+use crate::receive;
 use crate::worker::Node;
 
 /// A worker that has not turned for this long is stuck.
@@ -33,6 +35,7 @@ pub(crate) async fn serve(bound: Bound, ops: Ops) -> std::io::Result<()> {
         .route("/metrics", get(metrics))
         .route("/metrics/", get(metrics))
         .route("/snapshot", get(snapshot))
+        .route("/routes", get(routes))
         .with_state(ops);
     axum::serve(bound.listen()?, router).await
 }
@@ -48,6 +51,12 @@ async fn readyz(State(ops): State<Ops>) -> impl IntoResponse {
         None => (StatusCode::OK, text("ready")),
         Some(reason) => (StatusCode::SERVICE_UNAVAILABLE, text(&reason)),
     }
+}
+
+/// What to send to this tier, for those who write rules of load balancers.
+async fn routes() -> impl IntoResponse {
+    let paths: Vec<_> = receive::served().collect();
+    ([(header::CONTENT_TYPE, "application/json")], json!({"paths": paths}).to_string())
 }
 
 async fn metrics(State(ops): State<Ops>) -> impl IntoResponse {

@@ -3,4 +3,4 @@
 
 mod routes;
 
-pub(crate) use routes::{Plain, Route, Takes, dialect_of, route};
+pub(crate) use routes::{Plain, Route, Takes, dialect_of, route, served};

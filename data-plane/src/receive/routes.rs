@@ -90,22 +90,55 @@ pub(crate) fn dialect_of(path: &str) -> Dialect {
     inference(path).map_or(Dialect::OpenAi, |(endpoint, _)| endpoint.dialect())
 }
 
-fn inference(path: &str) -> Option<(Endpoint, Option<&str>)> {
-    let endpoint = match path {
-        "/v1/chat/completions" | "/chat/completions" => Endpoint::ChatCompletions,
-        "/v1/completions" | "/completions" => Endpoint::Completions,
-        "/v1/embeddings" | "/embeddings" => Endpoint::Embeddings,
-        "/v1/responses" | "/responses" | "/openai/v1/responses" => Endpoint::Responses,
-        "/v1/messages" => Endpoint::Messages,
-        "/v1/messages/count_tokens" => Endpoint::CountTokens,
-        _ => return model_in_path(path),
-    };
-    Some((endpoint, None))
+/// Paths of inference that name no model.
+const INFERENCE: &[(&str, Endpoint)] = &[
+    ("/v1/chat/completions", Endpoint::ChatCompletions),
+    ("/chat/completions", Endpoint::ChatCompletions),
+    ("/v1/completions", Endpoint::Completions),
+    ("/completions", Endpoint::Completions),
+    ("/v1/embeddings", Endpoint::Embeddings),
+    ("/embeddings", Endpoint::Embeddings),
+    ("/v1/responses", Endpoint::Responses),
+    ("/responses", Endpoint::Responses),
+    ("/openai/v1/responses", Endpoint::Responses),
+    ("/v1/messages", Endpoint::Messages),
+    ("/v1/messages/count_tokens", Endpoint::CountTokens),
+];
+/// `/engines/{model}/…` and Azure's `/openai/deployments/{model}/…`.
+const BEFORE_MODEL: &[&str] = &["/engines/", "/openai/deployments/"];
+/// Paths that are only read, and answered here.
+const READ: &[(&str, Route<'static>)] = &[
+    ("/v1/models", Route::Models),
+    ("/models", Route::Models),
+    ("/health/liveliness", Route::Plain(Plain::Liveliness)),
+    ("/health/liveness", Route::Plain(Plain::Liveliness)),
+    ("/health/readiness", Route::Plain(Plain::Readiness)),
+    ("/", Route::Plain(Plain::Root)),
+    ("/metrics", Route::Plain(Plain::Metrics)),
+    ("/metrics/", Route::Plain(Plain::Metrics)),
+];
+const BEFORE_MODEL_ID: &[&str] = &["/v1/models/", "/models/"];
+const BEFORE_RESPONSE_ID: &[&str] = &["/v1/responses/", "/responses/"];
+
+/// Every path that a load balancer has to send to a data plane; one that ends with `/*` stands for all below it.
+pub(crate) fn served() -> impl Iterator<Item = String> {
+    let whole = INFERENCE.iter().map(|(path, _)| *path).chain(READ.iter().map(|(path, _)| *path));
+    let below = [BEFORE_MODEL, BEFORE_MODEL_ID, BEFORE_RESPONSE_ID].into_iter().flatten();
+    whole.map(str::to_owned).chain(below.map(|path| format!("{path}*")))
 }
 
-/// `/engines/{model}/…` and Azure's `/openai/deployments/{model}/…`. A model name may hold slashes.
+fn strip<'p>(path: &'p str, beginnings: &[&str]) -> Option<&'p str> {
+    beginnings.iter().find_map(|beginning| path.strip_prefix(beginning))
+}
+
+fn inference(path: &str) -> Option<(Endpoint, Option<&str>)> {
+    let whole = INFERENCE.iter().find(|(of, _)| *of == path);
+    whole.map(|(_, endpoint)| (*endpoint, None)).or_else(|| model_in_path(path))
+}
+
+/// A model name may hold slashes.
 fn model_in_path(path: &str) -> Option<(Endpoint, Option<&str>)> {
-    let rest = path.strip_prefix("/engines/").or_else(|| path.strip_prefix("/openai/deployments/"))?;
+    let rest = strip(path, BEFORE_MODEL)?;
     [Endpoint::ChatCompletions, Endpoint::Completions, Endpoint::Embeddings].into_iter().find_map(
         |endpoint| {
             let model = rest.strip_suffix(endpoint.path())?;
@@ -116,25 +149,18 @@ fn model_in_path(path: &str) -> Option<(Endpoint, Option<&str>)> {
 }
 
 fn get_only(path: &str) -> Option<Route<'_>> {
-    Some(match path {
-        "/v1/models" | "/models" => Route::Models,
-        "/health/liveliness" | "/health/liveness" => Route::Plain(Plain::Liveliness),
-        "/health/readiness" => Route::Plain(Plain::Readiness),
-        "/" => Route::Plain(Plain::Root),
-        "/metrics" | "/metrics/" => Route::Plain(Plain::Metrics),
-        "/ui" => Route::Plain(Plain::Ui),
-        _ if path.starts_with("/ui/") => Route::Plain(Plain::Ui),
-        _ => {
-            let id = path.strip_prefix("/v1/models/").or_else(|| path.strip_prefix("/models/"))?;
-            (!id.is_empty()).then_some(Route::Model(id))?
-        }
-    })
+    if let Some((_, route)) = READ.iter().find(|(of, _)| *of == path) {
+        return Some(*route);
+    }
+    if path == "/ui" || path.starts_with("/ui/") {
+        return Some(Route::Plain(Plain::Ui));
+    }
+    strip(path, BEFORE_MODEL_ID).filter(|id| !id.is_empty()).map(Route::Model)
 }
 
 /// Reading, deleting, cancelling a response, and listing what went into it.
 fn is_stored_response(method: &Method, path: &str) -> bool {
-    let below = path.strip_prefix("/v1/responses/").or_else(|| path.strip_prefix("/responses/"));
-    let Some(below) = below else { return false };
+    let Some(below) = strip(path, BEFORE_RESPONSE_ID) else { return false };
     match below.split_once('/') {
         None => !below.is_empty() && [Method::GET, Method::HEAD, Method::DELETE].contains(method),
         Some((id, "cancel")) => !id.is_empty() && method == Method::POST,
@@ -279,6 +305,18 @@ mod tests {
             ("/responses/resp_1/input_items", Route::Plain(Plain::StoredResponse)),
         ] {
             assert_eq!(route(&Method::GET, path), expected, "{path}");
+        }
+    }
+
+    #[test]
+    fn what_is_served_is_not_the_control_planes() {
+        let paths: Vec<_> = served().collect();
+        assert!(paths.contains(&"/v1/messages".to_owned()) && paths.contains(&"/engines/*".to_owned()));
+        for path in paths {
+            let examples = ["x", "x/chat/completions"].map(|below| path.replace('*', below));
+            let found = examples.iter().map(|path| route(&Method::GET, path));
+            let found: Vec<_> = found.filter(|it| *it != Route::Unknown).collect();
+            assert!(!found.is_empty() && !found.iter().any(Route::is_control_planes), "{path}: {found:?}");
         }
     }
 

@@ -143,6 +143,49 @@ async fn an_idle_gateway_ends_soon() {
     assert_eq!(idle.until_closed().await, End::Eof);
 }
 
+#[tokio::test]
+async fn whoever_has_not_noticed_that_it_is_unready_is_served_for_a_while() {
+    let mock = MockProvider::start();
+    let wait = Duration::from_secs(2);
+    let gateway = Gateway::with(config(&mock).text()).arg("--drain-wait", "2s");
+    let mut gateway = gateway.start().await;
+    let mut kept = gateway.client().await;
+    assert_eq!(kept.exchange(&chat("gpt-priced")).await.status, 200);
+    let told = Instant::now();
+    gateway.signal("TERM");
+    while gateway.ops("/readyz").await.status == 200 {
+        assert!(told.elapsed() < Duration::from_millis(500), "of 100 ms, five times as long");
+    }
+    let last = kept.exchange(&chat("gpt-priced")).await;
+    assert_eq!((last.status, last.header("connection")), (200, Some("close")), "{}", last.text());
+    let mut served = 0;
+    while told.elapsed() < wait / 2 {
+        let answer = gateway.call(&chat("gpt-priced")).await;
+        assert_eq!((answer.status, answer.header("connection")), (200, Some("close")), "{}", answer.text());
+        served += 1;
+    }
+    assert!(served > 0);
+    assert_eq!(gateway.ended().await.code(), Some(0), "{}", gateway.log());
+    assert!(told.elapsed() >= wait, "{:?}", told.elapsed());
+    assert_eq!(gateway.usage().len(), served + 2);
+}
+
+#[tokio::test]
+async fn whoever_says_stop_twice_does_not_wait_for_load_balancers() {
+    let mock = MockProvider::start();
+    let gateway = Gateway::with(config(&mock).text()).arg("--drain-wait", "1h");
+    let mut gateway = gateway.start().await;
+    let answers = in_flight(&gateway, vec![chat("gpt-hang")]).await;
+    let told = Instant::now();
+    gateway.signal("TERM");
+    gateway.until_log("draining").await;
+    assert_eq!(gateway.terminate().await.code(), Some(0), "{}", gateway.log());
+    assert!(told.elapsed() < Duration::from_secs(10), "{:?}", told.elapsed());
+    for answer in answers {
+        assert_eq!(answer.await.unwrap().status, 503);
+    }
+}
+
 /// Sends one request after the other, over a connection for as long as it is kept, until nobody listens.
 async fn keep_asking(addr: SocketAddr, served: Arc<AtomicU64>, request: Request) {
     while let Ok(mut client) = Client::connect(addr).await {

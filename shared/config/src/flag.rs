@@ -1,8 +1,9 @@
 //! What flags of the command line say, and what is wrong with it.
 
 use std::path::Path;
+use std::time::Duration;
 
-use bulkhead_model::Secret;
+use bulkhead_model::{DurationError, Secret, WindowLength};
 
 use crate::Problem;
 
@@ -29,6 +30,12 @@ pub fn secret(flag: &str, value: Option<&Secret>, file: Option<&Path>) -> Result
             Err(problem(flag, format!("{flag} and {file_flag} are both given"), "one of them"))
         }
     }
+}
+
+/// A length of time such as `30s`.
+pub fn duration(text: &str) -> Result<Duration, DurationError> {
+    let length: WindowLength = text.parse()?;
+    Ok(Duration::from_millis(length.as_millis().unsigned_abs()))
 }
 
 /// Something that is wrong with the command line.
