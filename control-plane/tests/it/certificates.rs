@@ -39,7 +39,7 @@ async fn shown(addr: SocketAddr, trusted: &[&Made]) -> CertificateDer<'static> {
     let socket = TcpStream::connect(addr).await.unwrap();
     let name = ServerName::try_from("localhost").unwrap();
     let stream = TlsConnector::from(Arc::new(client)).connect(name, socket).await.unwrap();
-    stream.get_ref().1.peer_certificates().unwrap()[0].clone().into_owned()
+    stream.get_ref().1.peer_certificates().unwrap().first().unwrap().clone().into_owned()
 }
 
 #[tokio::test]

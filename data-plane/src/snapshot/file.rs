@@ -11,7 +11,6 @@ use bulkhead_snapshot::{Declared, Snapshot};
 use bulkhead_telemetry::metric::Counter;
 use parking_lot::Mutex;
 
-
 /// How often the file was applied and refused after the start.
 #[derive(Debug, Default)]
 pub(crate) struct Reloads {
