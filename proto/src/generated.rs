@@ -55,7 +55,8 @@ pub struct Budget {
     #[prost(string, optional, tag = "2")]
     pub window: ::core::option::Option<::prost::alloc::string::String>,
 }
-/// What was spent before the node's own count began. A new generation ends the count so far: the amount then holds alone.
+/// What was spent before the node's own count began. A new generation ends the count so far: the amount then holds alone,
+/// and ends with the budget's window that it was said in: the generation is that time in Unix milliseconds.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 #[prost(skip_debug)]
 pub struct Spend {

@@ -12,6 +12,9 @@ const DAY_MILLIS: i64 = 24 * 3600 * 1000;
 /// The window of a budget that never starts anew. Zero is no window at all.
 const ENDLESS: Window = Window { start: UnixMillis(1), end: None };
 
+/// Generations from here on are times; those below are mere numbers.
+const FIRST_TIME: UnixMillis = UnixMillis(1_000_000_000_000);
+
 /// What was spent, and what is spoken for.
 #[derive(Debug, Default)]
 pub(super) struct Account {
@@ -104,6 +107,8 @@ impl Account {
             self.claimed = NanoUsd::ZERO;
             self.base_over = false;
         }
+        let said = UnixMillis(i64::try_from(declared.generation).unwrap_or(i64::MAX));
+        self.base_over |= said >= FIRST_TIME && self.window.is_some_and(|window| window.start > said);
         self.base_over &= declared.amount > NanoUsd::ZERO;
         self.base = if self.base_over { NanoUsd::ZERO } else { declared.amount };
     }

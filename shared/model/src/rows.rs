@@ -30,7 +30,8 @@ pub struct BudgetRow {
 /// What was spent before the node's own count began.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Spend {
-    /// A new generation ends the count so far: the amount then holds alone.
+    /// When the amount was said, in Unix milliseconds; it rises in any case. A new generation ends the count so far: the
+    /// amount then holds alone, and ends with the budget's window that it was said in.
     pub generation: u64,
     /// What counts as spent in the window in force, besides what the node counts itself.
     pub amount: NanoUsd,

@@ -159,6 +159,19 @@ async fn what_was_spent_before_ends_with_its_window() {
 }
 
 #[tokio::test]
+async fn a_holder_that_nobody_remembers_counts_what_was_said_in_this_window_alone() {
+    let said = |time: &str, window| {
+        let said = UnixMillis::parse(time).unwrap().0;
+        declared(100, window, said.cast_unsigned(), 80)
+    };
+    // It is 09:30.
+    assert_eq!(Rig::new().spent(said("2026-11-21T09:10:00Z", Some("1h"))), 80);
+    assert_eq!(Rig::new().spent(said("2026-11-21T08:50:00Z", Some("1h"))), 0);
+    assert_eq!(Rig::new().spent(said("2026-11-21T08:50:00Z", Some("1d"))), 80);
+    assert_eq!(Rig::new().spent(said("2025-11-21T08:50:00Z", None)), 80);
+}
+
+#[tokio::test]
 async fn a_ledger_of_an_older_release_is_read() {
     let rig = Rig::new();
     let start = UnixMillis::parse("2026-11-21T09:00:00Z").unwrap().0;
