@@ -51,6 +51,9 @@ install_missing() {
     local packages
     packages=$(missing_packages cc:gcc ld:binutils curl:curl openssl:openssl)
     [ -f /usr/include/stdlib.h ] || [ -n "$(find /usr/include -maxdepth 2 -name stdlib.h -print -quit 2>/dev/null)" ] || packages="$packages libc6-dev"
+    # What an image holds of the system.
+    [ -d /usr/share/zoneinfo ] || packages="$packages tzdata"
+    [ -f /etc/ssl/certs/ca-certificates.crt ] || packages="$packages ca-certificates"
     # shellcheck disable=SC2086
     [ -z "${packages// /}" ] || step "install $(echo $packages)" apt_install $packages
 }
@@ -82,9 +85,11 @@ need_postgres() {
     ls -d /usr/lib/postgresql/*/bin >/dev/null 2>&1 || step "install postgresql" install_postgres
 }
 
-# Python environments, one for each state of a lock file: the providers' SDKs, and LiteLLM for its management client.
+# Python environments, one for each state of a lock file: the providers' SDKs, LiteLLM for its management client, and
+# the schemas of Kubernetes and compose.
 SDK_LOCK=data-plane/tests/sdk/requirements.lock
 LITELLM_LOCK=loadtest/tests/litellm/requirements.lock
+DEPLOY_LOCK=loadtest/tests/deploy/requirements.lock
 
 # python_env lock: prints the path of its environment.
 python_env() {
