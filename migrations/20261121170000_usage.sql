@@ -69,6 +69,8 @@ create table usage_late (
     received_at timestamptz not null default now(),
     primary key (incarnation, seq)
 );
+create index usage_late_by_time on usage_late (at);
+create index usage_late_by_receipt on usage_late (received_at);
 
 -- Events that could not be stored. Their money counts.
 create table usage_rejects (
@@ -81,6 +83,7 @@ create table usage_rejects (
     event bytea not null,
     primary key (incarnation, seq)
 );
+create index usage_rejects_by_receipt on usage_rejects (received_at);
 
 -- The fact rollup at its finest grain, written with the events. Absent texts are empty. Each replica writes a shard of its
 -- own, so that replicas do not wait for each other.

@@ -182,6 +182,11 @@ pub(crate) struct Serve {
     #[arg(long, value_name = "COUNT", env = "BULKHEAD_KEEP_CHANGES", default_value_t = 100_000,
         value_parser = clap::value_parser!(i64).range(1..))]
     pub(crate) keep_changes: i64,
+
+    /// Days for which single events of usage are kept; what they add up to stays.
+    #[arg(long, value_name = "DAYS", env = "BULKHEAD_USAGE_RETENTION_DAYS", default_value_t = 30,
+        value_parser = clap::value_parser!(i64).range(2..=3650))]
+    pub(crate) usage_retention_days: i64,
 }
 
 impl Database {

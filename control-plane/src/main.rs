@@ -8,6 +8,7 @@ mod epoch;
 mod flags;
 mod grpc;
 mod jobs;
+mod ledger;
 mod migrate;
 mod ops;
 mod publish;

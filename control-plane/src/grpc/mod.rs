@@ -1,9 +1,10 @@
-//! The gRPC listener: nodes subscribe here (design §4).
+//! The gRPC listener: nodes subscribe here (design §4), and send what was used (design §8).
 
 mod codec;
 mod join;
 mod said;
 mod session;
+mod usage;
 mod writer;
 
 use std::convert::Infallible;
@@ -15,6 +16,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bulkhead_proto::Report;
+use bulkhead_proto::usage_server::UsageServer;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{mpsc, watch};
 use tokio_stream::Stream;
@@ -31,8 +33,10 @@ use codec::Frames;
 use session::Session;
 
 pub(crate) use join::Join;
+pub(crate) use usage::Usage;
 
 const SUBSCRIBE: &str = "/bulkhead.v1.Snapshots/Subscribe";
+const SEND: &str = "/bulkhead.v1.Usage/Send";
 /// A report names rows that a node rejected, which may be many.
 const REPORT: usize = 8 << 20;
 /// Pushes that wait for a node.
@@ -48,6 +52,8 @@ pub(crate) struct Snapshots {
     pub(crate) publisher: Arc<Publisher>,
     pub(crate) registry: Arc<Registry>,
     pub(crate) join: Arc<Join>,
+    /// Takes the usage that nodes send, at the same door.
+    pub(crate) usage: UsageServer<Usage>,
     /// True when this replica stops.
     pub(crate) stopping: watch::Receiver<bool>,
 }
@@ -108,6 +114,9 @@ impl Service<http::Request<Body>> for Snapshots {
     }
 
     fn call(&mut self, request: http::Request<Body>) -> Self::Future {
+        if request.uri().path() == SEND {
+            return self.usage.call(request);
+        }
         let service = self.clone();
         Box::pin(async move {
             if request.uri().path() != SUBSCRIBE {

@@ -19,14 +19,18 @@ const DAYS: i32 = 7;
 /// Rows that one transaction deletes.
 const BATCH: i64 = 5000;
 
-/// Does every job when it is due, until the process ends. Of the history the last `changes` are kept.
-pub(crate) async fn run(store: Store, replica: String, changes: i64) -> Infallible {
+/// Does every job when it is due, until the process ends. Of the history the last `changes` are kept, of usage the
+/// events of so many days.
+pub(crate) async fn run(store: Store, replica: String, changes: i64, usage_days: i64) -> Infallible {
     let mut ticks = interval(EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
         if let Err(error) = prune(&store, &replica, changes).await {
             tracing::warn!(%error, "the history was not pruned");
+        }
+        if let Err(error) = partitions::keep(&store, &replica, usage_days).await {
+            tracing::warn!(%error, "the partitions of usage are not as they should be");
         }
     }
 }

@@ -11,9 +11,11 @@ use axum::response::IntoResponse;
 use axum::routing::get;
 use prometheus_client::encoding::text;
 use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry as Metrics;
 
+use crate::ledger::Ledger;
 use crate::publish::{Publisher, Registry};
 use crate::serve::Status;
 use crate::store::Store;
@@ -29,6 +31,7 @@ pub(crate) struct Ops {
     pub(crate) store: Store,
     pub(crate) publisher: Arc<Publisher>,
     pub(crate) registry: Arc<Registry>,
+    pub(crate) ledger: Arc<Ledger>,
 }
 
 /// Serves until the runtime ends.
@@ -114,6 +117,12 @@ impl Ops {
             ("subscribers", "Nodes that are connected to this replica", counts.subscribers.get()),
             ("held_nodes", "Connected nodes to which nothing is published", signed(held)),
             (
+                "usage_waiting_events",
+                "Events of usage that wait to be written",
+                self.ledger.counts.waiting.get(),
+            ),
+            ("usage_senders", "Nodes that send usage to this replica", self.ledger.counts.senders.get()),
+            (
                 "history_diverged",
                 "1 while nodes or this replica have seen a history that the database does not know",
                 i64::from(held > 0 || parted),
@@ -124,6 +133,7 @@ impl Ops {
             gauge.set(value);
             metrics.register(name, help, gauge);
         }
+        let usage = &self.ledger.counts;
         let counters = [
             ("published_deltas", "Deltas made", counts.deltas.get()),
             ("full_syncs", "Full syncs read from the database", counts.fulls.get()),
@@ -134,12 +144,30 @@ impl Ops {
                 counts.dropped.get(),
             ),
             ("publisher_failures", "Looks at the database that failed", counts.polls_failed.get()),
+            ("usage_batches", "Batches of usage that were answered", usage.batches.get()),
+            ("usage_transactions", "Transactions of usage that were committed", usage.transactions.get()),
+            ("usage_transaction_microseconds", "What they took", usage.transaction_micros.get()),
+            ("usage_failures", "Transactions of usage that had to be tried again", usage.failures.get()),
+            (
+                "usage_refusals",
+                "Transactions of usage that the database refused for what is in them",
+                usage.refusals.get(),
+            ),
         ];
         for (name, help, value) in counters {
             let counter = Counter::<u64>::default();
             counter.inc_by(value);
             metrics.register(name, help, counter);
         }
+        let outcomes = Family::<[(&str, &str); 1], Counter>::default();
+        for (outcome, count) in usage.outcomes() {
+            outcomes.get_or_create(&[("outcome", outcome)]).inc_by(count);
+        }
+        metrics.register(
+            "usage_ingested",
+            "Numbers of usage events that nodes sent, by what became of them",
+            outcomes,
+        );
         let mut out = String::new();
         text::encode(&mut out, &metrics)?;
         Ok(out)

@@ -23,7 +23,8 @@ use tonic::transport::server::TcpIncoming;
 
 use crate::Failure;
 use crate::args::Serve;
-use crate::grpc::{Join, Snapshots};
+use crate::grpc::{Join, Snapshots, Usage};
+use crate::ledger::{Ingest, Ledger};
 use crate::ops::{self, Ops};
 use crate::publish::{self, Publisher, Registry};
 use crate::store::Store;
@@ -36,6 +37,9 @@ pub(crate) use status::Status;
 const CONNECTIONS: u32 = 16;
 /// How long requests in flight have when the process is told to stop.
 const GRACE: Duration = Duration::from_secs(10);
+
+/// What replicas count of everything is kept in so many rows.
+const SHARDS: u64 = 16;
 
 /// Of connections of nodes.
 const TCP_KEEPALIVE: Duration = Duration::from_secs(60);
@@ -60,27 +64,34 @@ async fn serve(
     nodes: TcpListener,
     operations: TcpListener,
 ) -> anyhow::Result<()> {
-    let Options { database, seal, master_key, file, http_tls, grpc_tls, listen, keep_changes } = options;
+    let Options { database, seal, master_key, file, http_tls, grpc_tls, listen, keep_changes, keep_usage } =
+        options;
     let store = Store::new(&database, seal, CONNECTIONS)?;
     let (status, started) = Status::new();
     let (stop, stopping) = watch::channel(false);
-    let replica = format!("{:016x}", random::number());
+    let number = random::number();
+    let replica = format!("{number:016x}");
     say("management", &http, http_tls.is_some())?;
     say("nodes", &nodes, grpc_tls.is_some())?;
     say("operations", &operations, false)?;
 
     let publisher = Publisher::new(store.clone());
     let registry = Registry::new(replica.clone());
+    let ledger = Ledger::new(&store);
     let ops = Ops {
         status: status.clone(),
         store: store.clone(),
         publisher: publisher.clone(),
         registry: registry.clone(),
+        ledger: ledger.clone(),
     };
     let operations = operations.into_std()?;
     let _ops = side_thread("operations", 1, async move { Ok(ops::serve(operations, ops).await?) })?;
-    let stream =
-        Stream { publisher, registry, store: store.clone(), started: started.clone(), stopping, listen };
+    let shard = i16::try_from(number % SHARDS).unwrap_or(0);
+    let ingest = Ingest::new(ledger.clone(), store.clone(), shard);
+    let (is_started, stops) = (started.clone(), stopping.clone());
+    let _ingest = side_thread("ledger", 1, take_usage(ingest, is_started, stops))?;
+    let stream = Stream { publisher, registry, ledger, store: store.clone(), started, stopping, listen };
     let nodes = nodes.into_std()?;
     let (http_files, grpc_files) = (Watch::new()?, Watch::new()?);
     let grpc_tls = grpc_tls.map(|certificate| renewed(certificate, grpc_files, "h2"));
@@ -101,7 +112,7 @@ async fn serve(
     let start = start::Start { store: store.clone(), master_key, file, status: status.clone() };
     tokio::spawn(async move {
         start.run().await;
-        jobs::run(store, replica, keep_changes).await
+        jobs::run(store, replica, keep_changes, keep_usage).await
     });
 
     told_to_stop().await?;
@@ -143,6 +154,7 @@ async fn told_to_stop() -> anyhow::Result<()> {
 struct Stream {
     publisher: Arc<Publisher>,
     registry: Arc<Registry>,
+    ledger: Arc<Ledger>,
     store: Store,
     started: watch::Receiver<bool>,
     stopping: watch::Receiver<bool>,
@@ -152,7 +164,7 @@ struct Stream {
 
 impl Stream {
     async fn run(self, nodes: std::net::TcpListener, tls: Option<Arc<ServerConfig>>) -> anyhow::Result<()> {
-        let Self { publisher, registry, store, mut started, stopping, listen } = self;
+        let Self { publisher, registry, ledger, store, mut started, stopping, listen } = self;
         let join = Join::new(&store);
         tokio::spawn(join.clone().watch());
         tokio::spawn(registry.clone().run(store.clone()));
@@ -162,7 +174,9 @@ impl Stream {
                 publish.run(listen).await;
             }
         });
-        let service = Snapshots { publisher, registry: registry.clone(), join, stopping: stopping.clone() };
+        let usage = Usage { ledger, join: join.clone(), stopping: stopping.clone() }.server();
+        let service =
+            Snapshots { publisher, registry: registry.clone(), join, usage, stopping: stopping.clone() };
         let incoming = TcpIncoming::from(TcpListener::from_std(nodes)?);
         let incoming = incoming.with_nodelay(Some(true)).with_keepalive(Some(TCP_KEEPALIVE));
         let serving = async {
@@ -180,6 +194,25 @@ impl Stream {
             tracing::warn!("what nodes ran last was not written down");
         }
         Ok(())
+    }
+}
+
+/// Takes in what nodes used, once the database was found good and until this replica stops.
+async fn take_usage(
+    ingest: Ingest,
+    mut started: watch::Receiver<bool>,
+    mut stopping: watch::Receiver<bool>,
+) -> anyhow::Result<()> {
+    let work = async {
+        // Where nobody can say that it was found any more, the process ends.
+        if started.wait_for(|started| *started).await.is_err() {
+            return std::future::pending().await;
+        }
+        ingest.run().await
+    };
+    tokio::select! {
+        never = work => match never {},
+        _ = stopping.wait_for(|stopping| *stopping) => Ok(()),
     }
 }
 

@@ -24,6 +24,8 @@ pub(super) struct Options {
     pub(super) grpc_tls: Option<Arc<Certificate>>,
     pub(super) listen: bool,
     pub(super) keep_changes: i64,
+    /// Days.
+    pub(super) keep_usage: i64,
 }
 
 impl Options {
@@ -51,8 +53,9 @@ impl Options {
         let tls = Self::rest(args, &mut problems);
         let read = database.zip(master_key).zip(seal).zip(tls);
         let (((database, master_key), seal), (http_tls, grpc_tls)) = all(read, problems)?;
-        let (listen, keep_changes) = (!args.no_listen_notify, args.keep_changes);
-        Ok(Self { database, seal, master_key, file, http_tls, grpc_tls, listen, keep_changes })
+        let &Serve { no_listen_notify, keep_changes, usage_retention_days, .. } = args;
+        let (listen, keep_usage) = (!no_listen_notify, usage_retention_days);
+        Ok(Self { database, seal, master_key, file, http_tls, grpc_tls, listen, keep_changes, keep_usage })
     }
 
     fn rest(args: &Serve, problems: &mut Vec<Problem>) -> Option<Tls> {

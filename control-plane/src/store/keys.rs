@@ -8,6 +8,7 @@ use time::OffsetDateTime;
 
 use super::StoreError;
 use super::terms::{Order, Page, Stamp, Terms, containing, fetch, limit, total};
+use super::usage::{Holder, forget_spent};
 
 /// A key.
 #[derive(Debug, Clone, FromRow)]
@@ -250,7 +251,10 @@ pub(crate) async fn update(connection: &mut PgConnection, key: &StoredKey) -> Re
          spend = $19, spend_generation = $20, blocked = $21, metadata = $22, updated_by = $23, updated_at = now()
          where id = $1",
     );
-    key.bind(statement.persistent(false)).execute(connection).await?;
+    key.bind(statement.persistent(false)).execute(&mut *connection).await?;
+    if key.terms.is_spent_anew {
+        forget_spent(connection, Holder::Key(&key.id)).await?;
+    }
     Ok(())
 }
 

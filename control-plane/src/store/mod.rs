@@ -21,6 +21,7 @@ pub(crate) mod settings;
 pub(crate) mod teams;
 pub(crate) mod terms;
 pub(crate) mod tokens;
+pub(crate) mod usage;
 pub(crate) mod users;
 
 use std::time::Duration;

@@ -6,6 +6,7 @@ use sqlx::{FromRow, QueryBuilder};
 
 use super::StoreError;
 use super::terms::{Order, Page, Stamp, Statement, Terms, containing, fetch, limit, total};
+use super::usage::{Holder, forget_spent};
 
 /// A team.
 #[derive(Debug, Clone, FromRow)]
@@ -106,7 +107,9 @@ pub(crate) async fn insert(connection: &mut PgConnection, team: &StoredTeam) -> 
          budget_duration, spend, spend_generation, blocked, metadata, updated_by, created_by)
          values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $20)",
     );
-    team.bind(statement.persistent(false)).execute(connection).await?;
+    team.bind(statement.persistent(false)).execute(&mut *connection).await?;
+    // There may have been another one of that id.
+    forget_spent(connection, Holder::Team(&team.id)).await?;
     Ok(())
 }
 
@@ -119,7 +122,10 @@ pub(crate) async fn update(connection: &mut PgConnection, team: &StoredTeam) -> 
          spend = $16, spend_generation = $17, blocked = $18, metadata = $19, updated_by = $20, updated_at = now()
          where id = $1",
     );
-    team.bind(statement.persistent(false)).execute(connection).await?;
+    team.bind(statement.persistent(false)).execute(&mut *connection).await?;
+    if team.terms.is_spent_anew {
+        forget_spent(connection, Holder::Team(&team.id)).await?;
+    }
     Ok(())
 }
 

@@ -22,6 +22,9 @@ pub(crate) struct Terms {
     pub(crate) budget_duration: Option<String>,
     pub(crate) spend: i64,
     pub(crate) spend_generation: i64,
+    /// Spend was said anew and is not stored yet.
+    #[sqlx(skip)]
+    pub(crate) is_spent_anew: bool,
     pub(crate) blocked: bool,
     pub(crate) metadata: Value,
 }
@@ -38,6 +41,7 @@ impl Default for Terms {
             budget_duration: None,
             spend: 0,
             spend_generation: 0,
+            is_spent_anew: false,
             blocked: false,
             metadata: Value::Object(serde_json::Map::new()),
         }
@@ -61,10 +65,11 @@ impl Terms {
             .bind(self.metadata.clone())
     }
 
-    /// From now on this is what was spent; whatever nodes counted so far is over.
+    /// From now on this is what was spent; whatever nodes counted so far is over, once it is stored.
     pub(crate) fn spend_anew(&mut self, amount: NanoUsd) {
         self.spend = amount.0;
         self.spend_generation = self.spend_generation.saturating_add(1);
+        self.is_spent_anew = true;
     }
 }
 

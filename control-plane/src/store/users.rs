@@ -5,6 +5,7 @@ use sqlx::{FromRow, QueryBuilder, Row};
 
 use super::StoreError;
 use super::terms::{Order, Page, Stamp, Statement, Terms, containing, fetch, limit, total};
+use super::usage::{Holder, forget_spent};
 
 /// A user.
 #[derive(Debug, Clone, FromRow)]
@@ -124,7 +125,9 @@ pub(crate) async fn insert(connection: &mut PgConnection, user: &StoredUser) -> 
          soft_budget, budget_duration, spend, spend_generation, blocked, metadata, updated_by, created_by)
          values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $16)",
     );
-    user.bind(statement.persistent(false)).execute(connection).await?;
+    user.bind(statement.persistent(false)).execute(&mut *connection).await?;
+    // There may have been another one of that id.
+    forget_spent(connection, Holder::User(&user.id)).await?;
     Ok(())
 }
 
@@ -135,7 +138,10 @@ pub(crate) async fn update(connection: &mut PgConnection, user: &StoredUser) -> 
          max_parallel_requests = $8, max_budget = $9, soft_budget = $10, budget_duration = $11, spend = $12,
          spend_generation = $13, blocked = $14, metadata = $15, updated_by = $16, updated_at = now() where id = $1",
     );
-    user.bind(statement.persistent(false)).execute(connection).await?;
+    user.bind(statement.persistent(false)).execute(&mut *connection).await?;
+    if user.terms.is_spent_anew {
+        forget_spent(connection, Holder::User(&user.id)).await?;
+    }
     Ok(())
 }
 
