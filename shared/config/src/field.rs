@@ -18,6 +18,13 @@ pub(crate) struct Cx<'s> {
     pub(crate) accept: Accept,
 }
 
+impl Cx<'_> {
+    /// The value of a variable that nobody names: a default of the field with that place and path.
+    pub(crate) fn default(&mut self, name: &str, place: Place, path: &str) -> Option<String> {
+        self.env.get(name, place, path, &mut self.report)
+    }
+}
+
 /// A mapping and the way to it.
 pub(crate) struct Fields<'n> {
     pub(crate) path: String,

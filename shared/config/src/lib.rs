@@ -67,7 +67,7 @@ pub struct Declared {
     pub master_key: Option<Secret>,
     /// What has no effect or looks like a slip.
     pub warnings: Vec<Problem>,
-    /// The file and what it includes: what to watch for changes.
+    /// The file and what it includes.
     pub files: Vec<PathBuf>,
 }
 
@@ -78,7 +78,7 @@ pub fn load(path: &Path, source: &Source<'_>) -> Result<Declared, Problems> {
     let place = Place { file: 0, line: 1, column: 1 };
     let root = Node { place, value: Value::Map(tree.root) };
     let secrets = mask::secrets(&root);
-    let mut cx = Cx { env: Environment::new(source.env), report, accept: Accept::default() };
+    let mut cx = Cx { env: Environment::new(source), report, accept: Accept::default() };
     let mut read = match &root.value {
         Value::Map(map) if tree.complete || !map.entries.is_empty() => {
             validate(&Fields { path: String::new(), place, map }, tree.complete, &mut cx)

@@ -31,7 +31,7 @@ pub(super) fn expand(params: &Fields<'_>, model: &Field<'_>, group: &str, cx: &m
     let mut out = Vec::new();
     for name in table::names() {
         let Some(provider) = table::named(name) else { continue };
-        let Some(target) = target::from_environment(provider, cx) else { continue };
+        let Some(target) = target::from_environment(provider, params, cx) else { continue };
         let prefixed = (format!("{name}/*"), "*".to_owned());
         let bare = bare_patterns(name).iter().map(|pattern| ((*pattern).to_owned(), (*pattern).to_owned()));
         for (index, (asked, served)) in std::iter::once(prefixed).chain(bare).enumerate() {

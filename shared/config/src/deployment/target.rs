@@ -51,15 +51,17 @@ pub(super) fn complete(
 }
 
 /// What the provider's variables give, for a deployment that declares nothing. `None` where they do not suffice.
-pub(super) fn from_environment(provider: &Provider, cx: &mut Cx<'_>) -> Option<Target> {
-    let api_key = Some(key_of(provider, cx)?);
-    let api_base = match provider.base_url_env.iter().find_map(|name| cx.env.get(name)) {
+pub(super) fn from_environment(provider: &Provider, params: &Fields<'_>, cx: &mut Cx<'_>) -> Option<Target> {
+    let api_key = Some(key_of(provider, params, cx)?);
+    let mut default =
+        |name: &String, of: &str| cx.default(name, params.place, &format!("{}.{of}", params.path));
+    let api_base = match provider.base_url_env.iter().find_map(|name| default(name, "api_base")) {
         Some(base) => Some(provider::with_path(provider, base_url::check(&base).ok()?)),
         None if provider.base_url.is_some() => None,
         None => return None,
     };
     let api_version = match &provider.api_version_env {
-        Some(name) => Some(cx.env.get(name)?),
+        Some(name) => Some(default(name, "api_version")?),
         None => None,
     };
     Some(Target { api_base, api_key, api_version })
@@ -88,8 +90,12 @@ fn checked(field: &Field<'_>, cx: &mut Cx<'_>) -> Option<String> {
 /// The variable's URL; `Some(None)` leaves it to the provider table.
 fn default_base(params: &Fields<'_>, provider: &Provider, cx: &mut Cx<'_>) -> Option<Option<String>> {
     let path = format!("{}.api_base", params.path);
-    if let Some(name) = provider.base_url_env.iter().find(|name| cx.env.get(name).is_some()) {
-        return match base_url::check(&cx.env.get(name).unwrap_or_default()) {
+    let found = provider
+        .base_url_env
+        .iter()
+        .find_map(|name| cx.default(name, params.place, &path).map(|base| (name, base)));
+    if let Some((name, base)) = found {
+        return match base_url::check(&base) {
             Ok(base) => Some(Some(base)),
             Err(what) => {
                 let what = format!("the variable {name} gives the base URL: {what}");
@@ -111,9 +117,10 @@ fn default_base(params: &Fields<'_>, provider: &Provider, cx: &mut Cx<'_>) -> Op
 }
 
 /// The first variable that is set and holds what a header can carry.
-fn key_of(provider: &Provider, cx: &Cx<'_>) -> Option<Secret> {
+fn key_of(provider: &Provider, params: &Fields<'_>, cx: &mut Cx<'_>) -> Option<Secret> {
     let usable = |key: &String| key.trim().bytes().all(|byte| byte.is_ascii_graphic());
-    let mut keys = provider.api_key_env.iter().filter_map(|name| cx.env.get(name));
+    let path = format!("{}.api_key", params.path);
+    let mut keys = provider.api_key_env.iter().filter_map(|name| cx.default(name, params.place, &path));
     keys.find(usable).map(|key| Secret::new(key.trim()))
 }
 
@@ -123,7 +130,7 @@ fn default_key(
     declares_base: bool,
     cx: &mut Cx<'_>,
 ) -> Option<Secret> {
-    let key = key_of(provider, cx);
+    let key = key_of(provider, params, cx);
     if params.get("api_key").is_some() || !provider::is_a_service(provider) {
         return key;
     }
@@ -157,9 +164,9 @@ fn default_version(
     cx: &mut Cx<'_>,
 ) -> Option<String> {
     let variable = provider.api_version_env.as_ref()?;
-    let version = cx.env.get(variable);
+    let path = format!("{}.api_version", params.path);
+    let version = cx.default(variable, params.place, &path);
     if version.is_none() && !unversioned && params.get("api_version").is_none() {
-        let path = format!("{}.api_version", params.path);
         let what = format!("`{}` needs an api_version", provider.name);
         cx.report.error(
             params.place,

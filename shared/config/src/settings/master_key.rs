@@ -50,7 +50,12 @@ pub(super) fn read(root: &Fields<'_>, general: Option<&Fields<'_>>, cx: &mut Cx<
         }
         None => {
             let place = general.map_or(root.place, |general| general.place);
-            (cx.env.get(VARIABLE).map(|key| Secret::new(key.trim())), place)
+            let errors_before = cx.report.errors();
+            let key = cx.default(VARIABLE, place, PATH);
+            if cx.report.errors() > errors_before {
+                return None;
+            }
+            (key.map(|key| Secret::new(key.trim())), place)
         }
     };
     let weakness = match &key {

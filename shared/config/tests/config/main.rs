@@ -5,6 +5,8 @@ mod arbitrary;
 #[cfg(test)]
 mod drop_in;
 #[cfg(test)]
+mod files;
+#[cfg(test)]
 mod master_key;
 #[cfg(test)]
 mod mistakes;

@@ -9,6 +9,7 @@ use bulkhead_config::{Declared, Problem, Problems, Source, load};
 /// A master key that passes.
 pub(crate) const MASTER_KEY: &str = "sk-3f9c1a7be05d42886cb17af3d9e0254b81c6f7da90e3b214";
 
+#[derive(Clone)]
 pub(crate) struct World {
     files: HashMap<String, String>,
     variables: HashMap<String, String>,
