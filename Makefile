@@ -1,6 +1,6 @@
 # Everything a newcomer needs:  make up  and  make test.
 
-.PHONY: up down test figures fmt
+.PHONY: up down test chaos figures fmt
 
 ## Build, start and show a working request. Keys of providers in the environment are used; without any, a mock provider
 ## answers. CONFIG=path runs your own gateway.yaml instead.
@@ -14,6 +14,10 @@ down:
 ## Install what the tests need and run everything that CI runs.
 test:
 	@scripts/test
+
+## The long versions of what `make test` runs in short: failures and restarts while usage is counted. Half an hour.
+chaos:
+	@scripts/chaos
 
 ## Measure beside HAProxy and nginx, and write the table into README.md. Takes some minutes; do nothing else meanwhile.
 figures:

@@ -81,6 +81,23 @@ install_postgres() {
     apt_install -o Dpkg::Options::=--force-confold postgresql
 }
 
+# Debian's packages start their servers when they are installed, unless a policy says no.
+apt_install_quietly() {
+    local policy=/usr/sbin/policy-rc.d
+    [ -e "$policy" ] && { apt_install "$@"; return; }
+    printf '#!/bin/sh\nexit 101\n' | as_root tee "$policy" >/dev/null
+    as_root chmod +x "$policy"
+    local status=0
+    apt_install "$@" || status=$?
+    as_root rm -f "$policy"
+    return "$status"
+}
+
+need_haproxy() {
+    [ -n "$(PATH=$PATH:/usr/sbin missing_packages haproxy:haproxy)" ] || return 0
+    step "install haproxy" apt_install_quietly haproxy
+}
+
 need_postgres() {
     ls -d /usr/lib/postgresql/*/bin >/dev/null 2>&1 || step "install postgresql" install_postgres
 }

@@ -10,6 +10,7 @@
     reason = "tests fail loudly and at once, and say what they measured"
 )]
 
+mod conservation;
 mod herd;
 mod litellm;
 mod management;
@@ -17,5 +18,6 @@ mod outage;
 mod propagation;
 mod restore;
 mod revocation;
+mod rolling;
 mod rotation;
 mod support;

@@ -36,7 +36,8 @@ fn chat(base: SocketAddr, model: &str, key: &str) -> (u16, Value) {
 pub(crate) async fn both() -> (Rig, ControlPlane, Node) {
     let rig = Rig::shared();
     let control_plane = rig.control_plane().await;
-    let node = Node::launch_with("node", control_plane.grpc, &rig.token, Some(control_plane.http));
+    let management = format!("http://{}", control_plane.http);
+    let node = Node::launch_with("node", control_plane.grpc, &rig.token, &["--management-url", &management]);
     node.until_ready().await;
     (rig, control_plane, node)
 }

@@ -1,15 +1,27 @@
 //! What the tests stand on.
 
 mod api;
+mod books;
+mod dice;
 mod figures;
+mod haproxy;
+mod kind;
+mod load;
 mod node;
 mod postgres;
 mod process;
 mod rig;
 mod traffic;
 
+use books::priced;
+
 pub(crate) use api::Api;
+pub(crate) use books::{Books, Event, Source, check_rollups};
+pub(crate) use dice::Dice;
 pub(crate) use figures::Figures;
+pub(crate) use haproxy::HaProxy;
+pub(crate) use kind::{Ask, Fate, Kind, Leaves};
+pub(crate) use load::{Asked, Load, Mix};
 pub(crate) use node::{Node, chat};
 pub(crate) use postgres::{Database, Server};
 pub(crate) use process::ControlPlane;

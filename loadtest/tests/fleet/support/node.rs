@@ -32,23 +32,19 @@ pub(crate) struct Node {
 struct Terms {
     control_plane: SocketAddr,
     token: String,
-    management: Option<SocketAddr>,
+    flags: Vec<String>,
 }
 
 impl Node {
     /// One with an empty state directory; it listens, and may be ready later.
     pub(crate) fn launch(name: &str, control_plane: SocketAddr, token: &str) -> Self {
-        Self::launch_with(name, control_plane, token, None)
+        Self::launch_with(name, control_plane, token, &[])
     }
 
-    pub(crate) fn launch_with(
-        name: &str,
-        control_plane: SocketAddr,
-        token: &str,
-        management: Option<SocketAddr>,
-    ) -> Self {
+    pub(crate) fn launch_with(name: &str, control_plane: SocketAddr, token: &str, flags: &[&str]) -> Self {
         let any = SocketAddr::from(([127, 0, 0, 1], 0));
-        let terms = Terms { control_plane, token: token.to_owned(), management };
+        let flags = flags.iter().copied().map(str::to_owned).collect();
+        let terms = Terms { control_plane, token: token.to_owned(), flags };
         Self::launch_at(name, terms, [any; 2], Arc::new(tempfile::tempdir().unwrap()))
     }
 
@@ -58,17 +54,15 @@ impl Node {
         command
             .args(["--control-plane", &format!("http://{}", terms.control_plane), "--node-name", name])
             .args(["--listen", &listen, "--ops-listen", &ops])
+            .args(&terms.flags)
             .env("BULKHEAD_JOIN_TOKEN", &terms.token)
             .env("BULKHEAD_STATE_DIR", dir.path());
-        if let Some(management) = terms.management {
-            command.args(["--management-url", &format!("http://{management}")]);
-        }
         let process = Process::spawn(name, &mut command);
         let [addr, ops] = process.addresses(["inference listening on ", "operations listening on "]);
         Self { process, name: name.to_owned(), addr, ops, terms, dir }
     }
 
-    /// Starts it again after it was killed.
+    /// Starts it again after it ended.
     pub(crate) fn relaunch(&mut self) {
         *self = Self::launch_at(&self.name, self.terms.clone(), [self.addr, self.ops], self.dir.clone());
     }

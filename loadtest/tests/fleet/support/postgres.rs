@@ -1,6 +1,7 @@
 //! PostgreSQL, by its own tools: this crate speaks no SQL dialect to it but through `psql`.
 
 use std::fs::File;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -76,8 +77,12 @@ impl Server {
         }
     }
 
+    pub(crate) fn addr(&self) -> SocketAddr {
+        SocketAddr::from(([127, 0, 0, 1], self.port))
+    }
+
     pub(crate) fn url(&self) -> String {
-        format!("postgres://bulkhead@127.0.0.1:{}", self.port)
+        format!("postgres://bulkhead@{}", self.addr())
     }
 }
 
@@ -129,6 +134,11 @@ impl Database {
         format!("{}/{}", self.server, self.name)
     }
 
+    /// The same by way of a proxy.
+    pub(crate) fn url_through(&self, proxy: SocketAddr) -> String {
+        format!("postgres://bulkhead@{proxy}/{}", self.name)
+    }
+
     /// A command of the control plane on this database.
     pub(crate) fn control_plane(&self, args: &[&str]) -> Command {
         let mut command = command("control-plane");
@@ -142,6 +152,27 @@ impl Database {
 
     pub(crate) fn execute(&self, statement: &str) {
         psql(&self.url(), statement);
+    }
+
+    /// The rows that a query gives, as text; null is empty.
+    pub(crate) fn rows(&self, query: &str) -> Vec<Vec<String>> {
+        let mut psql = tool("psql");
+        psql.args([
+            "-X",
+            "-q",
+            "-A",
+            "-t",
+            "-F",
+            "\t",
+            "-v",
+            "ON_ERROR_STOP=1",
+            "-d",
+            &self.url(),
+            "-c",
+            query,
+        ]);
+        let output = run(&mut psql);
+        output.lines().map(|line| line.split('\t').map(str::to_owned).collect()).collect()
     }
 
     /// Writes a backup.

@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
@@ -11,6 +11,7 @@ use std::time::Duration;
 use bulkhead_testkit::canary;
 use bulkhead_testkit::client::{Request, call};
 use parking_lot::Mutex;
+use tokio::time::Instant;
 
 use super::{Api, MASTER, until};
 
@@ -39,7 +40,7 @@ pub(crate) fn signal(pid: u32, name: &str) {
     assert!(status.success(), "kill -{name}");
 }
 
-/// A process that is ended with its owner. What it said must hold no secret.
+/// A process that is ended with its owner. What it said must hold no secret, and nothing of a panic.
 pub(crate) struct Process {
     child: Child,
     name: String,
@@ -81,12 +82,28 @@ impl Process {
         self.log.lock().clone()
     }
 
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     pub(crate) fn signal(&self, name: &str) {
         signal(self.child.id(), name);
     }
 
     pub(crate) fn is_running(&mut self) -> bool {
         self.child.try_wait().unwrap().is_none()
+    }
+
+    /// Waits for it to end by itself.
+    pub(crate) async fn ended(&mut self, patience: Duration) -> ExitStatus {
+        let began = Instant::now();
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status;
+            }
+            assert!(began.elapsed() < patience, "{} did not end in {patience:?}:\n{}", self.name, self.log());
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
     }
 
     /// `kill -9`.
@@ -110,6 +127,8 @@ impl Drop for Process {
         }
         let found = canary::scan(log.as_bytes());
         assert!(found.is_empty(), "{found:?} in the log of {}", self.name);
+        let panic = log.lines().find(|line| line.contains("panicked at"));
+        assert_eq!(panic, None, "in the log of {}", self.name);
     }
 }
 
