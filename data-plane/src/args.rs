@@ -9,6 +9,8 @@ use bulkhead_model::Secret;
 use clap::builder::FalseyValueParser;
 use clap::{Parser, ValueEnum};
 
+use crate::usage::{Full, SpoolOptions};
+
 /// Serves inference traffic in the OpenAI and Anthropic dialects.
 #[derive(Parser)]
 #[command(name = "data-plane", version, about)]
@@ -97,6 +99,20 @@ pub(crate) struct Managed {
     /// What to do then.
     #[arg(long, env = "BULKHEAD_MAX_STALE_ACTION", value_enum, default_value_t = StaleAction::Serve)]
     pub(crate) max_stale_action: StaleAction,
+
+    /// How much usage may wait on disk for the control plane, in bytes, KiB, MiB or GiB.
+    #[arg(long, value_name = "SIZE", env = "BULKHEAD_SPOOL_CAP", default_value = "1GiB", value_parser = bytes)]
+    pub(crate) spool_cap: u64,
+
+    /// What to do when there is more.
+    #[arg(long, env = "BULKHEAD_SPOOL_FULL", value_enum, default_value_t = Full::Fold)]
+    pub(crate) spool_full: Full,
+}
+
+impl Managed {
+    pub(crate) fn spool(&self) -> SpoolOptions {
+        SpoolOptions { cap: self.spool_cap, full: self.spool_full }
+    }
 }
 
 /// What a node does that has not heard of its control plane for too long.
@@ -110,4 +126,43 @@ pub(crate) enum StaleAction {
 
 fn secret(text: &str) -> Result<Secret, Infallible> {
     Ok(Secret::new(text))
+}
+
+/// A number of bytes, at least a mebibyte.
+fn bytes(text: &str) -> Result<u64, String> {
+    let text = text.trim();
+    let unit = text.find(|character: char| !character.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at_checked(unit).unwrap_or_default();
+    let unit: u64 = match unit.trim() {
+        "" | "B" => 1,
+        "KiB" => 1 << 10,
+        "MiB" => 1 << 20,
+        "GiB" => 1 << 30,
+        _ => return Err("not a size such as 512MiB: bytes, KiB, MiB or GiB".to_owned()),
+    };
+    let bytes = number.parse().ok().and_then(|number: u64| number.checked_mul(unit));
+    bytes
+        .filter(|bytes| *bytes >= 1 << 20)
+        .ok_or_else(|| "a size is a whole number, of 1MiB or more".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_size_is_bytes_or_has_a_unit() {
+        for (text, size) in [
+            ("1048576", 1 << 20),
+            ("512MiB", 512 << 20),
+            (" 1 GiB ", 1 << 30),
+            ("2048KiB", 2 << 20),
+            ("1048577B", 1048577),
+        ] {
+            assert_eq!(bytes(text), Ok(size), "{text}");
+        }
+        for text in ["", "MiB", "1", "1023KiB", "1GB", "-1GiB", "1.5GiB", "99999999999GiB", "é"] {
+            assert!(bytes(text).is_err(), "{text}");
+        }
+    }
 }

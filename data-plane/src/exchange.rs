@@ -119,7 +119,8 @@ async fn run(
 ) -> Outcome<Response<OutBody>> {
     let Received { started, endpoint, path, model, head } = received;
     let snapshot = worker.node.snapshot.load_full().ok_or_else(|| worker.node.not_ready())?;
-    let caller = match identify(worker, &snapshot, &head.headers, path, endpoint) {
+    let caller = identify(worker, &snapshot, &head.headers, path, endpoint);
+    let caller = match caller.and_then(|caller| room_for_usage(worker).map(|()| caller)) {
         Ok(caller) => caller,
         Err(fault) => {
             refuse_body(&head, body, true).await;
@@ -171,6 +172,16 @@ fn identify(
     let caller = identify::identify(snapshot, headers, worker.node.clock.now())?;
     identify::permit_route(&caller, path, Some(endpoint))?;
     Ok(caller)
+}
+
+/// Refuses a request whose usage could not be kept, where the operator wants that.
+fn room_for_usage(worker: &Worker) -> Outcome<()> {
+    if !worker.node.recorder.spool().is_some_and(|spool| spool.blocks()) {
+        return Ok(());
+    }
+    let message = "Usage records have waited for the control plane until there was no more room for them on this node \
+                   (--spool-full block). Please retry shortly.";
+    Err(Fault::new(ErrorKind::UsageSpoolFull, message).retry_after(1))
 }
 
 /// Takes in a little of a body that nobody reads, so that the client sees the answer.

@@ -13,6 +13,7 @@ use arc_swap::ArcSwapOption;
 use bulkhead_config::Problems;
 use bulkhead_files::{Certificate, Watch};
 use bulkhead_model::{Clock, random};
+use bulkhead_sealed::StateKeys;
 use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
@@ -28,7 +29,7 @@ use crate::read::BodyMemory;
 use crate::snapshot::{Link, Reloads};
 use crate::source::Source;
 use crate::upstream::Dialer;
-use crate::usage::Recorder;
+use crate::usage::{Recorder, SpoolOptions};
 use crate::worker::{Node, Worker};
 
 /// LiteLLM's defaults for the variables of the same names.
@@ -107,7 +108,8 @@ impl Start {
         let source = source.open(&args.state_dir)?;
         let management = management.map(|peer| forwarder(peer, args.management_timeout)).transpose()?;
         let name = args.node_name.clone().unwrap_or_else(host_name);
-        let ties = Ties { ops_address, patience, link: source.link(), management };
+        let spool = source.state_keys().map(|keys| (keys, args.managed.spool()));
+        let ties = Ties { ops_address, patience, link: source.link(), management, spool };
         let node = open(&args.state_dir, &name, ties)?;
         source.follow(&node, name, config_files)?;
         let (phase, draining) = watch::channel(Drain::No);
@@ -183,6 +185,8 @@ struct Ties {
     patience: Duration,
     link: Option<Arc<Link>>,
     management: Option<Management>,
+    /// What the spool of a managed node is encrypted with, and how large it may be.
+    spool: Option<(StateKeys, SpoolOptions)>,
 }
 
 fn forwarder(peer: Peer, patience: Duration) -> anyhow::Result<Management> {
@@ -193,12 +197,15 @@ fn forwarder(peer: Peer, patience: Duration) -> anyhow::Result<Management> {
 
 /// Opens the state directory's ledger and records. What a crash left unsettled becomes a record of its own.
 fn open(state: &Path, name: &str, ties: Ties) -> anyhow::Result<Arc<Node>> {
-    let Ties { ops_address, patience, link, management } = ties;
-    let recorder = Recorder::start(state, name, random::number())
-        .with_context(|| format!("--state-dir {}", state.display()))?;
+    let Ties { ops_address, patience, link, management, spool } = ties;
+    let recorder = match spool {
+        Some((keys, options)) => Recorder::managed(state, keys, options, Clock::System),
+        None => Recorder::standalone(state, name, random::number()),
+    };
+    let recorder = recorder.with_context(|| format!("--state-dir {}", state.display()))?;
     let (ledger, left) = Ledger::open(state).with_context(|| format!("--state-dir {}", state.display()))?;
     for (id, saved) in left {
-        let bound = unsettled(&saved).to_string();
+        let bound = unsettled(&saved);
         tracing::warn!(holder = %id, usd = %bound, "the last process ended badly: this much counts as spent");
         // Its team, its user and its membership hold the same money once more.
         if id.starts_with("key:") {

@@ -9,6 +9,7 @@ use bulkhead_config::Problems;
 use bulkhead_config::flag::problem;
 use bulkhead_files::Watch;
 use bulkhead_model::{Clock, random};
+use bulkhead_sealed::StateKeys;
 use bulkhead_snapshot::Snapshot;
 
 use crate::args::Args;
@@ -69,6 +70,14 @@ impl Opened {
         match self {
             Self::File(..) => None,
             Self::ControlPlane { link, .. } => Some(link.clone()),
+        }
+    }
+
+    /// What the state directory of a managed node is encrypted with.
+    pub(crate) fn state_keys(&self) -> Option<StateKeys> {
+        match self {
+            Self::File(..) => None,
+            Self::ControlPlane { follow, .. } => Some(follow.keys.clone()),
         }
     }
 

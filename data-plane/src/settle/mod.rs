@@ -42,6 +42,16 @@ pub(crate) struct Exchange {
     pub(crate) started_at: UnixMillis,
 }
 
+impl Exchange {
+    /// What so much usage costs; `None` where the price is unknown.
+    pub(crate) fn price(&self, usage: &Usage) -> Option<NanoUsd> {
+        if !self.endpoint.is_billed() {
+            return Some(NanoUsd::ZERO);
+        }
+        bulkhead_pricing::cost(self.rates.as_ref()?, usage).map(|cost| cost.total)
+    }
+}
+
 /// The guard of a running exchange. Exactly one usage event leaves it.
 pub(crate) struct Settle {
     worker: Arc<Worker>,
@@ -53,6 +63,8 @@ pub(crate) struct Settle {
     content_bytes: u64,
     /// The request was handed to a connection: the provider may have started.
     sent: bool,
+    /// The recorder's number of the exchange, once it is begun.
+    number: u64,
     outcome: Option<Result<(), ErrorKind>>,
     first_byte: Option<Duration>,
 }
@@ -68,6 +80,7 @@ impl Settle {
             usage_is_final: false,
             content_bytes: 0,
             sent: false,
+            number: 0,
             outcome: None,
             first_byte: None,
         }
@@ -82,9 +95,11 @@ impl Settle {
         self.worker.node.is_time_up()
     }
 
-    /// From here on the provider may be working.
+    /// From here on the provider may be working. That it may is written down, for the case that nobody lives to say more.
     pub(crate) fn sent(&mut self) {
         self.sent = true;
+        let bound = self.permit.as_ref().map_or(NanoUsd::ZERO, |permit| permit.reserved().cost);
+        self.number = self.worker.node.recorder.begin(&self.exchange, bound);
     }
 
     /// The first byte of the answer is there.
@@ -117,6 +132,7 @@ impl Settle {
         let more = reserved.tokens;
         let cost = self.exchange.rates.as_ref().and_then(|rates| bulkhead_pricing::estimate(rates, 0, more));
         permit.extend(Ask { tokens: more, cost: cost.unwrap_or_default() });
+        self.worker.node.recorder.extend(self.number, &self.exchange, permit.reserved().cost);
     }
 
     /// The exchange ended well.
@@ -138,14 +154,7 @@ impl Settle {
     /// The cost of what was reported; `None` where the price is unknown or nothing was reported yet.
     pub(crate) fn cost(&self) -> Option<NanoUsd> {
         let usage = self.usage.as_ref().filter(|_| self.usage_is_final)?;
-        self.price(usage)
-    }
-
-    fn price(&self, usage: &Usage) -> Option<NanoUsd> {
-        if !self.exchange.endpoint.is_billed() {
-            return Some(NanoUsd::ZERO);
-        }
-        bulkhead_pricing::cost(self.exchange.rates.as_ref()?, usage).map(|cost| cost.total)
+        self.exchange.price(usage)
     }
 
     /// What to write down as used, and how sure that is (design §8).
@@ -175,7 +184,7 @@ impl Settle {
         let outcome = self.outcome.unwrap_or(Err(left));
         let reserved = permit.reserved();
         let (usage, source) = self.used();
-        let cost = self.price(&usage);
+        let cost = self.exchange.price(&usage);
         permit
             .settle(Ask { tokens: usage.input.saturating_add(usage.output), cost: cost.unwrap_or_default() });
         if source == UsageSource::Reported && outcome.is_ok() && self.exchange.endpoint.is_billed() {
@@ -185,6 +194,7 @@ impl Settle {
         self.worker.metrics.in_flight.sub(1);
         self.worker.metrics.settled(&self.exchange, outcome, &usage, cost, took, self.first_byte);
         self.worker.record(UsageEvent {
+            number: self.number,
             exchange: self.exchange.clone(),
             outcome,
             usage,

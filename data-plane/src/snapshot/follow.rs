@@ -24,7 +24,7 @@ pub(crate) struct Follow {
     grpc_ca: Option<PathBuf>,
     join_token_file: Option<PathBuf>,
     access: Mutex<Access>,
-    pub(super) keys: StateKeys,
+    pub(crate) keys: StateKeys,
     pub(crate) staleness: Staleness,
 }
 

@@ -13,10 +13,12 @@ use crate::settle::Exchange;
 
 /// Strings that callers choose are cut here (design §8), in characters.
 const TEXT_CAP: usize = 512;
-const TAGS: usize = 32;
+pub(super) const TAGS: usize = 32;
 
 /// A finished exchange. Written down by the recorder's thread, so nothing is formatted on a worker.
 pub(crate) struct UsageEvent {
+    /// What [`super::Recorder::begin`] gave; 0 where nothing was begun.
+    pub(crate) number: u64,
     pub(crate) exchange: Arc<Exchange>,
     pub(crate) outcome: Result<(), ErrorKind>,
     pub(crate) usage: Usage,
@@ -129,12 +131,12 @@ impl UsageEvent {
     }
 }
 
-fn millis(duration: Duration) -> u64 {
+pub(super) fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// At most [`TEXT_CAP`] characters and no NUL, which PostgreSQL cannot store.
-fn cut(text: &str) -> Cow<'_, str> {
+pub(super) fn cut(text: &str) -> Cow<'_, str> {
     if text.len() <= TEXT_CAP && !text.contains('\0') {
         return Cow::Borrowed(text);
     }

@@ -1,37 +1,63 @@
-//! The recorder: a thread that writes usage records to rotating files in the state directory.
+//! The recorder: a thread that writes down what exchanges used, into files of a standalone gateway or into the spool of
+//! a managed one.
 //!
 //! Workers hand events over without waiting and wake the thread once for all events of a batch. Overflow policy of the
-//! queue: the event is dropped and counted; its money is in the ledger all the same.
+//! queue: the event is dropped and counted; its money is in the ledger all the same, and where the spool knows that the
+//! exchange was begun, it is an event whose usage is unknown.
 
-use std::io::{self, Write};
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::{JoinHandle, Thread, park, park_timeout};
 use std::time::Duration;
 
-use bulkhead_model::UnixMillis;
+use bulkhead_model::{Clock, NanoUsd, UnixMillis};
+use bulkhead_sealed::StateKeys;
 use parking_lot::Mutex;
 
 use super::event::UsageEvent;
 use super::files::{Caps, Files};
+use super::ndjson::Ndjson;
+use super::spool::{Begun, Options, Spool};
+use super::spooling::Spooling;
+use crate::settle::Exchange;
 
 const QUEUE: usize = 65_536;
-/// Events wait at most this long to be written together.
-const BATCH: Duration = Duration::from_millis(50);
+/// Where the disk refuses, it is asked again after this long.
+const RETRY: Duration = Duration::from_secs(1);
 
 /// The handle that workers hold.
 pub(crate) struct Recorder {
     shared: Arc<Shared>,
     writer: Thread,
     thread: Mutex<Option<JoinHandle<()>>>,
+    spooled: Option<Spooled>,
+}
+
+/// What a managed node has beside the thread.
+struct Spooled {
+    spool: Arc<Spool>,
+    keeper: Mutex<Option<JoinHandle<()>>>,
+    /// Exchanges begun.
+    begun: AtomicU64,
+    /// What the last process left under way.
+    left: Begun,
 }
 
 #[derive(Default)]
 struct Shared {
-    queue: Mutex<Vec<Message>>,
+    queue: Mutex<Queue>,
     closing: AtomicBool,
     counts: Counts,
+}
+
+/// What waits for the thread.
+#[derive(Default)]
+pub(super) struct Queue {
+    pub(super) messages: Vec<Message>,
+    /// Exchanges that were begun and of whose end there was no room to say more.
+    pub(super) dropped: Vec<u64>,
 }
 
 /// What happened to events since the start.
@@ -44,40 +70,92 @@ pub(crate) struct Counts {
     pub(crate) files_deleted: AtomicU64,
 }
 
-enum Message {
-    Event(UsageEvent),
-    Unsettled { at: UnixMillis, id: Box<str>, bound: String },
+pub(super) enum Message {
+    /// An exchange is begun, or may cost more than was thought.
+    Begun {
+        number: u64,
+        exchange: Arc<Exchange>,
+        bound: NanoUsd,
+    },
+    Ended(UsageEvent),
+    /// Money that a former process claimed.
+    Unsettled {
+        at: UnixMillis,
+        holder: Box<str>,
+        bound: NanoUsd,
+    },
+}
+
+/// Where events go.
+enum Sink {
+    Files(Ndjson),
+    Spool(Spooling),
 }
 
 impl Recorder {
-    /// Starts the thread. `node` and `incarnation` make the ids of events unique (design §8).
-    pub(crate) fn start(dir: &Path, node: &str, incarnation: u64) -> io::Result<Self> {
+    /// Starts the thread of a standalone gateway. `node` and `incarnation` make the ids of events unique.
+    pub(crate) fn standalone(dir: &Path, node: &str, incarnation: u64) -> io::Result<Self> {
         let files = Files::open(dir.join("usage"), Caps::default())?;
+        Self::start(Sink::Files(Ndjson::new(files, format!("{node}-{incarnation:016x}"))), None)
+    }
+
+    /// Starts the threads of a managed node.
+    pub(crate) fn managed(dir: &Path, keys: StateKeys, options: Options, clock: Clock) -> io::Result<Self> {
+        let (writer, left) = Spool::open(dir.join("spool"), keys, options, clock)?;
+        let spool = writer.spool().clone();
+        let keeper = Mutex::new(Some(spool.keep()?));
+        let spooled = Spooled { spool, keeper, begun: AtomicU64::new(0), left };
+        Self::start(Sink::Spool(Spooling::new(writer)), Some(spooled))
+    }
+
+    fn start(sink: Sink, spooled: Option<Spooled>) -> io::Result<Self> {
         let shared = Arc::<Shared>::default();
-        let prefix = format!("{node}-{incarnation:016x}");
-        let writer = Writer { files, shared: shared.clone(), prefix, next: 0, failing: false };
+        let writer = Writer { sink, shared: shared.clone() };
         let thread = std::thread::Builder::new().name("usage".to_owned()).spawn(move || writer.run())?;
-        Ok(Self { shared, writer: thread.thread().clone(), thread: Mutex::new(Some(thread)) })
+        let writer = thread.thread().clone();
+        Ok(Self { shared, writer, thread: Mutex::new(Some(thread)), spooled })
+    }
+
+    /// Says that an exchange is begun which may cost this much. Its number goes into the event that ends it.
+    pub(crate) fn begin(&self, exchange: &Arc<Exchange>, bound: NanoUsd) -> u64 {
+        let Some(spooled) = &self.spooled else { return 0 };
+        let number = spooled.begun.fetch_add(1, Ordering::Relaxed) + 1;
+        self.extend(number, exchange, bound);
+        number
+    }
+
+    /// Says that what was begun may cost this much by now.
+    pub(crate) fn extend(&self, number: u64, exchange: &Arc<Exchange>, bound: NanoUsd) {
+        if number > 0 {
+            self.send(Message::Begun { number, exchange: exchange.clone(), bound });
+        }
     }
 
     /// Hands an event over; never waits.
     pub(crate) fn record(&self, event: UsageEvent) {
-        self.send(Message::Event(event));
+        self.send(Message::Ended(event));
     }
 
     /// Records what a crash left, found `at`: money that was claimed for a holder and of which nothing more is known.
-    pub(crate) fn unsettled(&self, at: UnixMillis, id: &str, bound: String) {
-        self.send(Message::Unsettled { at, id: id.into(), bound });
+    ///
+    /// What the spool had under way is an event already. Still missing may be what was not written yet when the process
+    /// died, and that is not more than what remains of the claim, most of which was never used.
+    pub(crate) fn unsettled(&self, at: UnixMillis, holder: &str, bound: NanoUsd) {
+        let left = self.spooled.as_ref().and_then(|spooled| spooled.left.get(holder.strip_prefix("key:")?));
+        let bound = bound.minus(NanoUsd(left.copied().unwrap_or_default()));
+        if bound > NanoUsd::ZERO {
+            self.send(Message::Unsettled { at, holder: holder.into(), bound });
+        }
     }
 
     fn send(&self, message: Message) {
         let mut queue = self.shared.queue.lock();
-        if queue.len() >= QUEUE {
-            self.shared.counts.lost.fetch_add(1, Ordering::Relaxed);
+        if queue.messages.len() >= QUEUE {
+            queue.refuse(&message, &self.shared.counts);
             return;
         }
-        queue.push(message);
-        let first = queue.len() == 1;
+        queue.messages.push(message);
+        let first = queue.messages.len() == 1;
         drop(queue);
         if first {
             self.writer.unpark();
@@ -88,95 +166,112 @@ impl Recorder {
         &self.shared.counts
     }
 
-    /// Writes what is queued and ends the thread. Blocks for as long as the disk takes.
+    /// The spool of a managed node.
+    pub(crate) fn spool(&self) -> Option<&Arc<Spool>> {
+        self.spooled.as_ref().map(|spooled| &spooled.spool)
+    }
+
+    /// Writes what is queued and ends the threads. Blocks for as long as the disk takes.
     pub(crate) fn close(&self) {
         let Some(thread) = self.thread.lock().take() else { return };
         self.shared.closing.store(true, Ordering::Release);
         self.writer.unpark();
         let _ = thread.join();
+        if let Some(spooled) = &self.spooled
+            && let Some(keeper) = spooled.keeper.lock().take()
+        {
+            spooled.spool.close(keeper);
+        }
+    }
+}
+
+impl Queue {
+    /// There is no room for this.
+    fn refuse(&mut self, message: &Message, counts: &Counts) {
+        match message {
+            Message::Begun { .. } => {}
+            Message::Ended(event) if event.number > 0 && self.dropped.len() < QUEUE => {
+                self.dropped.push(event.number);
+            }
+            Message::Ended(_) | Message::Unsettled { .. } => {
+                counts.lost.fetch_add(1, Ordering::Relaxed);
+            }
+        }
     }
 }
 
 struct Writer {
-    files: Files,
+    sink: Sink,
     shared: Arc<Shared>,
-    prefix: String,
-    next: u64,
-    failing: bool,
 }
 
 impl Writer {
     fn run(mut self) {
-        let mut text = Vec::new();
         loop {
             let closing = self.shared.closing.load(Ordering::Acquire);
             if !closing {
-                if self.shared.queue.lock().is_empty() {
-                    park();
-                }
-                // More events gather for the same write; only closing cuts this short.
-                park_timeout(BATCH);
+                self.gather();
             }
-            let batch = std::mem::take(&mut *self.shared.queue.lock());
-            for message in &batch {
-                self.put(message, &mut text);
+            // While the disk refuses what there is, the queue fills up to its end.
+            if closing || !self.sink.is_behind() {
+                let queue = std::mem::take(&mut *self.shared.queue.lock());
+                self.sink.take(queue, &self.shared.counts);
             }
-            self.write(&mut text, batch.len());
+            self.sink.write(&self.shared.counts);
             if closing {
-                return;
+                return self.sink.give_up(&self.shared.counts);
             }
         }
     }
 
-    fn put(&mut self, message: &Message, text: &mut Vec<u8>) {
-        let id = format!("{}-{}", self.prefix, self.next);
-        self.next += 1;
-        let before = text.len();
-        let written = match message {
-            Message::Event(event) => event.write(&id, text),
-            Message::Unsettled { at, id: holder, bound } => unsettled(&id, *at, holder, bound, text),
-        };
-        match written {
-            Ok(()) => text.push(b'\n'),
-            Err(_) => text.truncate(before),
-        }
-    }
-
-    fn write(&mut self, text: &mut Vec<u8>, events: usize) {
-        if text.is_empty() {
+    fn gather(&self) {
+        if self.sink.is_behind() {
+            park_timeout(RETRY);
             return;
         }
-        let outcome = self.files.append(text, &self.shared.counts);
-        text.clear();
-        let events = u64::try_from(events).unwrap_or(u64::MAX);
-        match outcome {
-            Ok(()) => {
-                self.shared.counts.recorded.fetch_add(events, Ordering::Relaxed);
-                self.failing = false;
-            }
-            Err(error) => {
-                self.shared.counts.lost.fetch_add(events, Ordering::Relaxed);
-                if !std::mem::replace(&mut self.failing, true) {
-                    tracing::error!(
-                        %error,
-                        "usage records cannot be written; they are counted as lost until they can"
-                    );
-                }
-            }
+        if self.shared.queue.lock().messages.is_empty() {
+            park();
         }
+        // More events gather for the same write; only closing cuts this short.
+        park_timeout(self.sink.patience());
     }
 }
 
-fn unsettled(
-    id: &str,
-    at: UnixMillis,
-    holder: &str,
-    bound: &str,
-    out: &mut Vec<u8>,
-) -> serde_json::Result<()> {
-    let record = serde_json::json!({
-        "id": id, "time": at.rfc3339(), "status": "failure", "error": "crash", "usage": "unknown",
-        "holder": holder, "bound": bound,
-    });
-    write!(out, "{record}").map_err(serde_json::Error::io)
+impl Sink {
+    /// Events wait at most this long to be written together. What a kill costs is what was not written; nothing is
+    /// written per event, so a short time costs little.
+    fn patience(&self) -> Duration {
+        match self {
+            Self::Files(_) => Duration::from_millis(50),
+            Self::Spool(_) => Duration::from_millis(5),
+        }
+    }
+
+    fn is_behind(&self) -> bool {
+        match self {
+            Self::Files(_) => false,
+            Self::Spool(spooling) => spooling.is_behind(),
+        }
+    }
+
+    fn take(&mut self, queue: Queue, counts: &Counts) {
+        match self {
+            Self::Files(files) => files.take(queue),
+            Self::Spool(spooling) => spooling.take(queue, counts),
+        }
+    }
+
+    fn write(&mut self, counts: &Counts) {
+        match self {
+            Self::Files(files) => files.write(counts),
+            Self::Spool(spooling) => spooling.write(counts),
+        }
+    }
+
+    /// The process ends: what could not be written is lost.
+    fn give_up(&mut self, counts: &Counts) {
+        if let Self::Spool(spooling) = self {
+            spooling.give_up(counts);
+        }
+    }
 }

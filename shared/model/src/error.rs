@@ -106,6 +106,8 @@ kinds! {
 
     /// The memory budget for bodies is used up.
     Overloaded: "overloaded" Gateway 503 "service_unavailable_error";
+    /// Usage waits for the control plane, more than there is room for on disk.
+    UsageSpoolFull: "usage_spool_full" Gateway 503 "service_unavailable_error";
     /// No snapshot yet.
     NotReady: "not_ready" Gateway 503 "service_unavailable_error";
     /// The key's team is not in the snapshot yet.
