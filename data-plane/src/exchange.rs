@@ -28,9 +28,12 @@ use crate::{admission, listing, pages};
 
 const CALL_ID: HeaderName = HeaderName::from_static("x-litellm-call-id");
 
-/// Answers a request. Every request gets an answer, also one that fails.
-pub(crate) async fn serve(worker: &Arc<Worker>, request: Request<Incoming>) -> Response<OutBody> {
-    let started = Instant::now();
+/// Answers a request whose first byte arrived at that time. Every request gets an answer, also one that fails.
+pub(crate) async fn serve(
+    worker: &Arc<Worker>,
+    arrived: Instant,
+    request: Request<Incoming>,
+) -> Response<OutBody> {
     let (head, body) = request.into_parts();
     let path = head.uri.path().to_owned();
     let dialect = dialect_of(&path);
@@ -40,7 +43,7 @@ pub(crate) async fn serve(worker: &Arc<Worker>, request: Request<Incoming>) -> R
     }
     let outcome = match route {
         Route::Inference { endpoint, model } => {
-            return inference(worker, Received { started, endpoint, path: &path, model, head }, body).await;
+            return inference(worker, Received { arrived, endpoint, path: &path, model, head }, body).await;
         }
         Route::Models => listing::models(worker, &head.headers, &path),
         Route::Model(id) => listing::model(worker, &head.headers, &path, id),
@@ -73,7 +76,8 @@ async fn manage(worker: &Worker, management: &Management, head: Parts, body: Inc
 
 /// The head of an inference request.
 struct Received<'r> {
-    started: Instant,
+    /// When its first byte did.
+    arrived: Instant,
     endpoint: Endpoint,
     path: &'r str,
     /// The model that the path names.
@@ -96,7 +100,7 @@ struct Known {
 
 async fn inference(worker: &Arc<Worker>, received: Received<'_>, body: Incoming) -> Response<OutBody> {
     let endpoint = received.endpoint;
-    let started = received.started;
+    let arrived = received.arrived;
     let mut known = Known::default();
     match run(worker, received, body, &mut known).await {
         Ok(response) => response,
@@ -105,7 +109,7 @@ async fn inference(worker: &Arc<Worker>, received: Received<'_>, body: Incoming)
                 worker.metrics.refused(Some(endpoint), fault.kind);
             }
             let mut response = fault.into_response(endpoint.dialect());
-            known.tell(worker, started, response.headers_mut());
+            known.tell(worker, arrived, response.headers_mut());
             response
         }
     }
@@ -117,7 +121,9 @@ async fn run(
     body: Incoming,
     known: &mut Known,
 ) -> Outcome<Response<OutBody>> {
-    let Received { started, endpoint, path, model, head } = received;
+    let Received { arrived, endpoint, path, model, head } = received;
+    // A head that is slow to come takes nothing from the time that the provider has.
+    let started = Instant::now();
     let snapshot = worker.node.snapshot.load_full().ok_or_else(|| worker.node.not_ready())?;
     let caller = identify(worker, &snapshot, &head.headers, path, endpoint);
     let caller = match caller.and_then(|caller| room_for_usage(worker).map(|()| caller)) {
@@ -153,7 +159,7 @@ async fn run(
         tags: call.tags.clone(),
         end_user: call.end_user.clone(),
         input_estimate: call.input_estimate(),
-        started,
+        arrived,
         started_at: worker.node.clock.now(),
     };
     let settle = Settle::new(worker, exchange, permit);
@@ -275,8 +281,7 @@ async fn forward(worker: &Arc<Worker>, forward: Forward, mut settle: Settle) -> 
     dropped.extend_from_slice(prepared.dropped_betas());
     worker.metrics.dropped_params.add(u64::try_from(dropped.len()).unwrap_or_default());
     settle.sent();
-    let asked = Instant::now();
-    let reply = Reply { worker, waits, dropped, asked };
+    let reply = Reply { worker, waits, dropped };
     if !call.stream {
         let answer =
             attempt::run(worker.clone(), prepared).await.inspect_err(|fault| settle.refused_by(fault))?;
@@ -315,17 +320,16 @@ struct Reply<'w> {
     worker: &'w Arc<Worker>,
     waits: Waits,
     dropped: Vec<String>,
-    /// When the request was handed to the provider.
-    asked: Instant,
 }
 
 impl Reply<'_> {
     async fn whole(
         self,
         answer: Response<AnswerBody>,
-        settle: Settle,
+        mut settle: Settle,
         call: &Call,
     ) -> Outcome<Response<OutBody>> {
+        settle.answered();
         let (head, body) = answer.into_parts();
         if respond::is_event_stream(&head.headers) {
             return Err(self.not_what_was_asked(settle, call));
@@ -340,10 +344,11 @@ impl Reply<'_> {
     async fn events(
         self,
         answer: Response<AnswerBody>,
-        settle: Settle,
+        mut settle: Settle,
         terms: Terms,
         call: &Call,
     ) -> Outcome<Response<OutBody>> {
+        settle.answered();
         // A provider that does not stream answers in one piece; so does the gateway then.
         if !respond::is_event_stream(answer.headers()) {
             return self.whole(answer, settle, call).await;
@@ -385,14 +390,16 @@ impl Reply<'_> {
     fn tell(&self, headers: &mut HeaderMap, settle: Option<&Settle>) {
         let Some(settle) = settle else { return };
         let exchange = &settle.exchange;
+        let (total, upstream) = settle.spent_so_far();
+        self.worker.metrics.overhead.observe(total.saturating_sub(upstream));
         let facts = Facts {
             call_id: &exchange.call_id,
             deployment: Some(&exchange.routed.deployment),
             key: exchange.caller.key(),
             permit: settle.permit(),
             cost: settle.cost(),
-            total: exchange.started.elapsed(),
-            upstream: self.asked.elapsed(),
+            total,
+            upstream,
             timeout: Some(self.waits.total),
             dropped: &self.dropped,
         };
@@ -402,9 +409,9 @@ impl Reply<'_> {
 
 impl Known {
     /// What goes with an error after the caller is known; nothing does before.
-    fn tell(&self, worker: &Worker, started: Instant, headers: &mut HeaderMap) {
+    fn tell(&self, worker: &Worker, arrived: Instant, headers: &mut HeaderMap) {
         let Some(call_id) = &self.call_id else { return };
-        let total = started.elapsed();
+        let total = arrived.elapsed();
         let facts = Facts {
             call_id,
             deployment: self.deployment.as_deref(),

@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 use smallvec::SmallVec;
 use tokio::time::{Instant, timeout_at};
 
-use super::denial::Denial;
+use super::denial::{Denial, Denials};
 use super::holder::{Ask, Hold, Holder, Rules, Saved, Standing, Tried};
 use super::ledger::Ledger;
 
@@ -32,6 +32,8 @@ pub(crate) enum Scope {
 }
 
 impl Scope {
+    pub(crate) const ALL: [Self; 4] = [Self::Key, Self::Member, Self::Team, Self::User];
+
     /// LiteLLM's name, as in `x-ratelimit-team-limit-requests`.
     pub(crate) const fn descriptor(self) -> &'static str {
         match self {
@@ -57,6 +59,7 @@ pub(crate) struct Gate {
     hasher: foldhash::fast::RandomState,
     clock: Clock,
     ledger: Ledger,
+    pub(crate) denials: Denials,
 }
 
 /// What a request holds. Dropping it gives everything back as unused.
@@ -87,11 +90,17 @@ pub(crate) struct Refused {
 impl Gate {
     pub(crate) fn new(clock: Clock, ledger: Ledger) -> Arc<Self> {
         let shards = std::iter::repeat_with(Shard::default).take(SHARDS).collect();
-        Arc::new(Self { shards, hasher: foldhash::fast::RandomState::default(), clock, ledger })
+        let hasher = foldhash::fast::RandomState::default();
+        Arc::new(Self { shards, hasher, clock, ledger, denials: Denials::default() })
     }
 
     /// Admits a request past every claim, or past none.
     pub(crate) async fn admit(self: &Arc<Self>, claims: &[Claim<'_>], ask: Ask) -> Result<Permit, Refused> {
+        let outcome = self.try_until_decided(claims, ask).await;
+        outcome.inspect_err(|refused| self.denials.count(refused.scope, refused.denial))
+    }
+
+    async fn try_until_decided(self: &Arc<Self>, claims: &[Claim<'_>], ask: Ask) -> Result<Permit, Refused> {
         let started = Instant::now();
         let mut vouch = !self.ledger.is_failing();
         let mut claim_by = None;
@@ -220,7 +229,9 @@ impl Gate {
     pub(crate) fn totals(&self) -> (usize, u64, NanoUsd) {
         let mut totals = (0, 0, NanoUsd::ZERO);
         for shard in &self.shards {
-            for holder in shard.lock().values() {
+            // Workers wait for this lock: it is not held while each holder's is taken.
+            let holders: Vec<_> = shard.lock().values().cloned().collect();
+            for holder in holders {
                 let (parallel, reserved) = holder.in_flight();
                 totals = (totals.0 + 1, totals.1 + u64::from(parallel), totals.2.plus(reserved));
             }

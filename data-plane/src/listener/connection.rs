@@ -23,6 +23,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_rustls::TlsAcceptor;
 
+use super::arrival::{Arrival, Noted};
 use super::crew::Drain;
 use crate::exchange;
 use crate::fault::{Fault, shutting_down};
@@ -39,18 +40,20 @@ const LONGEST_HEAD: usize = 64 << 10;
 const LINGER_BYTES: u64 = 1 << 20;
 const LINGER: Duration = Duration::from_secs(2);
 
-/// Serves a connection to its end.
+/// Serves a connection that was accepted `at` that time, to its end.
 pub(super) async fn serve(
     worker: Arc<Worker>,
     socket: TcpStream,
+    at: Instant,
     tls: Option<TlsAcceptor>,
     drain: watch::Receiver<Drain>,
 ) {
     worker.metrics.connections.add(1);
     match tls {
-        None => serve_http(&worker, socket, drain).await,
+        None => serve_http(&worker, socket, at, drain).await,
         Some(tls) => match timeout(HANDSHAKE.min(worker.node.patience), tls.accept(socket)).await {
-            Ok(Ok(stream)) => serve_http(&worker, stream, drain).await,
+            // What a handshake takes is the client's time as well.
+            Ok(Ok(stream)) => serve_http(&worker, stream, Instant::now(), drain).await,
             Ok(Err(error)) => tracing::debug!(%error, "a TLS handshake failed"),
             Err(_) => tracing::debug!("a TLS handshake took too long"),
         },
@@ -61,16 +64,18 @@ pub(super) async fn serve(
 async fn serve_http<S: AsyncRead + AsyncWrite + Unpin + 'static>(
     worker: &Arc<Worker>,
     stream: S,
+    at: Instant,
     mut drain: watch::Receiver<Drain>,
 ) where
     TokioIo<S>: Read + Write,
 {
-    let service = service_fn(|request| Box::pin(answer(worker.clone(), request)));
+    let arrival = Arrival::since(at);
+    let service = service_fn(|request| Box::pin(answer(worker.clone(), arrival.of_request(), request)));
     let mut connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(worker.node.patience)
         .max_header_size(LONGEST_HEAD)
-        .serve_connection(TokioIo::new(stream), service);
+        .serve_connection(TokioIo::new(Noted::new(stream, arrival.clone())), service);
     let mut phase = Drain::No;
     let outcome = loop {
         // After each phase the connection is polled: what it waits for looks whether time is up.
@@ -84,7 +89,7 @@ async fn serve_http<S: AsyncRead + AsyncWrite + Unpin + 'static>(
         }
     };
     match outcome {
-        Ok(()) => linger(connection.into_parts().io.into_inner()).await,
+        Ok(()) => linger(connection.into_parts().io.into_inner().into_inner()).await,
         Err(error) => tracing::debug!(%error, "a client connection broke"),
     }
 }
@@ -99,9 +104,13 @@ async fn next_phase(phase: Drain, drain: &mut watch::Receiver<Drain>) -> Drain {
 }
 
 /// Answers a request, also when serving it panics or when there is no more time.
-async fn answer(worker: Arc<Worker>, request: Request<Incoming>) -> Result<Response<OutBody>, Infallible> {
+async fn answer(
+    worker: Arc<Worker>,
+    arrived: Instant,
+    request: Request<Incoming>,
+) -> Result<Response<OutBody>, Infallible> {
     let dialect = dialect_of(request.uri().path());
-    let mut exchange = pin!(AssertUnwindSafe(exchange::serve(&worker, request)).catch_unwind());
+    let mut exchange = pin!(AssertUnwindSafe(exchange::serve(&worker, arrived, request)).catch_unwind());
     let answered = std::future::poll_fn(|cx| match exchange.as_mut().poll(cx) {
         Poll::Ready(served) => Poll::Ready(served.unwrap_or_else(|_| {
             worker.metrics.panics.add(1);

@@ -34,6 +34,12 @@ pub(crate) enum Drain {
     Cut,
 }
 
+/// A connection on its way to a worker.
+struct Accepted {
+    socket: TcpStream,
+    at: Instant,
+}
+
 /// All workers.
 pub(crate) struct Crew {
     members: Vec<Member>,
@@ -41,7 +47,7 @@ pub(crate) struct Crew {
 
 struct Member {
     worker: Arc<Worker>,
-    handover: mpsc::Sender<TcpStream>,
+    handover: mpsc::Sender<Accepted>,
     /// Connections given to this worker and not ended.
     load: Arc<Gauge>,
     thread: parking_lot::Mutex<Option<std::thread::JoinHandle<()>>>,
@@ -66,7 +72,7 @@ impl Crew {
     pub(super) fn assign(&self, socket: TcpStream) {
         let Some(member) = self.members.iter().min_by_key(|member| member.load.get()) else { return };
         member.load.add(1);
-        if member.handover.try_send(socket).is_err() {
+        if member.handover.try_send(Accepted { socket, at: Instant::now() }).is_err() {
             member.load.sub(1);
             member.worker.metrics.turned_away.add(1);
             tracing::warn!("a connection was closed: its worker does not take any");
@@ -115,7 +121,7 @@ impl Member {
 /// What a worker's thread does.
 struct Turn {
     worker: Arc<Worker>,
-    sockets: mpsc::Receiver<TcpStream>,
+    sockets: mpsc::Receiver<Accepted>,
     load: Arc<Gauge>,
     tls: Option<TlsAcceptor>,
     drain: watch::Receiver<Drain>,
@@ -131,7 +137,7 @@ impl Turn {
         loop {
             tokio::select! {
                 biased;
-                Some(socket) = self.sockets.recv() => self.take(socket, &tasks),
+                Some(accepted) = self.sockets.recv() => self.take(accepted, &tasks),
                 _ = heartbeat.tick() => {
                     self.worker.beat();
                     if swept.elapsed() >= SWEEP {
@@ -145,15 +151,16 @@ impl Turn {
         self.finish(&tasks).await;
     }
 
-    fn take(&self, socket: TcpStream, tasks: &TaskTracker) {
+    fn take(&self, accepted: Accepted, tasks: &TaskTracker) {
         let guard = LoadGuard(self.load.clone());
+        let Accepted { socket, at } = accepted;
         let socket = match tokio::net::TcpStream::from_std(socket) {
             Ok(socket) => socket,
             Err(error) => return tracing::debug!(%error, "a connection ended before it was served"),
         };
         let (worker, tls, drain) = (self.worker.clone(), self.tls.clone(), self.drain.clone());
         tasks.spawn(async move {
-            connection::serve(worker, socket, tls, drain).await;
+            connection::serve(worker, socket, at, tls, drain).await;
             drop(guard);
         });
     }
@@ -161,8 +168,8 @@ impl Turn {
     /// Serves what was handed over already, then waits for every connection to end.
     async fn finish(mut self, tasks: &TaskTracker) {
         self.sockets.close();
-        while let Ok(socket) = self.sockets.try_recv() {
-            self.take(socket, tasks);
+        while let Ok(accepted) = self.sockets.try_recv() {
+            self.take(accepted, tasks);
         }
         tasks.close();
         let beating = async {

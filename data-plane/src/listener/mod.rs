@@ -1,6 +1,7 @@
 //! The inference listener: accepts, hands connections to workers, serves HTTP on them, drains.
 
 mod accept;
+mod arrival;
 mod connection;
 mod crew;
 

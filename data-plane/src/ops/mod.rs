@@ -5,20 +5,27 @@ mod metrics;
 mod summary;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 use axum::routing::get;
+use bulkhead_telemetry::page;
 use serde_json::json;
+use tokio::time::{MissedTickBehavior, interval};
 
 use crate::listener::{Bound, Crew};
+use crate::metrics::Present;
 use crate::receive;
 use crate::worker::Node;
 
 /// A worker that has not turned for this long is stuck.
 const STUCK_MILLIS: i64 = 5000;
+/// The counters of a deployment that is no longer there are forgotten at the second sweep that misses it: until then
+/// they can be scraped.
+const SWEEP: Duration = Duration::from_secs(300);
 
 /// What the operations listener looks at.
 #[derive(Clone)]
@@ -29,6 +36,7 @@ pub(crate) struct Ops {
 
 /// Serves until the runtime ends.
 pub(crate) async fn serve(bound: Bound, ops: Ops) -> std::io::Result<()> {
+    tokio::spawn(sweep(ops.clone()));
     let router = Router::new()
         .route("/livez", get(livez))
         .route("/readyz", get(readyz))
@@ -38,6 +46,20 @@ pub(crate) async fn serve(bound: Bound, ops: Ops) -> std::io::Result<()> {
         .route("/routes", get(routes))
         .with_state(ops);
     axum::serve(bound.listen()?, router).await
+}
+
+/// Forgets counters of deployments that are gone.
+async fn sweep(ops: Ops) {
+    let mut ticks = interval(SWEEP);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        // Without a snapshot nobody can say what is gone.
+        if let Some(snapshot) = ops.node.snapshot.load_full() {
+            let present = Present::of(&snapshot);
+            ops.crew.workers().for_each(|worker| worker.metrics.series.sweep(&present));
+        }
+    }
 }
 
 async fn livez() -> &'static str {
@@ -60,10 +82,7 @@ async fn routes() -> impl IntoResponse {
 }
 
 async fn metrics(State(ops): State<Ops>) -> impl IntoResponse {
-    match metrics::render(&ops) {
-        Ok(text) => ([(header::CONTENT_TYPE, metrics::CONTENT_TYPE)], text).into_response(),
-        Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
-    }
+    ([(header::CONTENT_TYPE, page::CONTENT_TYPE)], metrics::render(&ops))
 }
 
 async fn snapshot(State(ops): State<Ops>) -> impl IntoResponse {

@@ -4,7 +4,7 @@ use bulkhead_dialect::answer;
 use bulkhead_model::ErrorKind;
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, Response, StatusCode};
-use tokio::time::timeout_at;
+use tokio::time::{Instant, timeout_at};
 
 use super::decode::Decoder;
 use super::out::{OutBody, Through};
@@ -47,7 +47,7 @@ pub(crate) async fn buffered(
             }
             Ok(Some(Ok(chunk))) => decoder.feed(chunk, HELD).map_err(|_| bad_answer(&mut settle))?,
         };
-        settle.first_byte();
+        settle.heard(Instant::now());
         len += chunk.len();
         chunks.push(chunk);
         if len > HELD {

@@ -98,7 +98,7 @@ pub(crate) struct Facts<'a> {
     pub(crate) key: Option<&'a Key>,
     pub(crate) permit: Option<&'a Permit>,
     pub(crate) cost: Option<NanoUsd>,
-    /// Time since the request's head was read.
+    /// Time since the request's first byte.
     pub(crate) total: Duration,
     /// The part of it spent waiting for the provider.
     pub(crate) upstream: Duration,

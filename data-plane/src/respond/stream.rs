@@ -192,10 +192,13 @@ impl Relaying {
             Poll::Ready(None) => return Poll::Ready(self.finish()),
         };
         self.heard = Instant::now();
-        self.settle.first_byte();
+        self.settle.heard(self.heard);
         let Ok(chunk) = reading.decoder.feed(chunk, MAX_EVENT) else { return Poll::Ready(self.bad_answer()) };
         if self.relay.feed(&chunk, &mut self.out).is_err() {
             return Poll::Ready(self.bad_answer());
+        }
+        if self.relay.has_content() {
+            self.settle.first_token(self.heard);
         }
         self.settle.produced(self.relay.content_bytes());
         Poll::Ready(Step::Output)
@@ -213,6 +216,7 @@ impl Relaying {
             }
         };
         let (head, body) = answer.into_parts();
+        self.settle.answered();
         self.heard = Instant::now();
         match Decoder::of(&head.headers) {
             // An answer in one piece cannot follow the head of a stream.

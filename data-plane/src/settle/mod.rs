@@ -16,6 +16,7 @@ pub(crate) use meter::Typical;
 use crate::admit::{Ask, Permit};
 use crate::fault::Fault;
 use crate::identify::Caller;
+use crate::metrics::{OfDeployment, Took};
 use crate::route::Routed;
 use crate::usage::UsageEvent;
 use crate::worker::Worker;
@@ -37,8 +38,8 @@ pub(crate) struct Exchange {
     pub(crate) end_user: Option<String>,
     /// Input tokens estimated from the body.
     pub(crate) input_estimate: u64,
-    /// When the head of the request was read.
-    pub(crate) started: Instant,
+    /// When the first byte of the request did.
+    pub(crate) arrived: Instant,
     pub(crate) started_at: UnixMillis,
 }
 
@@ -55,6 +56,7 @@ impl Exchange {
 /// The guard of a running exchange. Exactly one usage event leaves it.
 pub(crate) struct Settle {
     worker: Arc<Worker>,
+    series: Arc<OfDeployment>,
     pub(crate) exchange: Arc<Exchange>,
     permit: Option<Permit>,
     usage: Option<Usage>,
@@ -66,7 +68,14 @@ pub(crate) struct Settle {
     /// The recorder's number of the exchange, once it is begun.
     number: u64,
     outcome: Option<Result<(), ErrorKind>>,
+    /// When the request went on to the provider.
+    asked: Option<Instant>,
+    /// When the provider said its last so far.
+    heard: Option<Instant>,
+    /// From asking to the head of the answer.
+    upstream: Option<Duration>,
     first_byte: Option<Duration>,
+    first_token: Option<Duration>,
 }
 
 impl Settle {
@@ -74,6 +83,7 @@ impl Settle {
         worker.metrics.in_flight.add(1);
         Self {
             worker: worker.clone(),
+            series: worker.metrics.series.of(&exchange.routed.deployment),
             exchange: Arc::new(exchange),
             permit: Some(permit),
             usage: None,
@@ -82,7 +92,11 @@ impl Settle {
             sent: false,
             number: 0,
             outcome: None,
+            asked: None,
+            heard: None,
+            upstream: None,
             first_byte: None,
+            first_token: None,
         }
     }
 
@@ -98,15 +112,39 @@ impl Settle {
     /// From here on the provider may be working. That it may is written down, for the case that nobody lives to say more.
     pub(crate) fn sent(&mut self) {
         self.sent = true;
+        self.asked = Some(Instant::now());
         let bound = self.permit.as_ref().map_or(NanoUsd::ZERO, |permit| permit.reserved().cost);
         self.number = self.worker.node.recorder.begin(&self.exchange, bound);
     }
 
-    /// The first byte of the answer is there.
-    pub(crate) fn first_byte(&mut self) {
-        if self.first_byte.is_none() {
-            self.first_byte = Some(self.exchange.started.elapsed());
+    /// The head of the answer is there.
+    pub(crate) fn answered(&mut self) {
+        if let (None, Some(asked)) = (self.upstream, self.asked) {
+            self.upstream = Some(asked.elapsed());
         }
+    }
+
+    /// A part of the answer is there.
+    pub(crate) fn heard(&mut self, now: Instant) {
+        self.heard = Some(now);
+        if self.first_byte.is_none() {
+            self.first_byte = Some(now - self.exchange.arrived);
+        }
+    }
+
+    /// The first generated content of a stream is there.
+    pub(crate) fn first_token(&mut self, now: Instant) {
+        if self.first_token.is_none() {
+            self.first_token = Some(now - self.exchange.arrived);
+        }
+    }
+
+    /// Since the first byte of the request, and the part of it in which the provider was waited for: until it was
+    /// last heard, or until now.
+    pub(crate) fn spent_so_far(&self) -> (Duration, Duration) {
+        let now = Instant::now();
+        let waited = self.asked.map(|asked| self.heard.unwrap_or(now) - asked);
+        (now - self.exchange.arrived, waited.unwrap_or_default())
     }
 
     /// What the provider reported. `is_final` is false while a stream may still raise it.
@@ -190,9 +228,10 @@ impl Settle {
         if source == UsageSource::Reported && outcome.is_ok() && self.exchange.endpoint.is_billed() {
             self.worker.typical.learn(&self.exchange.routed.deployment.group, usage.output);
         }
-        let took = self.exchange.started.elapsed();
+        let took = self.exchange.arrived.elapsed();
         self.worker.metrics.in_flight.sub(1);
-        self.worker.metrics.settled(&self.exchange, outcome, &usage, cost, took, self.first_byte);
+        let parts = Took { total: took, first_token: self.first_token, upstream: self.upstream };
+        self.series.settled(self.exchange.endpoint, outcome, &usage, cost, parts);
         self.worker.record(UsageEvent {
             number: self.number,
             exchange: self.exchange.clone(),

@@ -7,6 +7,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use bulkhead_snapshot::Target;
+use bulkhead_telemetry::metric::Gauge;
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
@@ -21,6 +22,8 @@ const PER_HOST: usize = 4096;
 /// The pool of a worker. The lock is never contended: only the worker's own thread takes it.
 pub(crate) struct Pool {
     dialer: Arc<Dialer>,
+    /// Of all hosts.
+    open: Arc<Gauge>,
     hosts: Mutex<HashMap<Target, Host, foldhash::fast::RandomState>>,
 }
 
@@ -37,17 +40,19 @@ struct Host {
 pub(super) struct Slot {
     target: Target,
     open: Arc<AtomicUsize>,
+    open_of_all: Arc<Gauge>,
 }
 
 impl Drop for Slot {
     fn drop(&mut self) {
         self.open.fetch_sub(1, Ordering::Relaxed);
+        self.open_of_all.sub(1);
     }
 }
 
 impl Pool {
     pub(crate) fn new(dialer: Arc<Dialer>) -> Arc<Self> {
-        Arc::new(Self { dialer, hosts: Mutex::default() })
+        Arc::new(Self { dialer, open: Arc::default(), hosts: Mutex::default() })
     }
 
     /// An idle connection that still stands, else a new one.
@@ -97,7 +102,8 @@ impl Pool {
             open.fetch_sub(1, Ordering::Relaxed);
             return None;
         }
-        Some(Slot { target: target.clone(), open })
+        self.open.add(1);
+        Some(Slot { target: target.clone(), open, open_of_all: self.open.clone() })
     }
 
     pub(super) fn put(&self, live: Live) {
@@ -115,7 +121,7 @@ impl Pool {
     }
 
     /// Connections open now, in use and idle.
-    pub(crate) fn open(&self) -> usize {
-        self.hosts.lock().values().map(|host| host.open.load(Ordering::Relaxed)).sum()
+    pub(crate) fn open(&self) -> i64 {
+        self.open.get()
     }
 }

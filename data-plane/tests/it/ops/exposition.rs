@@ -3,17 +3,17 @@
 use std::collections::BTreeSet;
 
 /// A page of metrics.
-pub(super) struct Exposition {
-    pub(super) families: Vec<Family>,
+pub(crate) struct Exposition {
+    pub(crate) families: Vec<Family>,
 }
 
 type Labels = Vec<(String, String)>;
 
 #[derive(Debug, Default)]
-pub(super) struct Family {
-    pub(super) name: String,
-    pub(super) kind: String,
-    pub(super) help: String,
+pub(crate) struct Family {
+    pub(crate) name: String,
+    pub(crate) kind: String,
+    pub(crate) help: String,
     unit: String,
     samples: Vec<Sample>,
 }
@@ -26,7 +26,7 @@ struct Sample {
 }
 
 impl Exposition {
-    pub(super) fn parse(page: &str) -> Self {
+    pub(crate) fn parse(page: &str) -> Self {
         let body = page.strip_suffix("# EOF\n").unwrap_or_else(|| panic!("no end: {page}"));
         let mut families: Vec<Family> = Vec::new();
         for line in body.lines() {
@@ -52,19 +52,25 @@ impl Exposition {
     }
 
     /// The sum of the samples of this name with these labels.
-    pub(super) fn sum(&self, name: &str, labels: &[(&str, &str)]) -> f64 {
+    pub(crate) fn sum(&self, name: &str, labels: &[(&str, &str)]) -> f64 {
         let samples = self.families.iter().flat_map(|family| &family.samples);
         samples.filter(|it| it.name == name && it.has(labels)).map(|it| it.value).sum()
     }
 
     /// Every series, without its value.
-    pub(super) fn series(&self) -> BTreeSet<String> {
+    pub(crate) fn series(&self) -> BTreeSet<String> {
         let samples = self.families.iter().flat_map(|family| &family.samples);
         samples.map(|it| format!("{} {:?}", it.name, it.labels)).collect()
     }
 }
 
 impl Family {
+    /// Names of the labels of its samples.
+    pub(crate) fn labels(&self) -> BTreeSet<&str> {
+        let names = self.samples.iter().flat_map(|sample| &sample.labels).map(|(name, _)| name.as_str());
+        names.filter(|name| *name != "le").collect()
+    }
+
     fn describe(&mut self, word: &str, text: &str) {
         assert!(self.samples.is_empty(), "{} is described after its samples", self.name);
         let place = match word {

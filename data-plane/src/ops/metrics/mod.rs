@@ -1,0 +1,25 @@
+//! `/metrics`: the workers' counters added up. A scrape takes no lock that a request waits for.
+
+mod deployments;
+mod link;
+mod node;
+
+use bulkhead_telemetry::page::Page;
+
+use super::Ops;
+
+/// All metrics as text.
+pub(super) fn render(ops: &Ops) -> String {
+    let mut page = Page::default();
+    node::gauges(ops, &mut page);
+    node::counters(ops, &mut page);
+    node::usage(ops, &mut page);
+    node::refusals(ops, &mut page);
+    node::overhead(ops, &mut page);
+    match &ops.node.link {
+        Some(link) => link::write(link, &mut page),
+        None => node::reloads(ops, &mut page),
+    }
+    deployments::write(ops, &mut page);
+    page.finish()
+}
