@@ -29,7 +29,7 @@ use crate::read::BodyMemory;
 use crate::snapshot::{Link, Reloads};
 use crate::source::Source;
 use crate::upstream::Dialer;
-use crate::usage::{Recorder, SpoolOptions};
+use crate::usage::{self, Recorder, SpoolOptions};
 use crate::worker::{Node, Worker};
 
 /// LiteLLM's defaults for the variables of the same names.
@@ -165,6 +165,10 @@ impl Running {
         };
         ended.context("the workers did not end")?;
         node.recorder.close();
+        tokio::select! {
+            () = usage::emptied(&node) => {}
+            () = signals.told_to_stop() => {}
+        }
         node.gate.ledger().close();
         tracing::info!("drained");
         Ok(())

@@ -15,6 +15,7 @@ use bulkhead_snapshot::Snapshot;
 use crate::args::Args;
 use crate::node::side_thread;
 use crate::snapshot::{self, Applier, FileSource, Follow, Link, Subscriber};
+use crate::usage::Shipper;
 use crate::worker::Node;
 
 /// Where snapshots come from, read and found good.
@@ -90,6 +91,11 @@ impl Opened {
             }
             Self::ControlPlane { follow, link, applier, state_dir } => {
                 applier.put_in_force(node, &link);
+                if let Some(spool) = node.recorder.spool().cloned() {
+                    let (follow, node, name) = (follow.clone(), node.clone(), name.clone());
+                    let shipper = Shipper { follow, node, spool, name, seed: random::number() };
+                    side_thread("usage-shipper", shipper.run())?;
+                }
                 let node = node.clone();
                 let subscriber = Subscriber { follow, node, link, name, state_dir, seed: random::number() };
                 side_thread("control-plane", subscriber.run(*applier))?;

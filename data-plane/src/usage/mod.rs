@@ -4,7 +4,6 @@ mod event;
 mod files;
 mod ndjson;
 mod recorder;
-#[expect(dead_code, reason = "not in use yet")]
 mod ship;
 mod spool;
 mod spooling;
@@ -12,4 +11,5 @@ mod wire;
 
 pub(crate) use event::UsageEvent;
 pub(crate) use recorder::Recorder;
+pub(crate) use ship::{Shipper, emptied};
 pub(crate) use spool::{Full, Lag, Options as SpoolOptions, Spool};

@@ -7,7 +7,7 @@
 use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bulkhead_model::random;
@@ -20,6 +20,7 @@ use tonic::{Request, Streaming};
 use super::spool::{Incarnation, Spool};
 use crate::route::Rng;
 use crate::snapshot::{Access, Connection, Follow, in_words};
+use crate::worker::Node;
 
 /// Events that come in this time leave together: the control plane writes each batch in a transaction.
 const GATHER: Duration = Duration::from_millis(100);
@@ -34,14 +35,33 @@ const ACKNOWLEDGED: Duration = Duration::from_secs(30);
 const FIRST_WAIT: Duration = Duration::from_millis(200);
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
 
+/// How long a node that stops waits for what is in its spool to get away: with a control plane, and without.
+const LEAVING: Duration = Duration::from_secs(10);
+const LEAVING_ALONE: Duration = Duration::from_secs(1);
+const LOOK: Duration = Duration::from_millis(20);
+
+/// Returns when the spool is empty, or when waiting for that is of no use. What stays is sent by the next start.
+pub(crate) async fn emptied(node: &Node) {
+    let Some(spool) = node.recorder.spool() else { return };
+    let began = Instant::now();
+    let patience =
+        || if node.link.as_ref().is_some_and(|link| link.is_connected()) { LEAVING } else { LEAVING_ALONE };
+    while !spool.is_empty() && began.elapsed() < patience() {
+        sleep(LOOK).await;
+    }
+    let left = spool.lag().events;
+    if left > 0 {
+        tracing::warn!(events = left, "usage stays in the spool until the next start");
+    }
+}
+
 /// Who sends what to whom.
 pub(crate) struct Shipper {
     pub(crate) follow: Arc<Follow>,
+    pub(crate) node: Arc<Node>,
     pub(crate) spool: Arc<Spool>,
     pub(crate) name: String,
     pub(crate) seed: u64,
-    /// The node stops: nothing gathers any more.
-    pub(crate) hurry: Arc<AtomicBool>,
 }
 
 /// A batch that was sent.
@@ -138,8 +158,9 @@ impl Session<'_> {
         Ok(false)
     }
 
+    /// A node that stops has nothing to wait for.
     async fn gather(&self) {
-        if !self.shipper.hurry.load(Ordering::Relaxed) {
+        if !self.shipper.node.draining.load(Ordering::Relaxed) {
             sleep(GATHER).await;
         }
     }
