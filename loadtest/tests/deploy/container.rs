@@ -105,7 +105,7 @@ impl Container {
             let Some((_, rest)) = line.split_once(before) else { continue };
             let (_, rest) = rest.split_once("://").unwrap();
             let end = rest.find(|c: char| !matches!(c, '.' | ':' | '0'..='9')).unwrap_or(rest.len());
-            return rest[..end].parse().unwrap();
+            return rest.get(..end).unwrap().parse().unwrap();
         }
         panic!("{} did not say `{before}`:\n{}", self.name, self.log())
     }

@@ -90,10 +90,10 @@ fn text(served: &[&str], managed: &[&str]) -> String {
 fn resources<'a>(paths: &[&'a str]) -> BTreeSet<(&'static str, &'a str)> {
     let mut about: BTreeMap<&str, bool> = BTreeMap::new();
     for path in paths {
-        let first = path[1..].split('/').next().unwrap();
+        let first = path.split('/').nth(1).unwrap();
         let depth = if matches!(first, "v1" | "v2" | "v3") { 2 } else { 1 };
         let end = path.match_indices('/').nth(depth).map_or(path.len(), |(end, _)| end);
-        *about.entry(&path[..end]).or_default() |= end < path.len();
+        *about.entry(path.get(..end).unwrap()).or_default() |= end < path.len();
     }
     about.into_iter().map(|(path, has_more)| (if has_more { "Prefix" } else { "Exact" }, path)).collect()
 }

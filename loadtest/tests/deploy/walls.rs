@@ -44,7 +44,7 @@ fn no_pod_of_a_data_plane_holds_a_secret_of_the_database_or_of_the_control_plane
     let mut seen = 0;
     for data_plane in workloads().filter(Workload::is_data_plane) {
         let allowed = ["join-token", "state-key", "ca.crt"];
-        let held: BTreeSet<_> = data_plane.secrets().into_iter().flat_map(|it| keys_of(it)).collect();
+        let held: BTreeSet<_> = data_plane.secrets().into_iter().flat_map(keys_of).collect();
         assert_eq!(held, BTreeSet::from(allowed.map(str::to_owned)), "{}", data_plane.name());
         seen += 1;
     }
