@@ -50,12 +50,18 @@ impl Query {
 
     /// The page, of at most a hundred.
     pub(crate) fn page(&self, size: &str, usual: i64) -> Result<Page, Refusal> {
+        self.page_of(size, usual, 100)
+    }
+
+    /// The page, of at most so many.
+    pub(crate) fn page_of(&self, size: &str, usual: i64, most: i64) -> Result<Page, Refusal> {
         let number = self.number("page", 1, i64::from(i32::MAX))?.unwrap_or(1);
-        let size = self.number(size, 1, 100)?.unwrap_or(usual);
+        let size = self.number(size, 1, most)?.unwrap_or(usual);
         Ok(Page { number, size })
     }
 
-    fn number(&self, name: &str, least: i64, most: i64) -> Result<Option<i64>, Refusal> {
+    /// A whole number between two.
+    pub(crate) fn number(&self, name: &str, least: i64, most: i64) -> Result<Option<i64>, Refusal> {
         let Some(text) = self.text(name) else { return Ok(None) };
         let number: i64 = text.trim().parse().map_err(|_| {
             let message = "Input should be a valid integer, unable to parse string as an integer";

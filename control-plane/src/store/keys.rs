@@ -28,6 +28,9 @@ pub(crate) struct StoredKey {
     pub(crate) terms: Terms,
     #[sqlx(flatten)]
     pub(crate) stamp: Stamp,
+    /// For answers that say when it was used last.
+    #[sqlx(skip)]
+    pub(crate) last_active: Option<OffsetDateTime>,
 }
 
 impl StoredKey {

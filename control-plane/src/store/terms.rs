@@ -101,7 +101,7 @@ pub(crate) struct Page {
 }
 
 impl Page {
-    pub(super) fn offset(self) -> i64 {
+    pub(crate) fn offset(self) -> i64 {
         self.number.saturating_sub(1).saturating_mul(self.size)
     }
 

@@ -9,6 +9,7 @@ use super::{make, not_owned, remove, to_change, touch, unknown, view};
 use crate::api::call::Call;
 use crate::api::refusal::Refusal;
 use crate::api::shape;
+use crate::api::spend::shown;
 use crate::domain::id;
 use crate::store::Change;
 use crate::store::keys::{self, StoredKey};
@@ -40,6 +41,7 @@ async fn update_one(call: &Call, change: &mut Change, body: KeyBody) -> Result<V
     make::may_be_stored(change, &key, Some(&before)).await?;
     store(change, &mut key).await?;
     let times = call.times(change.connection()).await?;
+    shown::keys(change.connection(), std::slice::from_mut(&mut key), &times).await?;
     let mut answer = view::row(&key, &times);
     let shown = named.map_or_else(|| key.hash().to_string(), |name| name.expose().to_owned());
     answer.insert("key".to_owned(), shown.into());
@@ -137,5 +139,6 @@ async fn set_blocked(call: &Call, blocked: bool) -> Result<Response, Refusal> {
     key.terms.blocked = blocked;
     store(&mut change, &mut key).await?;
     let times = call.times(change.connection()).await?;
+    shown::keys(change.connection(), std::slice::from_mut(&mut key), &times).await?;
     call.commit(change, view::row(&key, &times).into()).await
 }

@@ -7,15 +7,20 @@ use super::view;
 use crate::api::call::{Call, ok};
 use crate::api::refusal::Refusal;
 use crate::api::shape;
+use crate::api::spend::shown;
 use crate::domain::id;
 use crate::store::keys::{self, KeyFilter, KeyStatus};
 use crate::store::terms::NEWEST;
+
+/// What a key spent since its spend was said, whatever the window of its budget.
+pub(crate) const SPEND: &str =
+    "spend + coalesce((select amount from entity_spend where kind = 1 and id = keys.id), 0)::numeric";
 
 /// What keys can be ordered by, and the columns.
 const ORDERS: &[(&str, &str)] = &[
     ("created_at", "created_at"),
     ("updated_at", "updated_at"),
-    ("spend", "spend"),
+    ("spend", SPEND),
     ("max_budget", "max_budget"),
     ("token", "token"),
     ("key_alias", "alias"),
@@ -48,11 +53,14 @@ pub(super) async fn list(call: Call) -> Result<Response, Refusal> {
         || (named.is_some() && filter.token.is_none())
         || query.text("status") == Some("deleted");
     let mut transaction = call.begin().await?;
-    let (found, total) = match nobodys {
+    let (mut found, total) = match nobodys {
         true => (Vec::new(), 0),
         false => keys::list(&mut transaction, &filter, order, page).await?,
     };
     let times = call.times(&mut transaction).await?;
+    if full {
+        shown::keys(&mut transaction, &mut found, &times).await?;
+    }
     let listed = found.iter().map(|key| match full {
         true => Value::Object(view::row(key, &times)),
         false => key.hash().to_string().into(),

@@ -72,6 +72,7 @@ fn fresh(secret: &Secret, by: &str) -> Result<StoredKey, Refusal> {
         expires_at: None,
         terms: Terms::default(),
         stamp: Stamp::new(by),
+        last_active: None,
     })
 }
 

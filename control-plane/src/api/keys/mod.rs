@@ -17,10 +17,12 @@ use super::auth::{Access, Caller};
 use super::call::{Call, ok};
 use super::refusal::Refusal;
 use super::route::Route;
+use super::spend::shown;
 use crate::domain::id;
 use crate::store::Change;
 use crate::store::keys::{self, StoredKey};
 
+pub(super) use list::SPEND;
 pub(super) use make::{Asked, for_user};
 
 use body::{KeyBody, KeyBulkUpdate, KeyDelete, KeyName, KeyNames, KeyRegenerate, SpendReset};
@@ -106,8 +108,9 @@ async fn info(call: Call) -> Result<Response, Refusal> {
         Some(hash) => keys::presented(&mut transaction, hash).await?.map(|found| found.key),
         None => None,
     };
-    let key = key.ok_or_else(|| Refusal::not_found("Key not found in database").param("key"))?;
+    let mut key = key.ok_or_else(|| Refusal::not_found("Key not found in database").param("key"))?;
     let times = call.times(&mut transaction).await?;
+    shown::keys(&mut transaction, std::slice::from_mut(&mut key), &times).await?;
     ok(json!({"key": shown, "info": view::info(&key, &times)}))
 }
 
@@ -116,8 +119,9 @@ async fn infos(call: Call) -> Result<Response, Refusal> {
     let named = body.keys.ok_or_else(|| Refusal::missing("keys"))?;
     let tokens: Vec<_> = named.iter().filter_map(|name| id::token(&name.0)).collect();
     let mut transaction = call.begin().await?;
-    let found = keys::by_tokens(&mut transaction, &tokens, false).await?;
+    let mut found = keys::by_tokens(&mut transaction, &tokens, false).await?;
     let times = call.times(&mut transaction).await?;
+    shown::keys(&mut transaction, &mut found, &times).await?;
     let info: Vec<Value> = found
         .iter()
         .map(|key| {
@@ -189,6 +193,11 @@ async fn free(call: &Call, connection: &mut PgConnection, token: KeyHash) -> Res
 }
 
 /// A team's or user's keys, for answers about it.
-pub(super) fn listed(keys: &[StoredKey], times: &super::call::Times) -> Vec<Value> {
-    keys.iter().map(|key| Value::Object(view::row(key, times))).collect()
+pub(super) async fn listed(
+    connection: &mut PgConnection,
+    mut keys: Vec<StoredKey>,
+    times: &super::call::Times,
+) -> Result<Vec<Value>, Refusal> {
+    shown::keys(connection, &mut keys, times).await?;
+    Ok(keys.iter().map(|key| Value::Object(view::row(key, times))).collect())
 }

@@ -10,6 +10,7 @@ use super::{change::store, free, locked, make, to_change, touch, view};
 use crate::api::call::Call;
 use crate::api::refusal::Refusal;
 use crate::api::shape;
+use crate::api::spend::shown;
 use crate::domain::{id, time};
 use crate::store::keys;
 
@@ -57,18 +58,19 @@ pub(super) async fn reset_spend(call: Call) -> Result<Response, Refusal> {
     let amount = body.reset_to.ok_or_else(|| Refusal::missing("reset_to"))?;
     let mut change = call.change().await?;
     let mut key = locked(&mut change, call.part("key")?).await?;
-    let previous = key.terms.spend;
+    let times = call.times(change.connection()).await?;
+    let mut before = key.clone();
+    shown::keys(change.connection(), std::slice::from_mut(&mut before), &times).await?;
     if key.terms.max_budget.is_some_and(|max| amount.0 > max) {
         return Err(Refusal::bad("reset_to must not be above the key's max_budget").param("reset_to"));
     }
     key.terms.spend_anew(amount);
     store(&mut change, &mut key).await?;
-    let times = call.times(change.connection()).await?;
     let reset = time::reset_at(key.terms.budget_duration.as_deref(), times.now, &times.zone);
     let answer = json!({
         "key_hash": key.hash().to_string(),
         "spend": shape::dollars(key.terms.spend),
-        "previous_spend": shape::dollars(previous),
+        "previous_spend": shape::dollars(before.terms.spend),
         "max_budget": shape::maybe_dollars(key.terms.max_budget),
         "budget_reset_at": reset.map(bulkhead_model::UnixMillis::rfc3339),
     });

@@ -20,6 +20,7 @@ pub(crate) fn row(key: &StoredKey, times: &Times) -> Map<String, Value> {
         "aliases": key.aliases,
         "allowed_routes": key.allowed_routes,
         "tags": key.tags,
+        "last_active": key.last_active.map(shape::time),
         "expires": key.expires_at.map(shape::time),
         "config": {},
         "permissions": {},

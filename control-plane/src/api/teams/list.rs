@@ -7,16 +7,21 @@ use sqlx::PgConnection;
 use super::view;
 use crate::api::call::{Call, Times, ok};
 use crate::api::refusal::Refusal;
+use crate::api::spend::shown;
 use crate::store::members;
 use crate::store::teams::{self, StoredTeam, TeamFilter};
 use crate::store::terms::NEWEST;
+
+/// What a team spent since its spend was said, whatever the window of its budget.
+const SPEND: &str =
+    "spend + coalesce((select amount from entity_spend where kind = 2 and id = teams.id), 0)::numeric";
 
 const ORDERS: &[(&str, &str)] = &[
     ("created_at", "created_at"),
     ("updated_at", "updated_at"),
     ("team_alias", "alias"),
     ("team_id", "id"),
-    ("spend", "spend"),
+    ("spend", SPEND),
     ("max_budget", "max_budget"),
 ];
 
@@ -29,7 +34,7 @@ pub(super) async fn list(call: Call) -> Result<Response, Refusal> {
         false => teams::list(&mut transaction, &filter, NEWEST, None).await?.0,
     };
     let times = call.times(&mut transaction).await?;
-    ok(rows(&mut transaction, &found, &times).await?.into())
+    ok(rows(&mut transaction, found, &times).await?.into())
 }
 
 pub(super) async fn list_v2(call: Call) -> Result<Response, Refusal> {
@@ -43,7 +48,7 @@ pub(super) async fn list_v2(call: Call) -> Result<Response, Refusal> {
         false => teams::list(&mut transaction, &filter, order, Some(page)).await?,
     };
     let times = call.times(&mut transaction).await?;
-    let teams = rows(&mut transaction, &found, &times).await?;
+    let teams = rows(&mut transaction, found, &times).await?;
     ok(json!({
         "teams": teams,
         "total": total,
@@ -61,9 +66,10 @@ fn of_an_organization(call: &Call) -> bool {
 /// Teams as answers have them.
 pub(crate) async fn rows(
     connection: &mut PgConnection,
-    found: &[StoredTeam],
+    mut found: Vec<StoredTeam>,
     times: &Times,
 ) -> Result<Vec<Value>, Refusal> {
+    shown::teams(connection, &mut found, times).await?;
     let ids: Vec<_> = found.iter().map(|team| team.id.clone()).collect();
     let members = members::of_teams(connection, &ids).await?;
     let mut by_team: std::collections::HashMap<&str, Vec<_>> = std::collections::HashMap::new();

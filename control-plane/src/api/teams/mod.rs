@@ -16,6 +16,7 @@ use super::call::{Call, Times, ok};
 use super::keys as key_routes;
 use super::refusal::Refusal;
 use super::route::Route;
+use super::spend::shown as spent;
 use crate::store::teams::{self, StoredTeam};
 use crate::store::{Change, keys, members as memberships};
 
@@ -85,15 +86,18 @@ async fn info(call: Call) -> Result<Response, Refusal> {
     let mut transaction = call.begin().await?;
     let ids = [id.to_owned()];
     let team = teams::by_ids(&mut transaction, &ids, false).await?.into_iter().next();
-    let team = team.ok_or_else(|| Refusal::not_found(format!("Team not found, passed team id: {id}.")))?;
-    let members = memberships::of_teams(&mut transaction, &ids).await?;
+    let mut team =
+        team.ok_or_else(|| Refusal::not_found(format!("Team not found, passed team id: {id}.")))?;
+    let mut members = memberships::of_teams(&mut transaction, &ids).await?;
     let keys = keys::of(&mut transaction, Some(&ids), None, false).await?;
     let times = call.times(&mut transaction).await?;
+    spent::teams(&mut transaction, std::slice::from_mut(&mut team), &times).await?;
+    spent::members(&mut transaction, &mut members, &times).await?;
     let memberships: Vec<_> = members.iter().map(view::membership).collect();
     ok(json!({
         "team_id": id,
         "team_info": view::row(&team, &members, &times),
-        "keys": key_routes::listed(&keys, &times),
+        "keys": key_routes::listed(&mut transaction, keys, &times).await?,
         "team_memberships": memberships,
     }))
 }
@@ -138,5 +142,7 @@ async fn shown(
     times: &Times,
 ) -> Result<serde_json::Value, Refusal> {
     let members = memberships::of_teams(connection, std::slice::from_ref(&team.id)).await?;
-    Ok(view::row(team, &members, times))
+    let mut team = team.clone();
+    spent::teams(connection, std::slice::from_mut(&mut team), times).await?;
+    Ok(view::row(&team, &members, times))
 }

@@ -11,6 +11,7 @@ use crate::api::call::Call;
 use crate::api::keys as key_routes;
 use crate::api::refusal::Refusal;
 use crate::api::shape;
+use crate::api::spend::shown;
 use crate::api::teams as team_routes;
 use crate::domain::field::{Name, TeamRole};
 use crate::domain::id;
@@ -98,6 +99,7 @@ pub(super) async fn update(call: Call) -> Result<Response, Refusal> {
     users::update(change.connection(), &user).await?;
     change.touch(Id::User(id.clone()));
     let times = call.times(change.connection()).await?;
+    shown::users(change.connection(), std::slice::from_mut(&mut user), &times).await?;
     let data = row(&user, &times);
     call.commit(change, json!({"user_id": id, "data": data})).await
 }

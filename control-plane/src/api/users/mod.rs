@@ -13,6 +13,7 @@ use super::keys as key_routes;
 use super::refusal::Refusal;
 use super::route::Route;
 use super::shape;
+use super::spend::shown;
 use crate::domain::field::Role;
 use crate::domain::id;
 use crate::store::terms::{NEWEST, Stamp, Terms};
@@ -21,6 +22,10 @@ use crate::store::{Change, keys, members, teams};
 
 use body::{UserDelete, UserNew, UserUpdate};
 
+/// What a user spent since its spend was said, whatever the window of its budget.
+pub(super) const SPEND: &str =
+    "spend + coalesce((select amount from entity_spend where kind = 3 and id = users.id), 0)::numeric";
+
 const ORDERS: &[(&str, &str)] = &[
     ("created_at", "created_at"),
     ("updated_at", "updated_at"),
@@ -28,7 +33,7 @@ const ORDERS: &[(&str, &str)] = &[
     ("user_email", "email"),
     ("user_alias", "alias"),
     ("user_role", "role"),
-    ("spend", "spend"),
+    ("spend", SPEND),
 ];
 
 pub(super) fn routes() -> Vec<Route> {
@@ -95,17 +100,19 @@ async fn info(call: Call) -> Result<Response, Refusal> {
     let ids = [id.clone()];
     let mut transaction = call.begin().await?;
     let user = users::by_ids(&mut transaction, &ids, false).await?.into_iter().next();
-    let user = user.ok_or_else(|| unknown(&id))?;
+    let mut user = user.ok_or_else(|| unknown(&id))?;
     let keys = keys::of(&mut transaction, None, Some(&ids), false).await?;
     let memberships = members::of_users(&mut transaction, &ids).await?;
     let team_ids: Vec<_> = memberships.into_iter().map(|member| member.team_id).collect();
     let found = teams::by_ids(&mut transaction, &team_ids, false).await?;
     let times = call.times(&mut transaction).await?;
-    let teams = super::teams::rows(&mut transaction, &found, &times).await?;
+    shown::users(&mut transaction, std::slice::from_mut(&mut user), &times).await?;
+    let teams = super::teams::rows(&mut transaction, found, &times).await?;
+    let keys = key_routes::listed(&mut transaction, keys, &times).await?;
     ok(json!({
         "user_id": id,
         "user_info": row(&user, &times),
-        "keys": key_routes::listed(&keys, &times),
+        "keys": keys,
         "teams": teams,
     }))
 }
@@ -115,9 +122,10 @@ async fn info_v2(call: Call) -> Result<Response, Refusal> {
     let ids = [id.clone()];
     let mut transaction = call.begin().await?;
     let user = users::by_ids(&mut transaction, &ids, false).await?.into_iter().next();
-    let user = user.ok_or_else(|| unknown(&id))?;
+    let mut user = user.ok_or_else(|| unknown(&id))?;
     let memberships = members::of_users(&mut transaction, &ids).await?;
     let times = call.times(&mut transaction).await?;
+    shown::users(&mut transaction, std::slice::from_mut(&mut user), &times).await?;
     let teams: Vec<_> = memberships.into_iter().map(|member| member.team_id).collect();
     ok(shape::joined([row(&user, &times), shape::object(json!({"teams": teams}))]))
 }
@@ -134,10 +142,11 @@ async fn list(call: Call) -> Result<Response, Refusal> {
         team: text("team"),
     };
     let mut transaction = call.begin().await?;
-    let (found, total) = users::list(&mut transaction, &filter, order, page).await?;
+    let (mut found, total) = users::list(&mut transaction, &filter, order, page).await?;
     let ids: Vec<_> = found.iter().map(|user| user.id.clone()).collect();
     let counts = users::key_counts(&mut transaction, &ids).await?;
     let times = call.times(&mut transaction).await?;
+    shown::users(&mut transaction, &mut found, &times).await?;
     let shown = found.iter().map(|user| {
         let mut row = row(user, &times);
         row.insert("key_count".to_owned(), counts.get(&user.id).copied().unwrap_or(0).into());

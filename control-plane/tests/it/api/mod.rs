@@ -10,6 +10,7 @@ mod models;
 mod owned;
 mod races;
 mod regenerate;
+mod spend;
 mod teams;
 mod users;
 
