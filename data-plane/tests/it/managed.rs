@@ -5,9 +5,11 @@ mod away;
 mod fake;
 mod forwarding;
 mod garbage;
+mod metrics;
 mod passing;
 mod poison;
 mod renewal;
+mod spool;
 mod start;
 
 use std::time::Duration;
