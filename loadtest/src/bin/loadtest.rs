@@ -6,8 +6,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Context;
+use bulkhead_model::random;
 use clap::Parser;
 use loadtest::compare::Comparison;
+use loadtest::ingest::Ingest;
 use loadtest::keys::Fleet;
 use loadtest::process;
 
@@ -20,6 +22,8 @@ enum Arguments {
     Compare(Compare),
     /// A full sync of many keys, then changes of one: prints what memory and time they take as a table, or JSON.
     Keys(Keys),
+    /// Nodes that send usage to a control plane as fast as it is taken in: prints how fast that is, or JSON.
+    Ingest(Usage),
 }
 
 #[derive(Parser)]
@@ -57,10 +61,32 @@ struct Keys {
     json: bool,
 }
 
+#[derive(Parser)]
+struct Usage {
+    /// A database that nobody needs: it is migrated and filled.
+    #[arg(long, env = "DATABASE_URL", hide_env_values = true)]
+    database_url: String,
+    /// Keys that the events are of.
+    #[arg(long, default_value_t = 100)]
+    keys: u64,
+    /// Nodes that send at once.
+    #[arg(long, default_value_t = 4)]
+    nodes: usize,
+    /// Events of a batch.
+    #[arg(long, default_value_t = 500)]
+    batch: u64,
+    #[arg(long, default_value_t = 60.0)]
+    seconds: f64,
+    /// Print JSON instead of a table.
+    #[arg(long)]
+    json: bool,
+}
+
 fn main() -> anyhow::Result<()> {
     match Arguments::parse() {
         Arguments::Compare(arguments) => compare(&arguments),
         Arguments::Keys(arguments) => keys(&arguments),
+        Arguments::Ingest(arguments) => ingest(arguments),
     }
 }
 
@@ -71,10 +97,24 @@ fn keys(arguments: &Keys) -> anyhow::Result<()> {
     Ok(())
 }
 
+fn ingest(arguments: Usage) -> anyhow::Result<()> {
+    let Usage { database_url, keys, nodes, batch, seconds, json } = arguments;
+    let duration = Duration::try_from_secs_f64(seconds)?;
+    let master_key = format!("sk-{:016x}{:016x}", random::number(), random::number());
+    let ingest = Ingest { binaries: binaries()?, database_url, master_key, nodes, keys, batch, duration };
+    let figures = ingest.measure()?;
+    process::say(&if json { format!("{:#}", figures.json()) } else { figures.markdown() })?;
+    Ok(())
+}
+
+/// Where this program is, and those that it starts.
+fn binaries() -> anyhow::Result<PathBuf> {
+    Ok(std::env::current_exe()?.parent().context("the program has no directory")?.to_owned())
+}
+
 fn compare(compare: &Compare) -> anyhow::Result<()> {
-    let binaries = std::env::current_exe()?.parent().context("the program has no directory")?.to_owned();
     let comparison = Comparison {
-        binaries,
+        binaries: binaries()?,
         rounds: compare.rounds,
         duration: Duration::try_from_secs_f64(compare.seconds)?,
         connections: compare.connections,
