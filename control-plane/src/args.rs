@@ -12,7 +12,7 @@ use clap::builder::FalseyValueParser;
 use clap::{Args as ClapArgs, Parser, Subcommand};
 
 use crate::Failure;
-use crate::flags::{master_key, secret_or};
+use crate::flags::{file_of, master_key, secret_or};
 use crate::seal::Seal;
 
 /// Owns keys, teams, models and PostgreSQL, and tells every data plane what is declared.
@@ -86,7 +86,7 @@ pub(crate) enum Epoch {
 }
 
 /// Where the database is.
-#[derive(ClapArgs)]
+#[derive(Clone, ClapArgs)]
 pub(crate) struct Database {
     /// postgres://USER:PASSWORD@HOST:PORT/NAME; also DATABASE_URL.
     #[arg(long, value_name = "URL", env = "BULKHEAD_DATABASE_URL", hide_env_values = true, value_parser = secret)]
@@ -98,7 +98,7 @@ pub(crate) struct Database {
 }
 
 /// What seals secrets in the database, and lets operators in.
-#[derive(ClapArgs)]
+#[derive(Clone, ClapArgs)]
 pub(crate) struct Keys {
     /// The master key; also LITELLM_MASTER_KEY, or `general_settings.master_key` of --config.
     #[arg(long, value_name = "KEY", env = "BULKHEAD_MASTER_KEY", hide_env_values = true, value_parser = secret)]
@@ -133,7 +133,7 @@ pub(crate) struct Serve {
     #[command(flatten)]
     pub(crate) keys: Keys,
 
-    /// Apply this gateway.yaml first, unless it was applied before.
+    /// Apply this gateway.yaml, unless it was applied before, and whatever becomes of it and of the files it reads.
     #[arg(long, value_name = "FILE", env = "BULKHEAD_CONFIG")]
     pub(crate) config: Option<PathBuf>,
 
@@ -209,6 +209,11 @@ impl Database {
         Ok(url)
     }
 
+    /// The file that holds the URL, if one does.
+    pub(crate) fn file(&self) -> Option<PathBuf> {
+        self.database_url_file.clone().or_else(|| file_of("DATABASE_URL"))
+    }
+
     /// As [`Database::url`], for commands that are told little else.
     pub(crate) fn only_url(&self) -> Result<Secret, Failure> {
         self.url().map_err(|problem| Failure::Usage(problem.to_string()))
@@ -226,30 +231,34 @@ impl Keys {
         )
     }
 
+    /// The file that holds the master key, if one does.
+    pub(crate) fn master_key_file(&self) -> Option<PathBuf> {
+        self.master_key_file.clone().or_else(|| file_of("LITELLM_MASTER_KEY"))
+    }
+
+    /// The salt key, if there is one beside the master key.
+    pub(crate) fn salt_key(&self) -> Result<Option<Secret>, Problem> {
+        secret_or("--salt-key", self.salt_key.as_ref(), self.salt_key_file.as_deref(), "LITELLM_SALT_KEY")
+    }
+
     /// What seals, by the master key where nothing else is given.
     pub(crate) fn seal(&self, master_key: &Secret) -> Result<Arc<Seal>, Problem> {
-        let salt = secret_or(
-            "--salt-key",
-            self.salt_key.as_ref(),
-            self.salt_key_file.as_deref(),
-            "LITELLM_SALT_KEY",
-        )?;
+        let salt = self.salt_key()?;
         let seal = Seal::new(salt.as_ref().unwrap_or(master_key));
         let wrong = |error: anyhow::Error| problem("--salt-key", error.to_string(), "another one");
         seal.map(Arc::new).map_err(wrong)
     }
+}
 
-    /// The master key that a file goes by, which is also the one of the command line.
-    pub(crate) fn master_key(&self, declared: Option<&Secret>) -> Result<Secret, Problem> {
-        let given = self.given_master_key()?;
-        match (given, declared) {
-            (Some(given), Some(declared)) if given != *declared => Err(problem(
-                "--master-key",
-                "the file declares another master key",
-                "the same in both places, or `master_key: os.environ/LITELLM_MASTER_KEY` in the file",
-            )),
-            (given, declared) => master_key(given.or_else(|| declared.cloned())),
-        }
+/// The master key that a file goes by, which is also the one of the command line.
+pub(crate) fn agreed(given: Option<Secret>, declared: Option<&Secret>) -> Result<Secret, Problem> {
+    match (given, declared) {
+        (Some(given), Some(declared)) if given != *declared => Err(problem(
+            "--master-key",
+            "the file declares another master key",
+            "the same in both places, or `master_key: os.environ/LITELLM_MASTER_KEY` in the file",
+        )),
+        (given, declared) => master_key(given.or_else(|| declared.cloned())),
     }
 }
 
@@ -269,7 +278,8 @@ pub(crate) fn database_and_seal(
 ) -> Result<(Secret, Arc<Seal>), Failure> {
     let mut problems = Vec::new();
     let url = note(database.url(), &mut problems);
-    let seal = note(keys.master_key(declared).and_then(|key| keys.seal(&key)), &mut problems);
+    let master_key = keys.given_master_key().and_then(|given| agreed(given, declared));
+    let seal = note(master_key.and_then(|key| keys.seal(&key)), &mut problems);
     all(url.zip(seal), problems)
 }
 

@@ -1,20 +1,27 @@
 //! What flags say, checked.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use bulkhead_config::flag::{problem, secret};
+use bulkhead_config::flag::{self, problem, secret};
 use bulkhead_config::{Problem, master_key_weakness};
 use bulkhead_model::Secret;
 
-/// As [`secret`], else LiteLLM's variable.
+/// As [`secret`], else LiteLLM's variable, or what the file of its sister `…_FILE` holds.
 pub(crate) fn secret_or(
     flag: &str,
     value: Option<&Secret>,
     file: Option<&Path>,
     variable: &str,
 ) -> Result<Option<Secret>, Problem> {
-    let from_env = || variable_of(variable).map(Secret::new);
-    Ok(secret(flag, value, file)?.or_else(from_env))
+    if let Some(given) = secret(flag, value, file)? {
+        return Ok(Some(given));
+    }
+    flag::variable(variable, variable_of(variable).map(Secret::new).as_ref(), file_of(variable).as_deref())
+}
+
+/// The file that holds a variable's value.
+pub(crate) fn file_of(variable: &str) -> Option<PathBuf> {
+    variable_of(&format!("{variable}_FILE")).map(PathBuf::from)
 }
 
 /// An environment variable that says something.

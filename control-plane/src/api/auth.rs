@@ -3,6 +3,7 @@
 use axum::http::HeaderMap;
 use bulkhead_model::presented::{self, NoKey};
 use bulkhead_model::{KeyHash, hash, virtual_key};
+use parking_lot::RwLock;
 use time::OffsetDateTime;
 
 use super::State;
@@ -25,6 +26,24 @@ pub(crate) enum Access {
     Viewer,
     /// To be an admin.
     Admin,
+}
+
+/// The master key in force, by its hash.
+pub(crate) struct MasterKey(RwLock<KeyHash>);
+
+impl MasterKey {
+    pub(crate) fn new(key: KeyHash) -> Self {
+        Self(RwLock::new(key))
+    }
+
+    /// From now on this one is good, and the one before is not.
+    pub(crate) fn set(&self, key: KeyHash) {
+        *self.0.write() = key;
+    }
+
+    pub(super) fn same(&self, other: &KeyHash) -> bool {
+        self.0.read().same(other)
+    }
 }
 
 /// Who asks.

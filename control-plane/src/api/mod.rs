@@ -12,11 +12,12 @@ pub(crate) mod query;
 pub(crate) mod refusal;
 pub(crate) mod route;
 mod shape;
-mod spend;
 mod teams;
 mod terms;
 mod users;
 
+use std::io;
+use std::path::Path;
 use std::sync::Arc;
 
 use axum::Router;
@@ -25,7 +26,7 @@ use axum::extract::{FromRequestParts, RawPathParams, Request};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodFilter, on};
-use bulkhead_model::KeyHash;
+use bulkhead_config::Source;
 use bulkhead_pricing::PriceBook;
 use serde_json::json;
 
@@ -36,6 +37,7 @@ use query::Query;
 use refusal::Refusal;
 use route::Route;
 
+pub(crate) use auth::MasterKey;
 pub(crate) use health::{LIVENESS, READINESS};
 
 /// The largest body; nothing that is declared comes near it.
@@ -48,10 +50,18 @@ const CHANGED_BY: &str = "litellm-changed-by";
 #[derive(Clone)]
 pub(crate) struct State {
     pub(crate) store: Store,
-    pub(crate) master_key: KeyHash,
+    pub(crate) master_key: Arc<MasterKey>,
     pub(crate) prices: Arc<PriceBook>,
     /// Variables that `os.environ/NAME` in a model may name.
     pub(crate) env: fn(&str) -> Option<String>,
+    /// The files in which those may be.
+    pub(crate) read: fn(&Path) -> io::Result<String>,
+}
+
+impl State {
+    fn outside(&self) -> Source<'_> {
+        Source { env: &self.env, read: &self.read }
+    }
 }
 
 /// Every route of LiteLLM's that is served here.
@@ -62,7 +72,6 @@ pub(crate) fn routes() -> Vec<Route> {
         users::routes(),
         models::routes(),
         credentials::routes(),
-        spend::routes(),
         health::routes(),
     ]
     .into_iter()

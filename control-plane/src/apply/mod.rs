@@ -2,14 +2,21 @@
 
 mod file;
 mod given;
+mod master_key;
 
+use std::path::Path;
+
+use bulkhead_files::Reader;
+use bulkhead_model::Secret;
 use bulkhead_snapshot::Version;
 
 use crate::Failure;
 use crate::args::{ConfigFile, Database, Keys, database_and_seal};
-use crate::store::{Change, Store, StoreError, audit, files, settings};
+use crate::store::files::Kind;
+use crate::store::{Change, PgConnection, Store, StoreError, audit, files, settings};
 
 pub(crate) use file::File;
+pub(crate) use master_key::put_master_key;
 
 /// So many times somebody else may come first.
 const TRIES: u32 = 5;
@@ -20,8 +27,10 @@ const CONNECTIONS: u32 = 2;
 pub(crate) enum When {
     /// An operator says so.
     Told,
-    /// A replica starts with it: only when it never was applied.
-    New,
+    /// A replica has it: only when it never was applied, or when it takes the place of what this replica had and what is
+    /// in force until now, of that generation. Where replicas see a file change at different times, whoever comes last
+    /// neither goes back nor keeps others from going back.
+    Seen { before: Option<i64> },
 }
 
 impl When {
@@ -29,7 +38,7 @@ impl When {
     fn by(self) -> &'static str {
         match self {
             Self::Told => "command line",
-            Self::New => "serve",
+            Self::Seen { .. } => "serve",
         }
     }
 }
@@ -37,12 +46,12 @@ impl When {
 /// What applying a file did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Outcome {
-    /// It is in force already.
-    InForce,
+    /// It is in force already, since that generation.
+    InForce(i64),
     /// Another file was applied after this one; it was left alone.
     Older,
-    /// It is in force now; the version, where nodes notice.
-    Applied(Option<Version>),
+    /// It is in force now, as that generation; the version, where nodes notice.
+    Applied(i64, Option<Version>),
 }
 
 /// Why a file was not applied.
@@ -57,7 +66,7 @@ pub(crate) enum NotApplied {
 
 /// `control-plane check`.
 pub(crate) fn check(args: &ConfigFile) -> Result<(), Failure> {
-    let file = File::read(&args.config, None)?;
+    let file = read(&args.config, None)?;
     tracing::info!(
         deployments = file.declared.deployments.len(),
         keys = file.declared.keys.len(),
@@ -70,16 +79,16 @@ pub(crate) fn check(args: &ConfigFile) -> Result<(), Failure> {
 /// `control-plane apply`.
 pub(crate) async fn run(args: &ConfigFile, database: &Database, keys: &Keys) -> Result<(), Failure> {
     let given = keys.given_master_key().map_err(|problem| Failure::Usage(problem.to_string()))?;
-    let file = File::read(&args.config, given.as_ref())?;
+    let file = read(&args.config, given.as_ref())?;
     let (url, seal) = database_and_seal(database, keys, file.declared.master_key.as_ref())?;
     let store = Store::new(&url, seal, CONNECTIONS).map_err(anyhow::Error::from)?;
     match apply(&store, &file, When::Told).await {
-        Ok(Outcome::Applied(version)) => {
+        Ok(Outcome::Applied(_, version)) => {
             let version = version.map_or_else(|| "unchanged".to_owned(), |version| version.to_string());
             tracing::info!(version, "{} is applied", file.name);
             Ok(())
         }
-        Ok(Outcome::InForce | Outcome::Older) => {
+        Ok(Outcome::InForce(_) | Outcome::Older) => {
             tracing::info!("{} is in force already", file.name);
             Ok(())
         }
@@ -90,6 +99,11 @@ pub(crate) async fn run(args: &ConfigFile, database: &Database, keys: &Keys) -> 
             Err(anyhow::Error::from(error).context("nothing was applied").into())
         }
     }
+}
+
+fn read(path: &Path, master_key: Option<&Secret>) -> Result<File, Failure> {
+    let read = File::read(path, master_key, &Reader::default());
+    read.map_err(|problems| Failure::Usage(problems.to_string()))
 }
 
 /// Applies a file, all of it or nothing.
@@ -106,20 +120,44 @@ pub(crate) async fn apply(store: &Store, file: &File, when: When) -> Result<Outc
 
 async fn once(store: &Store, file: &File, when: When) -> Result<Outcome, NotApplied> {
     let mut change = store.change(&file.name).await?;
-    let latest = files::latest(change.connection()).await?;
-    if latest.is_some_and(|latest| latest.hash == file.hash) {
-        return Ok(Outcome::InForce);
-    }
-    if when == When::New && files::was_applied(change.connection(), &file.hash).await? {
-        return Ok(Outcome::Older);
-    }
-    let generation = latest.map_or(1, |latest| latest.generation + 1);
+    let generation = match standing(change.connection(), Kind::Config, &file.hash, when).await? {
+        Standing::InForce(generation) => return Ok(Outcome::InForce(generation)),
+        Standing::Older => return Ok(Outcome::Older),
+        Standing::Next(generation) => generation,
+    };
     let path = file.path.display().to_string();
-    files::note(change.connection(), generation, &file.hash, &path).await?;
+    files::note(change.connection(), Kind::Config, generation, &file.hash, &path).await?;
     audit::note(change.connection(), when.by(), "apply", &format!("{path} (generation {generation})"))
         .await?;
     write(&mut change, file).await?;
-    Ok(Outcome::Applied(change.commit().await?))
+    Ok(Outcome::Applied(generation, change.commit().await?))
+}
+
+/// How what a replica has stands to what is in force.
+enum Standing {
+    InForce(i64),
+    Older,
+    /// It is to be in force, as this generation.
+    Next(i64),
+}
+
+async fn standing(
+    connection: &mut PgConnection,
+    kind: Kind,
+    hash: &[u8; 32],
+    when: When,
+) -> Result<Standing, StoreError> {
+    let Some(latest) = files::latest(connection, kind).await? else { return Ok(Standing::Next(1)) };
+    if latest.hash == *hash {
+        return Ok(Standing::InForce(latest.generation));
+    }
+    let goes_on = match when {
+        When::Told => true,
+        When::Seen { before } => {
+            before == Some(latest.generation) || !files::was_applied(connection, kind, hash).await?
+        }
+    };
+    Ok(if goes_on { Standing::Next(latest.generation + 1) } else { Standing::Older })
 }
 
 async fn write(change: &mut Change, file: &File) -> Result<(), NotApplied> {

@@ -1,7 +1,6 @@
 //! A model as somebody declares it by API: read by the parser of gateway.yaml, so that one set of rules and messages
 //! serves both.
 
-use std::io;
 use std::path::Path;
 
 use bulkhead_config::{Problem, Source, is_secret_name};
@@ -40,11 +39,8 @@ pub(crate) struct Refused {
     pub(crate) message: String,
 }
 
-/// The row that follows from a declaration.
-pub(crate) fn read(
-    given: &Given<'_>,
-    env: &dyn Fn(&str) -> Option<String>,
-) -> Result<DeploymentRow, Refused> {
+/// The row that follows from a declaration; variables and their files come from `outside`.
+pub(crate) fn read(given: &Given<'_>, outside: &Source<'_>) -> Result<DeploymentRow, Refused> {
     let mut params = given.params.clone();
     params.remove(CREDENTIAL);
     let mut shared = Vec::new();
@@ -58,7 +54,7 @@ pub(crate) fn read(
     }
     let mut info = given.info.clone();
     info.insert("id".to_owned(), given.id.into());
-    let mut row = parse(given.group, &params.into(), &info.into(), env)?;
+    let mut row = parse(given.group, &params.into(), &info.into(), outside)?;
     // What comes from the credential stays there, so that a new key is changed in one place. The address has been
     // completed to what requests are appended to; whoever changes the credential derives its deployments anew.
     row.credential = given.credential.map(|(name, _)| name.to_owned());
@@ -74,12 +70,7 @@ pub(crate) fn read(
     Ok(row)
 }
 
-fn parse(
-    group: &str,
-    params: &Value,
-    info: &Value,
-    env: &dyn Fn(&str) -> Option<String>,
-) -> Result<DeploymentRow, Refused> {
+fn parse(group: &str, params: &Value, info: &Value, outside: &Source<'_>) -> Result<DeploymentRow, Refused> {
     let text = json!({
         "model_list": [{"model_name": group, "litellm_params": params, "model_info": info}],
         "general_settings": {"master_key": MASTER_KEY},
@@ -87,10 +78,8 @@ fn parse(
     .to_string();
     let path = Path::new("model");
     let source = Source {
-        env: &|name| (!OWN.iter().any(|own| name.starts_with(own))).then(|| env(name)).flatten(),
-        read: &|asked: &Path| {
-            if asked == path { Ok(text.clone()) } else { Err(io::Error::from(io::ErrorKind::NotFound)) }
-        },
+        env: &|name| (!OWN.iter().any(|own| name.starts_with(own))).then(|| (outside.env)(name)).flatten(),
+        read: &|asked: &Path| if asked == path { Ok(text.clone()) } else { (outside.read)(asked) },
     };
     let declared = bulkhead_config::load(path, &source).map_err(|problems| refused(&problems.0))?;
     let mut rows = declared.deployments.into_iter();
@@ -176,7 +165,18 @@ mod tests {
             blocked: false,
             credential: values.as_ref().map(|values| ("shared", values)),
         };
-        read(&given, &|name| (name == "PROVIDER_KEY").then(|| "sk-from-the-environment".to_owned()))
+        let outside = Source {
+            env: &|name| match name {
+                "PROVIDER_KEY" => Some("sk-from-the-environment".to_owned()),
+                "MOUNTED_KEY_FILE" | "LITELLM_MASTER_KEY_FILE" => Some("/run/key".to_owned()),
+                _ => None,
+            },
+            read: &|path| match path == Path::new("/run/key") {
+                true => Ok("sk-from-a-file\n".to_owned()),
+                false => Err(std::io::ErrorKind::NotFound.into()),
+            },
+        };
+        read(&given, &outside)
     }
 
     #[test]
@@ -188,6 +188,9 @@ mod tests {
         let row = row.unwrap();
         assert_eq!((row.id.as_str(), row.group.as_str(), row.rpm), ("one", "gpt", Some(7)));
         assert!(row.api_key.is_some_and(|key| key.expose() == "sk-from-the-environment"));
+        let mounted = json!({"model": "openai/gpt-4o", "api_key": "os.environ/MOUNTED_KEY"});
+        let row = read_with(mounted, None).unwrap();
+        assert!(row.api_key.is_some_and(|key| key.expose() == "sk-from-a-file"));
     }
 
     #[test]

@@ -1,5 +1,8 @@
 //! `control-plane serve`, from start to end.
 
+mod database;
+mod declared;
+mod given;
 mod http;
 mod options;
 mod start;
@@ -22,13 +25,16 @@ use tokio::time::{sleep, timeout};
 use tonic::transport::server::TcpIncoming;
 
 use crate::Failure;
-use crate::args::Serve;
+use crate::api::MasterKey;
+use crate::args::{Database, Serve};
 use crate::grpc::{Join, Snapshots, Usage};
 use crate::ledger::{Ingest, Ledger};
 use crate::ops::{self, Ops};
 use crate::publish::{self, Publisher, Registry};
 use crate::store::Store;
 use crate::{api, jobs};
+use database::DatabaseFile;
+use declared::{Declared, InForce};
 use options::Options;
 
 pub(crate) use status::Status;
@@ -50,7 +56,7 @@ pub(crate) async fn run(args: Serve) -> Result<(), Failure> {
     let http = bind("--listen", &args.listen).await?;
     let nodes = bind("--grpc-listen", &args.grpc_listen).await?;
     let operations = bind("--ops-listen", &args.ops_listen).await?;
-    Ok(serve(options, wait, http, nodes, operations).await?)
+    Ok(serve(options, args.database, wait, http, nodes, operations).await?)
 }
 
 async fn bind(flag: &str, address: &str) -> anyhow::Result<TcpListener> {
@@ -59,12 +65,13 @@ async fn bind(flag: &str, address: &str) -> anyhow::Result<TcpListener> {
 
 async fn serve(
     options: Options,
+    database_flags: Database,
     wait: Duration,
     http: TcpListener,
     nodes: TcpListener,
     operations: TcpListener,
 ) -> anyhow::Result<()> {
-    let Options { database, seal, master_key, file, http_tls, grpc_tls, listen, keep_changes, keep_usage } =
+    let Options { database, seal, given, files, http_tls, grpc_tls, listen, keep_changes, keep_usage } =
         options;
     let store = Store::new(&database, seal, CONNECTIONS)?;
     let (status, started) = Status::new();
@@ -94,14 +101,17 @@ async fn serve(
     let stream = Stream { publisher, registry, ledger, store: store.clone(), started, stopping, listen };
     let nodes = nodes.into_std()?;
     let (http_files, grpc_files) = (Watch::new()?, Watch::new()?);
+    let (given_files, database_files) = (Watch::new()?, Watch::new()?);
     let grpc_tls = grpc_tls.map(|certificate| renewed(certificate, grpc_files, "h2"));
     let stream = side_thread("stream", 2, stream.run(nodes, grpc_tls))?;
 
+    let master_key = Arc::new(MasterKey::new(KeyHash::of(given.master_key.expose())));
     let api = api::State {
         store: store.clone(),
-        master_key: KeyHash::of(master_key.expose()),
+        master_key: master_key.clone(),
         prices: Arc::new(PriceBook::embedded()),
         env: |name| std::env::var(name).ok(),
+        read: |path| std::fs::read_to_string(path),
     };
     let app = http::app(api::router(api, publish::routes()), status.clone());
     let mut stopped = stop.subscribe();
@@ -109,9 +119,17 @@ async fn serve(
     let http = tokio::spawn(http::serve(http, http_tls, app, async move {
         let _ = stopped.wait_for(|stopping| *stopping).await;
     }));
-    let start = start::Start { store: store.clone(), master_key, file, status: status.clone() };
+    if let Some(file) = database_flags.file() {
+        let (store, status) = (store.clone(), status.clone());
+        let file = DatabaseFile { database: database_flags, file, in_force: database, store, status };
+        tokio::spawn(file.follow(database_files));
+    }
+    let (in_force, is_started) = (InForce::default(), status.clone());
+    let declared = Declared { store: store.clone(), status: status.clone(), master_key, given, in_force };
+    let start = start::Start { store: store.clone(), declared, status: is_started };
     tokio::spawn(async move {
-        start.run().await;
+        let declared = start.run().await;
+        tokio::spawn(declared.follow(files, given_files));
         jobs::run(store, replica, keep_changes, keep_usage).await
     });
 

@@ -9,17 +9,17 @@ use bulkhead_config::{Problem, Problems};
 use bulkhead_files::Certificate;
 use bulkhead_model::Secret;
 
+use super::given::{Files, Given};
 use crate::Failure;
-use crate::apply::File;
-use crate::args::{Serve, all};
+use crate::args::Serve;
 use crate::seal::Seal;
 
 /// What `serve` goes by.
 pub(super) struct Options {
     pub(super) database: Secret,
     pub(super) seal: Arc<Seal>,
-    pub(super) master_key: Secret,
-    pub(super) file: Option<File>,
+    pub(super) given: Given,
+    pub(super) files: Arc<Files>,
     pub(super) http_tls: Option<Arc<Certificate>>,
     pub(super) grpc_tls: Option<Arc<Certificate>>,
     pub(super) listen: bool,
@@ -32,30 +32,22 @@ impl Options {
     pub(super) fn read(args: &Serve) -> Result<Self, Failure> {
         let mut problems = Vec::new();
         let database = note(args.database.url(), &mut problems);
-        let given = note(args.keys.given_master_key(), &mut problems).flatten();
-        let file = match &args.config {
-            None => None,
-            Some(path) => match File::read(path, given.as_ref()) {
-                Ok(file) => Some(file),
-                Err(Failure::Usage(wrong)) => {
-                    // The file's own mistakes, and then those of the command line.
-                    let rest = Self::rest(args, &mut problems);
-                    drop(rest);
-                    let more: Vec<_> = problems.iter().map(Problem::to_string).collect();
-                    return Err(Failure::Usage([vec![wrong], more].concat().join("\n")));
-                }
-                Err(other) => return Err(other),
-            },
+        let files = Files::new(&args.keys, args.config.as_deref());
+        let (given, wrong) = match files.read() {
+            Ok(given) => (Some(given), None),
+            Err(wrong) => (None, Some(wrong)),
         };
-        let declared = file.as_ref().and_then(|file| file.declared.master_key.as_ref());
-        let master_key = note(args.keys.master_key(declared), &mut problems);
-        let seal = master_key.as_ref().and_then(|key| note(args.keys.seal(key), &mut problems));
+        let seal = given.as_ref().and_then(|given| note(args.keys.seal(&given.master_key), &mut problems));
         let tls = Self::rest(args, &mut problems);
-        let read = database.zip(master_key).zip(seal).zip(tls);
-        let (((database, master_key), seal), (http_tls, grpc_tls)) = all(read, problems)?;
+        let read = database.zip(given).zip(seal).zip(tls).filter(|_| problems.is_empty());
+        let Some((((database, given), seal), (http_tls, grpc_tls))) = read else {
+            let problems = problems.iter().map(Problem::to_string);
+            return Err(Failure::Usage(wrong.into_iter().chain(problems).collect::<Vec<_>>().join("\n")));
+        };
         let &Serve { no_listen_notify, keep_changes, usage_retention_days, .. } = args;
         let (listen, keep_usage) = (!no_listen_notify, usage_retention_days);
-        Ok(Self { database, seal, master_key, file, http_tls, grpc_tls, listen, keep_changes, keep_usage })
+        let files = Arc::new(files);
+        Ok(Self { database, seal, given, files, http_tls, grpc_tls, listen, keep_changes, keep_usage })
     }
 
     fn rest(args: &Serve, problems: &mut Vec<Problem>) -> Option<Tls> {

@@ -1,5 +1,6 @@
 //! Whether this replica should get requests, and why not.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -10,9 +11,20 @@ use tokio::sync::watch;
 pub(crate) struct Status {
     /// Why it cannot serve yet.
     waits: Mutex<Option<String>>,
-    notes: Mutex<Vec<String>>,
+    notes: Mutex<BTreeMap<About, String>>,
     started: watch::Sender<bool>,
     stopping: AtomicBool,
+}
+
+/// What a note is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum About {
+    /// What the files on disk say.
+    Files,
+    /// The gateway.yaml of this replica.
+    Config,
+    MasterKey,
+    Database,
 }
 
 impl Status {
@@ -45,7 +57,7 @@ impl Status {
 
     /// What an operator should know though all is well.
     pub(crate) fn notes(&self) -> Vec<String> {
-        self.notes.lock().clone()
+        self.notes.lock().values().cloned().collect()
     }
 
     /// It cannot serve yet; true where that is news.
@@ -56,8 +68,18 @@ impl Status {
         is_news
     }
 
-    pub(super) fn start(&self, notes: Vec<String>) {
-        *self.notes.lock() = notes;
+    /// What there is to say of something; true where that is news.
+    pub(super) fn note(&self, about: About, note: Option<&str>) -> bool {
+        let mut notes = self.notes.lock();
+        let is_news = notes.get(&about).map(String::as_str) != note;
+        match note {
+            Some(note) => notes.insert(about, note.to_owned()),
+            None => notes.remove(&about),
+        };
+        is_news
+    }
+
+    pub(super) fn start(&self) {
         *self.waits.lock() = None;
         self.started.send_replace(true);
     }

@@ -13,7 +13,25 @@ use time::OffsetDateTime;
 use super::{Change, StoreError, resources};
 use crate::seal::Purpose;
 
-/// The file that was applied last.
+/// What was applied: generations of one kind follow each other, whatever happens to the other kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// A gateway.yaml.
+    Config,
+    /// The master key of a replica.
+    MasterKey,
+}
+
+impl Kind {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Config => "config",
+            Self::MasterKey => "master_key",
+        }
+    }
+}
+
+/// What was applied last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Latest {
     pub(crate) generation: i64,
@@ -27,37 +45,47 @@ pub(crate) struct Given {
     pub(crate) info: Map<String, Value>,
 }
 
-/// The file that was applied last, if there was one.
-pub(crate) async fn latest(connection: &mut PgConnection) -> Result<Option<Latest>, StoreError> {
-    let row = sqlx::query("select generation, hash from applied_files order by generation desc limit 1")
-        .persistent(false)
-        .fetch_optional(connection)
-        .await?;
+/// What was applied last, if anything was.
+pub(crate) async fn latest(connection: &mut PgConnection, kind: Kind) -> Result<Option<Latest>, StoreError> {
+    let row = sqlx::query(
+        "select generation, hash from applied_files where kind = $1 order by generation desc limit 1",
+    )
+    .persistent(false)
+    .bind(kind.name())
+    .fetch_optional(connection)
+    .await?;
     let Some(row) = row else { return Ok(None) };
     let hash: Vec<u8> = row.try_get("hash")?;
     let hash = hash.try_into().map_err(|_| anyhow::anyhow!("the hash of a file is not 32 bytes"))?;
     Ok(Some(Latest { generation: row.try_get("generation")?, hash }))
 }
 
-/// True for a file that was applied once.
-pub(crate) async fn was_applied(connection: &mut PgConnection, hash: &[u8; 32]) -> Result<bool, StoreError> {
-    let known = sqlx::query_scalar("select exists (select from applied_files where hash = $1)")
+/// True for what was applied once.
+pub(crate) async fn was_applied(
+    connection: &mut PgConnection,
+    kind: Kind,
+    hash: &[u8; 32],
+) -> Result<bool, StoreError> {
+    let known = sqlx::query_scalar("select exists (select from applied_files where kind = $1 and hash = $2)")
         .persistent(false)
+        .bind(kind.name())
         .bind(hash.as_slice())
         .fetch_one(connection)
         .await?;
     Ok(known)
 }
 
-/// Notes that a file was applied; violates `applied_files_pkey` where somebody else came first.
+/// Notes what was applied; violates `applied_files_pkey` where somebody else came first.
 pub(crate) async fn note(
     connection: &mut PgConnection,
+    kind: Kind,
     generation: i64,
     hash: &[u8; 32],
     path: &str,
 ) -> Result<(), StoreError> {
-    sqlx::query("insert into applied_files (generation, hash, path) values ($1, $2, $3)")
+    sqlx::query("insert into applied_files (kind, generation, hash, path) values ($1, $2, $3, $4)")
         .persistent(false)
+        .bind(kind.name())
         .bind(generation)
         .bind(hash.as_slice())
         .bind(path)

@@ -18,7 +18,6 @@ mod refused;
 pub(crate) mod resources;
 pub(crate) mod schema;
 pub(crate) mod settings;
-pub(crate) mod spend;
 pub(crate) mod teams;
 pub(crate) mod terms;
 pub(crate) mod tokens;
@@ -28,6 +27,7 @@ pub(crate) mod users;
 use std::time::Duration;
 
 use bulkhead_model::Secret;
+use parking_lot::RwLock;
 use sqlx::postgres::{PgConnectOptions, PgListener, PgPool, PgPoolOptions};
 use sqlx::{ConnectOptions, Connection, Executor, Postgres, Transaction};
 use tokio::time::timeout;
@@ -85,11 +85,17 @@ impl From<sqlx::Error> for StoreError {
     }
 }
 
+fn options(url: &Secret) -> Result<PgConnectOptions, sqlx::Error> {
+    let options: PgConnectOptions = url.expose().parse()?;
+    Ok(options.statement_cache_capacity(0).application_name("bulkhead").disable_statement_logging())
+}
+
 /// The database.
 #[derive(Clone)]
 pub(crate) struct Store {
     pool: PgPool,
-    options: PgConnectOptions,
+    /// What new connections go by.
+    options: std::sync::Arc<RwLock<PgConnectOptions>>,
     seal: std::sync::Arc<Seal>,
 }
 
@@ -100,9 +106,7 @@ impl Store {
         seal: std::sync::Arc<Seal>,
         connections: u32,
     ) -> Result<Self, sqlx::Error> {
-        let options: PgConnectOptions = url.expose().parse()?;
-        let options =
-            options.statement_cache_capacity(0).application_name("bulkhead").disable_statement_logging();
+        let options = options(url)?;
         let pool = PgPoolOptions::new()
             .max_connections(connections)
             .acquire_timeout(ACQUIRE)
@@ -115,19 +119,45 @@ impl Store {
                 })
             })
             .connect_lazy_with(options.clone());
-        Ok(Self { pool, options, seal })
+        Ok(Self { pool, options: std::sync::Arc::new(RwLock::new(options)), seal })
+    }
+
+    /// What new connections go by now.
+    fn options(&self) -> PgConnectOptions {
+        self.options.read().clone()
+    }
+
+    /// Lets new connections go by another URL of the same database, once one was made by it.
+    pub(crate) async fn go_by(&self, url: &Secret) -> Result<(), StoreError> {
+        let new = options(url)?;
+        let connection = timeout(ACQUIRE, PgConnection::connect_with(&new)).await;
+        let _ = timeout(GIVEN_BACK, connection.map_err(|_| StoreError::hung())??.close()).await;
+        self.pool.set_connect_options(new.clone());
+        *self.options.write() = new;
+        Ok(())
+    }
+
+    /// True for a URL of the database that this is, whoever connects and however.
+    pub(crate) fn is_at(&self, url: &Secret) -> bool {
+        let Ok(other) = options(url) else { return false };
+        let place = |of: &PgConnectOptions| {
+            let database = of.get_database().unwrap_or_else(|| of.get_username()).to_owned();
+            (of.get_host().to_owned(), of.get_port(), of.get_socket().cloned(), database)
+        };
+        place(&other) == place(&self.options.read())
     }
 
     /// A connection outside the pool, for whoever must not wait for others, and drops it when it hangs.
     pub(crate) async fn dedicated(&self) -> Result<PgConnection, StoreError> {
-        let connecting = PgConnection::connect_with(&self.options);
+        let options = self.options();
+        let connecting = PgConnection::connect_with(&options);
         Ok(timeout(ACQUIRE, connecting).await.map_err(|_| StoreError::hung())??)
     }
 
     /// Hears of changes, where what stands between passes notifications.
     pub(crate) async fn listener(&self) -> Result<PgListener, StoreError> {
         let pool = PgPoolOptions::new().max_connections(1).acquire_timeout(ACQUIRE);
-        let mut listener = PgListener::connect_with(&pool.connect_lazy_with(self.options.clone())).await?;
+        let mut listener = PgListener::connect_with(&pool.connect_lazy_with(self.options())).await?;
         listener.listen(change::CHANNEL).await?;
         Ok(listener)
     }
@@ -139,10 +169,11 @@ impl Store {
 
     /// A transaction for a request: short.
     pub(crate) async fn begin(&self) -> Result<Transaction<'static, Postgres>, StoreError> {
+        let options = self.options();
         let mut transaction = tokio::select! {
             biased;
             begun = self.pool.begin() => begun?,
-            error = refused::refused(&self.options) => return Err(error.into()),
+            error = refused::refused(&options) => return Err(error.into()),
         };
         transaction.execute(SHORT).await?;
         Ok(transaction)

@@ -5,11 +5,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bulkhead_config::{Problem, Problems, Source};
-use bulkhead_files::{LastRead, Stamp};
+use bulkhead_files::{LastRead, Reader};
 use bulkhead_pricing::PriceBook;
 use bulkhead_snapshot::{Declared, Snapshot};
 use bulkhead_telemetry::metric::Counter;
-use parking_lot::Mutex;
 
 /// How often the file was applied and refused after the start.
 #[derive(Debug, Default)]
@@ -32,16 +31,13 @@ impl FileSource {
         Self { path, env, prices: Arc::new(PriceBook::embedded()), read: LastRead::default() }
     }
 
-    /// Reads and compiles, or says everything that is wrong. Warnings are logged.
+    /// Reads the file, what it includes and the files of its variables, and compiles; or says everything that is wrong. Warnings are logged.
     pub(crate) fn load(&self, revision: u64) -> Result<Snapshot, Problems> {
-        let files = Mutex::new(Vec::new());
+        let files = Reader::default();
         let env = |name: &str| self.env.get(name).cloned();
-        let read = |path: &Path| {
-            files.lock().push((path.to_owned(), Stamp::of(path)));
-            std::fs::read_to_string(path)
-        };
+        let read = |path: &Path| files.text(path);
         let loaded = bulkhead_config::load(&self.path, &Source { env: &env, read: &read });
-        self.read.set(files.into_inner());
+        self.read.set(files.finish());
         let loaded = loaded?;
         for warning in &loaded.warnings {
             tracing::warn!("{warning}");

@@ -9,7 +9,20 @@ use crate::Problem;
 
 /// The secret that `flag` gives, or that the file of its sister `<flag>-file` holds; `None` where there is neither.
 pub fn secret(flag: &str, value: Option<&Secret>, file: Option<&Path>) -> Result<Option<Secret>, Problem> {
-    let file_flag = format!("{flag}-file");
+    either(flag, value, &format!("{flag}-file"), file)
+}
+
+/// As [`secret`], for a variable `NAME` and its sister `NAME_FILE`.
+pub fn variable(name: &str, value: Option<&Secret>, file: Option<&Path>) -> Result<Option<Secret>, Problem> {
+    either(name, value, &format!("{name}_FILE"), file)
+}
+
+fn either(
+    flag: &str,
+    value: Option<&Secret>,
+    file_flag: &str,
+    file: Option<&Path>,
+) -> Result<Option<Secret>, Problem> {
     match (value, file) {
         (None, None) => Ok(None),
         (Some(value), None) if value.expose().trim().is_empty() => {
@@ -19,10 +32,10 @@ pub fn secret(flag: &str, value: Option<&Secret>, file: Option<&Path>) -> Result
         (None, Some(file)) => {
             let remedy = "a file that can be read and holds nothing but the secret";
             let text = std::fs::read_to_string(file).map(Secret::new).map_err(|error| {
-                problem(&file_flag, format!("{} cannot be read: {error}", file.display()), remedy)
+                problem(file_flag, format!("{} cannot be read: {error}", file.display()), remedy)
             })?;
             match text.expose().trim() {
-                "" => Err(problem(&file_flag, format!("{} is empty", file.display()), remedy)),
+                "" => Err(problem(file_flag, format!("{} is empty", file.display()), remedy)),
                 text => Ok(Some(Secret::new(text))),
             }
         }

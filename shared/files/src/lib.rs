@@ -4,4 +4,4 @@ mod certificate;
 mod watch;
 
 pub use certificate::Certificate;
-pub use watch::{LastRead, Stamp, Watch};
+pub use watch::{LastRead, Reader, Stamp, Watch};

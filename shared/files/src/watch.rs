@@ -1,5 +1,6 @@
 //! Notices that files changed.
 
+use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -26,6 +27,28 @@ impl Stamp {
             [inode, len, metadata.ctime(), metadata.ctime_nsec()]
         };
         Self(std::fs::metadata(file).ok().map(numbers))
+    }
+}
+
+/// Reads files, and notes what they looked like just before.
+#[derive(Debug, Default)]
+pub struct Reader(Mutex<Vec<(PathBuf, Stamp)>>);
+
+impl Reader {
+    /// Notes a file that is about to be read.
+    pub fn look(&self, file: &Path) {
+        self.0.lock().push((file.to_owned(), Stamp::of(file)));
+    }
+
+    /// The text of a file.
+    pub fn text(&self, file: &Path) -> io::Result<String> {
+        self.look(file);
+        std::fs::read_to_string(file)
+    }
+
+    /// What was read.
+    pub fn finish(self) -> Vec<(PathBuf, Stamp)> {
+        self.0.into_inner()
     }
 }
 

@@ -87,7 +87,7 @@ pub(super) async fn derive(
         blocked: model.blocked,
         credential: model.credential.as_deref().zip(values.as_ref()),
     };
-    let row = deployment::read(&given, &call.state.env).map_err(|refused| {
+    let row = deployment::read(&given, &call.state.outside()).map_err(|refused| {
         let said = Refusal::bad(refused.message);
         match refused.field {
             Some(field) => said.param(field),
