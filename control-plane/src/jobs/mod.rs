@@ -3,10 +3,12 @@
 pub(crate) mod partitions;
 
 use std::convert::Infallible;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::{MissedTickBehavior, interval};
 
+use crate::ops::{Counts, Job};
 use crate::store::{Store, StoreError, history, leases, nodes, resources};
 
 const EVERY: Duration = Duration::from_secs(60);
@@ -21,16 +23,34 @@ const BATCH: i64 = 5000;
 
 /// Does every job when it is due, until the process ends. Of the history the last `changes` are kept, of usage the
 /// events of so many days.
-pub(crate) async fn run(store: Store, replica: String, changes: i64, usage_days: i64) -> Infallible {
+pub(crate) async fn run(
+    store: Store,
+    replica: String,
+    counts: Arc<Counts>,
+    changes: i64,
+    usage_days: i64,
+) -> Infallible {
     let mut ticks = interval(EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        if let Err(error) = prune(&store, &replica, changes).await {
-            tracing::warn!(%error, "the history was not pruned");
+        note(HISTORY, &counts.history, prune(&store, &replica, changes).await);
+        note("partitions", &counts.partitions, partitions::keep(&store, &replica, usage_days).await);
+    }
+}
+
+/// Says how a job went where that is news.
+fn note(name: &'static str, job: &Job, outcome: Result<(), StoreError>) {
+    match outcome {
+        Ok(()) => {
+            if job.succeeded() {
+                tracing::info!(job = name, "a job works again");
+            }
         }
-        if let Err(error) = partitions::keep(&store, &replica, usage_days).await {
-            tracing::warn!(%error, "the partitions of usage are not as they should be");
+        Err(error) => {
+            if job.failed() {
+                tracing::error!(job = name, %error, "a job fails: it is tried every minute");
+            }
         }
     }
 }

@@ -79,6 +79,21 @@ impl Registry {
             .count()
     }
 
+    /// Connected nodes by how they are, next to what was published.
+    pub(crate) fn states(&self, published: Option<Version>) -> [(&'static str, usize); 4] {
+        let [mut current, mut behind, mut refusing, mut held] = [0; 4];
+        for Stream { told, .. } in self.streams.lock().values().filter(|stream| stream.told.connected) {
+            let count = match told {
+                Told { held: Some(_), .. } => &mut held,
+                Told { refused: Some(_), .. } => &mut refusing,
+                Told { version, .. } if *version == published => &mut current,
+                _ => &mut behind,
+            };
+            *count += 1;
+        }
+        [("current", current), ("behind", behind), ("refusing", refusing), ("held", held)]
+    }
+
     /// Writes down what is new until the process ends.
     pub(crate) async fn run(self: Arc<Self>, store: Store) -> Infallible {
         let mut connection = None;

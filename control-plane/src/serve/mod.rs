@@ -29,7 +29,7 @@ use crate::api::MasterKey;
 use crate::args::{Database, Serve};
 use crate::grpc::{Join, Snapshots, Usage};
 use crate::ledger::{Ingest, Ledger};
-use crate::ops::{self, Ops};
+use crate::ops::{self, Counts, Ops};
 use crate::publish::{self, Publisher, Registry};
 use crate::store::Store;
 use crate::{api, jobs};
@@ -85,7 +85,9 @@ async fn serve(
     let publisher = Publisher::new(store.clone());
     let registry = Registry::new(replica.clone());
     let ledger = Ledger::new(&store);
+    let counts = Arc::<Counts>::default();
     let ops = Ops {
+        counts: counts.clone(),
         status: status.clone(),
         store: store.clone(),
         publisher: publisher.clone(),
@@ -113,7 +115,7 @@ async fn serve(
         env: |name| std::env::var(name).ok(),
         read: |path| std::fs::read_to_string(path),
     };
-    let app = http::app(api::router(api, publish::routes()), status.clone());
+    let app = http::app(api::router(api, publish::routes()), status.clone(), counts.clone());
     let mut stopped = stop.subscribe();
     let http_tls = http_tls.map(|certificate| renewed(certificate, http_files, "http/1.1"));
     let http = tokio::spawn(http::serve(http, http_tls, app, async move {
@@ -130,7 +132,7 @@ async fn serve(
     tokio::spawn(async move {
         let declared = start.run().await;
         tokio::spawn(declared.follow(files, given_files));
-        jobs::run(store, replica, keep_changes, keep_usage).await
+        jobs::run(store, replica, counts, keep_changes, keep_usage).await
     });
 
     told_to_stop().await?;

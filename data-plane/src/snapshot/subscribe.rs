@@ -360,8 +360,9 @@ impl Session<'_> {
 
     fn hold(&self, reason: &str) {
         let reason = printable(reason);
-        tracing::error!("the control plane publishes nothing to this node: {reason}");
-        self.following.link.show(|shown| shown.held = Some(reason));
+        if self.following.link.show(|shown| shown.held.replace(reason.clone())).as_ref() != Some(&reason) {
+            tracing::error!("the control plane publishes nothing to this node: {reason}");
+        }
     }
 
     /// Says what is wrong with a push, here and there.

@@ -1,11 +1,10 @@
 //! The operations port: probes, metrics, the summary of the snapshot. Metric names are an interface: dashboards and
 //! alerts of other people are built on them.
 
-mod exposition;
 mod list;
 mod metrics;
 mod overhead;
-mod scrape;
+mod scrapes;
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -14,21 +13,19 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use bulkhead_testkit::exposition::Exposition;
 use bulkhead_testkit::client::{Client, Request, call};
 use bulkhead_testkit::{GatewayYaml, MockProvider, body, canary};
 use serde_json::Value;
 use tokio::time::Instant;
 
-pub(crate) use self::exposition::Exposition;
-pub(crate) use self::list::assert_listed;
+pub(crate) use self::list::{By, assert_listed};
 use crate::support::{Gateway, MASTER, faulty, yaml};
 
-impl Exposition {
-    pub(crate) async fn of(gateway: &Gateway) -> Self {
-        let page = gateway.ops("/metrics").await;
-        assert_eq!(page.status, 200);
-        Self::parse(&page.text())
-    }
+pub(crate) async fn scrape(gateway: &Gateway) -> Exposition {
+    let page = gateway.ops("/metrics").await;
+    assert_eq!(page.status, 200);
+    Exposition::parse(&page.text())
 }
 
 fn chat(model: &str) -> Request {
@@ -139,7 +136,7 @@ async fn a_request_of_each_kind_moves_every_counter_that_it_should() {
         assert_eq!(answer.status, 200, "{}", answer.text());
     }
     let records = gateway.usage_of(requests.len()).await;
-    let now = Exposition::of(&gateway).await;
+    let now = scrape(&gateway).await;
     for (_, route, group) in &requests {
         let labels = [("route", *route), ("model_group", *group)];
         let count = requests.iter().filter(|(_, other, _)| other == route).count() as f64;
@@ -191,7 +188,7 @@ async fn what_fails_is_refused_or_is_dropped_is_counted_by_kind() {
     let mut leaving = gateway.client().await;
     leaving.send(&chat("gpt-hang").bytes()).await.unwrap();
     gateway.until_metric("bulkhead_in_flight", &[], 1.0).await;
-    let held = Exposition::of(&gateway).await;
+    let held = scrape(&gateway).await;
     assert!(held.sum("bulkhead_body_memory_bytes", &[]) > 0.0);
     assert!(held.sum("bulkhead_connections", &[]) >= 1.0);
     assert_near(held.sum("bulkhead_holds", &[]), 0.0, "the master key has no limits");
@@ -200,7 +197,7 @@ async fn what_fails_is_refused_or_is_dropped_is_counted_by_kind() {
     gateway.until_metric("bulkhead_connections", &[], 0.0).await;
     gateway.usage_of(5).await;
 
-    let now = Exposition::of(&gateway).await;
+    let now = scrape(&gateway).await;
     let chat_route = ("route", "/chat/completions");
     for (name, labels, count) in [
         ("requests", &[("model_group", "gpt-500"), ("kind", "upstream_server")][..], 1.0),

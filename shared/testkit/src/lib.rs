@@ -5,6 +5,7 @@
 //! - [`FaultProxy`]: a TCP proxy that delays, loses, cuts and corrupts, switchable at run time.
 //! - [`client`]: an HTTP/1.1 client on a bare socket, which can be slow, rude and exact.
 //! - [`body`], [`GatewayYaml`]: request bodies and configuration files.
+//! - [`exposition`]: a page of metrics, read strictly, and what the docs say of it.
 //! - [`canary`]: secrets to plant, and the search for them in whatever comes out.
 //!
 //! For development only: nothing that ships depends on it, and it depends on no code under test, so that its counting
@@ -17,6 +18,7 @@
 pub mod body;
 pub mod canary;
 pub mod client;
+pub mod exposition;
 pub mod provider;
 pub mod proxy;
 

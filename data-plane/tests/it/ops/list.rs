@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use super::Exposition;
+use bulkhead_testkit::exposition::{Exposition, documented, to_document};
 
 /// Which data planes serve a metric.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -92,21 +92,8 @@ pub(crate) fn assert_listed(page: &Exposition, by: By, whole: bool) {
     }
 }
 
-/// Name as it is scraped, type and labels of each row of the tables in the docs, of one plane.
-fn documented() -> BTreeSet<(String, String, String)> {
-    let text = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/metrics.md")).unwrap();
-    let (_, section) = text.split_once("\n## Data plane\n").unwrap();
-    let section = section.split_once("\n## ").map_or(section, |(section, _)| section);
-    let rows = section.lines().filter(|line| line.starts_with("| `bulkhead_"));
-    let cells = rows.map(|row| row.split('|').map(|cell| cell.trim().replace('`', "")).collect::<Vec<_>>());
-    cells.map(|cells| (cells[1].clone(), cells[2].clone(), cells[3].clone())).collect()
-}
-
 #[test]
 fn the_docs_have_every_metric_and_no_other() {
-    let listed = METRICS.iter().map(|(name, kind, labels, ..)| {
-        let suffix = if *kind == "counter" { "_total" } else { "" };
-        (format!("bulkhead_{name}{suffix}"), (*kind).to_owned(), labels.join(", "))
-    });
-    assert_eq!(documented(), listed.collect());
+    let listed = METRICS.iter().map(|(name, kind, labels, ..)| to_document(name, kind, labels));
+    assert_eq!(documented("Data plane"), listed.collect());
 }

@@ -6,7 +6,6 @@ use bulkhead_testkit::client::{Client, Request};
 use bulkhead_testkit::{MockProvider, body, canary};
 use serde_json::json;
 
-use super::list::By;
 use super::*;
 
 fn chat_by(key: &str) -> Request {
@@ -18,7 +17,7 @@ async fn the_metrics_are_these() {
     let mock = MockProvider::start();
     let limited = every_kind(&mock).virtual_key(canary::VIRTUAL_KEY).limit("rpm_limit", 1);
     let gateway = Gateway::with(limited.text()).start().await;
-    assert_listed(&Exposition::of(&gateway).await, By::Standalone, false);
+    assert_listed(&scrape(&gateway).await, By::Standalone, false);
     for (request, ..) in requests() {
         assert_eq!(gateway.call(&request).await.status, 200);
     }
@@ -31,7 +30,7 @@ async fn the_metrics_are_these() {
         assert_eq!(gateway.call(&request).await.status, status);
     }
     gateway.until_metric("bulkhead_in_flight", &[], 0.0).await;
-    let page = Exposition::of(&gateway).await;
+    let page = scrape(&gateway).await;
     assert_listed(&page, By::Standalone, true);
     let by = [("scope", "api_key"), ("limit", "requests")];
     assert_near(page.sum("bulkhead_limited_total", &by), 1.0, "the second within a minute");
@@ -73,7 +72,7 @@ async fn a_thousand_names_that_callers_make_up_are_no_series() {
         ask(&gateway, index).await;
     }
     gateway.until_metric("bulkhead_in_flight", &[], 0.0).await;
-    let before = Exposition::of(&gateway).await.series();
+    let before = scrape(&gateway).await.series();
     let clients = (0..4).map(|client| {
         let gateway = &gateway;
         async move {
@@ -103,12 +102,12 @@ async fn a_method_that_somebody_made_up_is_no_series() {
     let gateway = Gateway::start(&mock).await;
     let made_up = |index: usize| Request::new(&format!("HOSTILE{index}"), "/v1/chat/completions");
     gateway.call(&made_up(0).bearer(MASTER)).await;
-    let before = Exposition::of(&gateway).await.series();
+    let before = scrape(&gateway).await.series();
     let mut client: Client = gateway.client().await;
     for index in 1..20 {
         client.exchange(&made_up(index).bearer(MASTER)).await;
         client = gateway.client().await;
     }
-    let after: BTreeSet<String> = Exposition::of(&gateway).await.series();
+    let after: BTreeSet<String> = scrape(&gateway).await.series();
     assert_eq!(after, before);
 }

@@ -57,7 +57,7 @@ async fn the_overhead_is_what_the_client_sees_less_what_the_provider_took() {
             assert_within_a_tenth(total, seen, what);
         }
     }
-    let page = Exposition::of(&gateway).await;
+    let page = scrape(&gateway).await;
     assert_near(page.sum("bulkhead_overhead_seconds_count", &[]), 4.0, "answers");
     let sum = page.sum("bulkhead_overhead_seconds_sum", &[]);
     assert_within_a_tenth(Duration::from_secs_f64(sum), 4 * CLIENT, "the sum");

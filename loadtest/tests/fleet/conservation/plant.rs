@@ -201,7 +201,7 @@ impl Plant {
 /// How many numbers came to a control plane that it had, since its start.
 async fn duplicates(control_plane: &ControlPlane) -> Option<u64> {
     let text = call(control_plane.ops, &Request::get("/metrics")).await.ok()?.text();
-    let name = "bulkhead_usage_ingest_events_total{outcome=\"duplicate\"} ";
+    let name = "bulkhead_usage_ingested_total{outcome=\"duplicate\"} ";
     text.lines().find_map(|line| line.strip_prefix(name)?.parse().ok())
 }
 

@@ -1,19 +1,32 @@
 //! The OpenMetrics text format, read strictly: what this takes, every scraper takes.
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    clippy::missing_panics_doc,
+    reason = "what cannot be read fails the test"
+)]
 
 use std::collections::BTreeSet;
 
 /// A page of metrics.
-pub(crate) struct Exposition {
-    pub(crate) families: Vec<Family>,
+pub struct Exposition {
+    /// In the order of the page.
+    pub families: Vec<Family>,
 }
 
 type Labels = Vec<(String, String)>;
 
+/// A metric.
 #[derive(Debug, Default)]
-pub(crate) struct Family {
-    pub(crate) name: String,
-    pub(crate) kind: String,
-    pub(crate) help: String,
+pub struct Family {
+    /// Without the suffix of a counter.
+    pub name: String,
+    /// Its type.
+    pub kind: String,
+    /// What it is.
+    pub help: String,
     unit: String,
     samples: Vec<Sample>,
 }
@@ -26,7 +39,8 @@ struct Sample {
 }
 
 impl Exposition {
-    pub(crate) fn parse(page: &str) -> Self {
+    /// Reads a page, or fails the test.
+    pub fn parse(page: &str) -> Self {
         let body = page.strip_suffix("# EOF\n").unwrap_or_else(|| panic!("no end: {page}"));
         let mut families: Vec<Family> = Vec::new();
         for line in body.lines() {
@@ -52,13 +66,13 @@ impl Exposition {
     }
 
     /// The sum of the samples of this name with these labels.
-    pub(crate) fn sum(&self, name: &str, labels: &[(&str, &str)]) -> f64 {
+    pub fn sum(&self, name: &str, labels: &[(&str, &str)]) -> f64 {
         let samples = self.families.iter().flat_map(|family| &family.samples);
         samples.filter(|it| it.name == name && it.has(labels)).map(|it| it.value).sum()
     }
 
     /// Every series, without its value.
-    pub(crate) fn series(&self) -> BTreeSet<String> {
+    pub fn series(&self) -> BTreeSet<String> {
         let samples = self.families.iter().flat_map(|family| &family.samples);
         samples.map(|it| format!("{} {:?}", it.name, it.labels)).collect()
     }
@@ -66,7 +80,7 @@ impl Exposition {
 
 impl Family {
     /// Names of the labels of its samples.
-    pub(crate) fn labels(&self) -> BTreeSet<&str> {
+    pub fn labels(&self) -> BTreeSet<&str> {
         let names = self.samples.iter().flat_map(|sample| &sample.labels).map(|(name, _)| name.as_str());
         names.filter(|name| *name != "le").collect()
     }
@@ -181,4 +195,24 @@ fn parse_labels(text: &str, line: &str) -> Labels {
 fn is_name(name: &str) -> bool {
     let good = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | ':');
     !name.is_empty() && name.chars().all(good) && !name.starts_with(|c: char| c.is_ascii_digit())
+}
+
+/// A metric as the docs say it: name as it is scraped, type, labels.
+pub type Documented = (String, String, String);
+
+/// What `docs/metrics.md` says of the metrics of a plane, by the title of its section.
+pub fn documented(plane: &str) -> BTreeSet<Documented> {
+    let text =
+        std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/metrics.md")).unwrap();
+    let (_, section) = text.split_once(&format!("\n## {plane}\n")).unwrap();
+    let section = section.split_once("\n## ").map_or(section, |(section, _)| section);
+    let rows = section.lines().filter(|line| line.starts_with("| `bulkhead_"));
+    let cells = rows.map(|row| row.split('|').map(|cell| cell.trim().replace('`', "")).collect::<Vec<_>>());
+    cells.map(|cells| (cells[1].clone(), cells[2].clone(), cells[3].clone())).collect()
+}
+
+/// What the docs have to say of a metric that is served.
+pub fn to_document(name: &str, kind: &str, labels: &[&str]) -> Documented {
+    let suffix = if kind == "counter" { "_total" } else { "" };
+    (format!("bulkhead_{name}{suffix}"), kind.to_owned(), labels.join(", "))
 }
