@@ -79,7 +79,7 @@ async fn the_metrics_are_these() {
     for (request, status) in [
         (Request::get("/key/list"), 200),
         (Request::post("/key/generate").json("{}"), 200),
-        (Request::post("/key/generate").json("["), 400),
+        (Request::post("/key/generate").json("["), 422),
         (Request::get("/v2/team/list"), 200),
         (Request::get("/nowhere"), 404),
     ] {
