@@ -10,6 +10,9 @@ use crate::domain::field::Wrong;
 use crate::domain::id::NoRandomness;
 use crate::store::StoreError;
 
+/// PostgreSQL's `query_canceled`.
+const QUERY_CANCELED: &str = "57014";
+
 /// How a route says what is wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Style {
@@ -145,6 +148,11 @@ fn detail(wrong: Wrong) -> Value {
 fn of_store(error: &StoreError) -> Said {
     let said = |status, kind, message: &str| Said { status, kind, param: None, message: message.to_owned() };
     match error {
+        StoreError::Away(source) if took_too_long(source) => {
+            tracing::warn!(error = %source, "a question took the database too long");
+            let message = "The database took too long to answer. Ask for less at once, or retry shortly.";
+            said(StatusCode::SERVICE_UNAVAILABLE, "service_unavailable", message)
+        }
         StoreError::Away(source) => {
             tracing::warn!(error = %source, "the database is not available");
             let message = "Service Unavailable, the authentication database is temporarily unreachable. Please retry \
@@ -166,6 +174,11 @@ fn of_store(error: &StoreError) -> Said {
             said(StatusCode::INTERNAL_SERVER_ERROR, "internal_server_error", "Internal server error")
         }
     }
+}
+
+/// True where the database is there, and ended a statement that ran into its limit.
+fn took_too_long(error: &sqlx::Error) -> bool {
+    error.as_database_error().and_then(|error| error.code()).is_some_and(|code| code == QUERY_CANCELED)
 }
 
 /// What a constraint of the schema means, with the field that it is about. Somebody else was faster, mostly: what is

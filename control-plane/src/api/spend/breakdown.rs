@@ -61,8 +61,13 @@ impl Metrics {
         ];
         let numbers = numbers.into_iter().map(|(name, number)| (name, Value::from(number)));
         let amounts = amounts.into_iter().map(|(name, amount)| (name, shape::dollars(amount)));
+        // A total of tokens is not called twice a total.
+        let name = |name: &str| match name.starts_with(lead) {
+            true => name.to_owned(),
+            false => format!("{lead}{name}"),
+        };
         let mut members: Map<_, _> =
-            numbers.chain(amounts).map(|(name, value)| (format!("{lead}{name}"), value)).collect();
+            numbers.chain(amounts).map(|(member, value)| (name(member), value)).collect();
         members.insert("total_response_time_ms".to_owned(), self.duration_ms.into());
         members
     }

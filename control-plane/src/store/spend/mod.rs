@@ -25,8 +25,8 @@ static PLACES: Semaphore = Semaphore::const_new(AT_ONCE);
 const WAIT: Duration = Duration::from_secs(2);
 
 /// One committed state, which cannot be changed, for a while.
-const LIMITS: &str =
-    "set transaction isolation level repeatable read, read only; set local statement_timeout = '20s'";
+const LIMITS: &str = "set transaction isolation level repeatable read, read only; set local statement_timeout = '20s'; \
+     set local lock_timeout = '10s'";
 
 /// A transaction of a report, and its place among those that may run.
 pub(crate) struct Report {

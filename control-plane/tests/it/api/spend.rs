@@ -150,7 +150,10 @@ pub(super) fn column(rows: &Value, name: &str) -> Value {
 async fn reports_wait_for_a_place_and_then_are_told_to_come_again() {
     let api = Api::start().await;
     let mut blocker = api.database.connect().await;
-    sqlx::raw_sql("begin; lock table usage_hourly in access exclusive mode").execute(&mut blocker).await.unwrap();
+    sqlx::raw_sql("begin; lock table usage_hourly in access exclusive mode")
+        .execute(&mut blocker)
+        .await
+        .unwrap();
     let slow = "/global/spend/models";
     let held = async || api.ask("GET", slow, crate::support::MASTER, None).await.status;
     let (first, second, third, fourth, more) = tokio::join!(held(), held(), held(), held(), async {
@@ -162,14 +165,12 @@ async fn reports_wait_for_a_place_and_then_are_told_to_come_again() {
             tokio::task::yield_now().await;
         }
         let answer = api.ask("GET", "/global/spend", crate::support::MASTER, None).await;
-        // What is no report goes on.
-        assert_eq!(api.get("/key/list").await.0, 200);
+        assert_eq!(api.get("/key/list").await.0, 200, "what is no report goes on");
+        drop(blocker);
         answer
     });
     assert_eq!((more.status, more.header("retry-after")), (503, Some("1")));
-    assert!(more.json()["error"]["message"].as_str().unwrap().contains("Too many reports"), "{}", more.json());
-    // The lock timeout of every transaction ends them.
-    assert_eq!([first, second, third, fourth], [503; 4]);
-    drop(blocker);
+    assert!(more.text().contains("Too many reports"), "{}", more.text());
+    assert_eq!([first, second, third, fourth], [200; 4]);
     assert_eq!(api.get("/global/spend").await, (200, json!({"spend": 0.0, "max_budget": 0.0})));
 }

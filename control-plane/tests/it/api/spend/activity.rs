@@ -7,16 +7,40 @@ use crate::api::{Api, hash};
 
 async fn filled(api: &Api) -> (String, String) {
     api.done("/team/new", json!({"team_id": "red", "team_alias": "Red"})).await;
-    api.done("/user/new", json!({"user_id": "alice", "user_email": "a@example.com", "auto_create_key": false})).await;
+    api.done(
+        "/user/new",
+        json!({"user_id": "alice", "user_email": "a@example.com", "auto_create_key": false}),
+    )
+    .await;
     let key = api.key(json!({"key_alias": "one", "team_id": "red", "user_id": "alice"})).await;
     let id = stable_id(api, &key).await;
     let event = Event { key: &id, team: "red", user: "alice", ..Event::default() };
     let events = [
         Event { at: "2026-02-28T23:30:00Z", cost: Some(1), ..event.clone() },
-        Event { at: "2026-03-01T00:30:00Z", cost: Some(20), failure: Some("timeout"), requests: 3, ..event.clone() },
+        Event {
+            at: "2026-03-01T00:30:00Z",
+            cost: Some(20),
+            failure: Some("timeout"),
+            requests: 3,
+            ..event.clone()
+        },
         Event { at: "2026-03-01T01:30:00Z", cost: Some(300), model: "claude", ..event.clone() },
-        Event { at: "2026-03-01T23:30:00Z", cost: Some(4_000), key: "master", user: "", team: "", ..event.clone() },
-        Event { at: "2026-03-02T00:30:00Z", cost: Some(50_000), key: "gone", team: "blue", user: "bob", ..event.clone() },
+        Event {
+            at: "2026-03-01T23:30:00Z",
+            cost: Some(4_000),
+            key: "master",
+            user: "",
+            team: "",
+            ..event.clone()
+        },
+        Event {
+            at: "2026-03-02T00:30:00Z",
+            cost: Some(50_000),
+            key: "gone",
+            team: "blue",
+            user: "bob",
+            ..event.clone()
+        },
     ];
     // Replicas write the same fact in shards of their own.
     roll_up(api, &events).await;
@@ -42,12 +66,20 @@ async fn days_are_those_of_the_zone_and_of_whoever_is_asked_for() {
         ("/user/daily/activity?start_date=2026-02-28&end_date=2026-02-28".to_owned(), &[(first, 1.0)]),
         ("/user/daily/activity?start_date=2026-02-27&end_date=2026-02-27".to_owned(), &[]),
         // West of UTC the first hours of March are February's; east of it the last of February are March's.
-        ("/user/daily/activity?start_date=2026-02-28&end_date=2026-03-01&timezone=60".to_owned(),
-            &[(second, 54_300.0), (first, 21.0)]),
-        ("/user/daily/activity?start_date=2026-03-01&end_date=2026-03-01&timezone=-60".to_owned(), &[(second, 321.0)]),
+        (
+            "/user/daily/activity?start_date=2026-02-28&end_date=2026-03-01&timezone=60".to_owned(),
+            &[(second, 54_300.0), (first, 21.0)],
+        ),
+        (
+            "/user/daily/activity?start_date=2026-03-01&end_date=2026-03-01&timezone=-60".to_owned(),
+            &[(second, 321.0)],
+        ),
         (format!("/user/daily/activity?{march}&model=claude"), &[(second, 300.0)]),
         (format!("/user/daily/activity?{march}&api_key={key}"), &[(second, 320.0)]),
-        (format!("/user/daily/activity?{march}&api_key={},litellm_proxy_master_key", hash("x")), &[(second, 4_000.0)]),
+        (
+            format!("/user/daily/activity?{march}&api_key={},litellm_proxy_master_key", hash("x")),
+            &[(second, 4_000.0)],
+        ),
         (format!("/user/daily/activity?{march}&user_id=bob"), &[(last, 50_000.0)]),
         (format!("/team/daily/activity?{march}"), &[(last, 50_000.0), (second, 320.0)]),
         (format!("/team/daily/activity?{march}&team_ids=red,green"), &[(second, 320.0)]),
@@ -96,7 +128,11 @@ async fn a_day_breaks_down_into_models_keys_and_entities() {
     );
     assert_eq!(breakdown["entities"]["red"]["metadata"], json!({"team_alias": "Red"}));
     let gone = &answer["results"][0]["breakdown"]["api_keys"][hash("gone")]["metadata"];
-    assert_eq!((&gone["key_exists"], &gone["team_id"]), (&json!(false), &json!("blue")), "as its last usage has it");
+    assert_eq!(
+        (&gone["key_exists"], &gone["team_id"]),
+        (&json!(false), &json!("blue")),
+        "as its last usage has it"
+    );
     let metadata = &answer["metadata"];
     for (name, value) in [
         ("total_spend", json!(5.032e-5)),
@@ -114,9 +150,13 @@ async fn a_day_breaks_down_into_models_keys_and_entities() {
     // A page is of rows; those of all pages are the whole.
     let mut spent = Vec::new();
     for page in 1..=3 {
-        let path = format!("/team/daily/activity?start_date=2026-03-01&end_date=2026-03-02&page_size=1&page={page}");
+        let path =
+            format!("/team/daily/activity?start_date=2026-03-01&end_date=2026-03-02&page_size=1&page={page}");
         let answer = api.told(&path).await;
-        assert_eq!((&answer["metadata"]["total_pages"], &answer["metadata"]["has_more"]), (&json!(3), &json!(page < 3)));
+        assert_eq!(
+            (&answer["metadata"]["total_pages"], &answer["metadata"]["has_more"]),
+            (&json!(3), &json!(page < 3))
+        );
         spent.push(answer["metadata"]["total_spend"].clone());
     }
     assert_eq!(spent, [json!(5e-5), json!(3e-7), json!(2e-8)]);
@@ -129,14 +169,27 @@ async fn a_key_sees_what_its_user_used() {
     let lonely = api.key(json!({})).await;
     let id = stable_id(&api, &lonely).await;
     roll_up(&api, &[Event { at: "2026-03-01T05:00:00Z", key: &id, cost: Some(9), ..Event::default() }]).await;
-    roll_up(&api, &[Event { at: "2026-03-01T05:00:00Z", user: "alice", key: "second", cost: Some(5), ..Event::default() }]).await;
+    roll_up(
+        &api,
+        &[Event {
+            at: "2026-03-01T05:00:00Z",
+            user: "alice",
+            key: "second",
+            cost: Some(5),
+            ..Event::default()
+        }],
+    )
+    .await;
     let path = "/user/daily/activity?start_date=2026-03-01&end_date=2026-03-02";
     assert_eq!(days(&as_key(&api, &key, path).await.1), [("2026-03-01".to_owned(), 325.0)]);
     assert_eq!(days(&as_key(&api, &key, &format!("{path}&user_id=alice")).await.1).len(), 1);
     assert_eq!(as_key(&api, &key, &format!("{path}&user_id=bob")).await.0, 403);
     assert_eq!(days(&as_key(&api, &lonely, path).await.1), [("2026-03-01".to_owned(), 9.0)]);
     assert_eq!(days(&as_key(&api, &lonely, &format!("{path}&api_key={key}")).await.1), []);
-    assert_eq!(as_key(&api, &key, "/team/daily/activity?start_date=2026-03-01&end_date=2026-03-02").await.0, 403);
+    assert_eq!(
+        as_key(&api, &key, "/team/daily/activity?start_date=2026-03-01&end_date=2026-03-02").await.0,
+        403
+    );
     assert_eq!(column(&as_key(&api, &key, "/spend/keys").await.1, "key_alias"), json!(["one"]));
     assert_eq!(as_key(&api, &lonely, "/spend/keys").await, (200, json!([])));
     assert_eq!(column(&as_key(&api, &key, "/spend/users").await.1, "user_id"), json!(["alice"]));

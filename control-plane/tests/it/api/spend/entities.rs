@@ -10,7 +10,11 @@ use crate::api::Api;
 #[tokio::test]
 async fn what_was_spent_is_told_wherever_an_entity_is_shown() {
     let api = Api::start().await;
-    api.done("/team/new", json!({"team_id": "red", "members_with_roles": [{"role": "user", "user_id": "alice"}]})).await;
+    api.done(
+        "/team/new",
+        json!({"team_id": "red", "members_with_roles": [{"role": "user", "user_id": "alice"}]}),
+    )
+    .await;
     let key = api.key(json!({"team_id": "red", "user_id": "alice", "spend": 2.5})).await;
     let other = api.key(json!({"key_alias": "other"})).await;
     let id = stable_id(&api, &key).await;
@@ -38,7 +42,10 @@ async fn what_was_spent_is_told_wherever_an_entity_is_shown() {
     assert_eq!(column(&api.told("/v2/team/list").await["teams"], "spend"), json!([7.0]));
     let user = api.told("/user/info?user_id=alice").await;
     assert_eq!(user["user_info"]["spend"], 0.0000325);
-    assert_eq!((column(&user["keys"], "spend"), column(&user["teams"], "spend")), (json!([3.0]), json!([7.0])));
+    assert_eq!(
+        (column(&user["keys"], "spend"), column(&user["teams"], "spend")),
+        (json!([3.0]), json!([7.0]))
+    );
     assert_eq!(api.told("/v2/user/info?user_id=alice").await["spend"], 0.0000325);
     assert_eq!(column(&api.told("/user/list").await["users"], "spend"), json!([0.0000325]));
     let blocked = api.done("/key/block", json!({"key": key})).await;

@@ -19,31 +19,42 @@ async fn everything_is_summed_by_what_stands_out() {
     let day = |days: i64| (now - time::Duration::days(days)).date().to_string();
     let (today, before, old) = (text(0), text(1), text(40));
     let event = Event { at: &today, key: &id, ..Event::default() };
-    roll_up(&api, &[
-        Event { team: "red", cost: Some(100), ..event.clone() },
-        Event { at: &before, cost: Some(20), model: "claude", ..event.clone() },
-        Event { at: &old, cost: Some(3), ..event.clone() },
-        Event { key: "master", cost: Some(7_000), ..event.clone() },
-    ])
+    roll_up(
+        &api,
+        &[
+            Event { team: "red", cost: Some(100), ..event.clone() },
+            Event { at: &before, cost: Some(20), model: "claude", ..event.clone() },
+            Event { at: &old, cost: Some(3), ..event.clone() },
+            Event { key: "master", cost: Some(7_000), ..event.clone() },
+        ],
+    )
     .await;
-    for (kind, id, amount) in [(0, "1", 5_000_000_000), (0, "2", 500_000_000), (1, id.as_str(), 42), (3, "alice", 42)] {
+    for (kind, id, amount) in
+        [(0, "1", 5_000_000_000), (0, "2", 500_000_000), (1, id.as_str(), 42), (3, "alice", 42)]
+    {
         count(&api, kind, id, amount).await;
     }
     assert_eq!(api.told("/global/spend").await, json!({"spend": 5.5, "max_budget": 0.0}), "of all replicas");
-    assert_eq!(api.told("/global/spend/keys").await, json!([
-        {"api_key": "litellm_proxy_master_key", "key_alias": null, "key_name": null, "total_spend": 7e-6},
-        {"api_key": hash(&key), "key_alias": "one", "key_name": format!("sk-...{}", &key[key.len() - 4..]), "total_spend": 1.2e-7},
-    ]));
+    assert_eq!(
+        api.told("/global/spend/keys").await,
+        json!([
+            {"api_key": "litellm_proxy_master_key", "key_alias": null, "key_name": null, "total_spend": 7e-6},
+            {"api_key": hash(&key), "key_alias": "one", "key_name": format!("sk-...{}", &key[key.len() - 4..]), "total_spend": 1.2e-7},
+        ])
+    );
     assert_eq!(api.told("/global/spend/keys?limit=1").await.as_array().unwrap().len(), 1);
     assert_eq!(
         api.told("/global/spend/models").await,
         json!([{"model": "gpt", "total_spend": 7.1e-6}, {"model": "claude", "total_spend": 2e-8}])
     );
-    assert_eq!(api.told("/global/spend/teams").await, json!({
-        "daily_spend": [{"date": day(1), "Unassigned": 2e-8}, {"date": day(0), "Red": 1e-7, "Unassigned": 7e-6}],
-        "teams": ["Red", "Unassigned"],
-        "total_spend_per_team": [{"team_id": "Unassigned", "total_spend": 7.02e-6}, {"team_id": "Red", "total_spend": 1e-7}],
-    }));
+    assert_eq!(
+        api.told("/global/spend/teams").await,
+        json!({
+            "daily_spend": [{"date": day(1), "Unassigned": 2e-8}, {"date": day(0), "Red": 1e-7, "Unassigned": 7e-6}],
+            "teams": ["Red", "Unassigned"],
+            "total_spend_per_team": [{"team_id": "Unassigned", "total_spend": 7.02e-6}, {"team_id": "Red", "total_spend": 1e-7}],
+        })
+    );
     let range = format!("start_date={}&end_date={}", day(1), day(0));
     assert_eq!(
         api.told(&format!("/global/spend/provider?{range}")).await,
@@ -51,20 +62,29 @@ async fn everything_is_summed_by_what_stands_out() {
     );
     let report = api.told(&format!("/global/spend/report?{range}")).await;
     assert_eq!(report[1]["group_by_day"], format!("{}T00:00:00.000Z", day(0)));
-    assert_eq!(report[1]["teams"][1], json!({
-        "team_name": "Red", "total_spend": 1e-7,
-        "metadata": [{"model": "gpt", "api_key": hash(&key), "spend": 1e-7, "total_tokens": 15}],
-    }));
+    assert_eq!(
+        report[1]["teams"][1],
+        json!({
+            "team_name": "Red", "total_spend": 1e-7,
+            "metadata": [{"model": "gpt", "api_key": hash(&key), "spend": 1e-7, "total_tokens": 15}],
+        })
+    );
     let report = api.told(&format!("/global/spend/report?{range}&group_by=api_key")).await;
     assert_eq!(column(&report, "total_cost"), json!([7e-6, 1.2e-7]));
     assert_eq!(report[1]["model_details"].as_array().unwrap().len(), 2);
     let report = api.told(&format!("/global/spend/report?{range}&api_key={}", hash(&key))).await;
-    assert_eq!((column(&report, "api_key"), column(&report, "total_input_tokens")), (json!([hash(&key)]), json!([20])));
+    assert_eq!(
+        (column(&report, "api_key"), column(&report, "total_input_tokens")),
+        (json!([hash(&key)]), json!([20]))
+    );
     let activity = api.told(&format!("/global/activity?{range}")).await;
     assert_eq!((&activity["sum_api_requests"], &activity["sum_total_tokens"]), (&json!(3), &json!(45)));
     assert_eq!(column(&activity["daily_data"], "api_requests"), json!([1, 2]));
     let models = api.told(&format!("/global/activity/model?{range}")).await;
-    assert_eq!((column(&models, "model"), column(&models, "sum_api_requests")), (json!(["gpt", "claude"]), json!([2, 1])));
+    assert_eq!(
+        (column(&models, "model"), column(&models, "sum_api_requests")),
+        (json!(["gpt", "claude"]), json!([2, 1]))
+    );
     for (path, part) in [
         ("/global/activity", "Please provide"),
         ("/global/spend/report?start_date=2026-01-01&end_date=2026-01-01&group_by=customer", "customers"),
@@ -91,7 +111,11 @@ async fn what_a_request_costs_is_told_by_declared_or_listed_prices() {
         (usage("mine"), 200, r#"{"cost":0.129}"#),
         (usage("openai/gpt-4o-mini"), 200, r#"{"cost":8.55e-6}"#),
         (usage("gpt-4o-mini"), 200, r#"{"cost":8.55e-6}"#),
-        (json!({"model": "mine", "messages": [{"role": "user", "content": "12345678"}]}), 200, r#"{"cost":0.003}"#),
+        (
+            json!({"model": "mine", "messages": [{"role": "user", "content": "12345678"}]}),
+            200,
+            r#"{"cost":0.003}"#,
+        ),
         (usage("nobody-knows"), 400, "isn't mapped yet"),
         (json!({"model": "mine"}), 400, "messages must be provided"),
         (json!({}), 400, "must be provided"),

@@ -18,14 +18,39 @@ async fn filled(api: &Api, key: &str) -> String {
     let event = Event { key: &id, ..Event::default() };
     let events = [
         Event { seq: 1, at: "2026-02-28T23:59:59.999Z", ..event.clone() },
-        Event { seq: 2, at: "2026-03-01T00:00:00Z", team: "red", user: "alice", cost: Some(3_000_000_000), ..event.clone() },
+        Event {
+            seq: 2,
+            at: "2026-03-01T00:00:00Z",
+            team: "red",
+            user: "alice",
+            cost: Some(3_000_000_000),
+            ..event.clone()
+        },
         Event { seq: 3, at: "2026-03-01T00:00:00.5Z", model: "claude", cost: None, ..event.clone() },
-        Event { seq: 4, at: "2026-03-31T23:59:59.9Z", failure: Some("timeout"), cost: Some(0), ..event.clone() },
+        Event {
+            seq: 4,
+            at: "2026-03-31T23:59:59.9Z",
+            failure: Some("timeout"),
+            cost: Some(0),
+            ..event.clone()
+        },
         Event { seq: 5, at: "2026-04-01T00:00:00Z", key: "master", ..event.clone() },
-        Event { seq: 6, at: "2026-03-15T00:00:00Z", key: "gone", requests: 40, cost: Some(7), ..event.clone() },
+        Event {
+            seq: 6,
+            at: "2026-03-15T00:00:00Z",
+            key: "gone",
+            requests: 40,
+            cost: Some(7),
+            ..event.clone()
+        },
     ];
     insert(api, "usage_events", &events).await;
-    insert(api, "usage_late", &[Event { seq: 7, at: "2026-03-02T00:00:00Z", cost: Some(2_000_000_000), ..event }]).await;
+    insert(
+        api,
+        "usage_late",
+        &[Event { seq: 7, at: "2026-03-02T00:00:00Z", cost: Some(2_000_000_000), ..event }],
+    )
+    .await;
     api.sql("update usage_events set key_hash = null where key_id = 'master'").await;
     id
 }
@@ -93,7 +118,11 @@ async fn logs_are_found_by_filters_in_pages_and_in_order() {
         ("/spend/logs/v2?start_date=today&end_date=tomorrow", 400, "Invalid date format for start_date"),
         ("/spend/logs/v2?start_date=2026-03-02&end_date=2026-03-01", 400, "must not be before"),
         ("/spend/logs/v2?start_date=2026-03-01&end_date=2026-03-01&session_id=s", 400, "`session_id`"),
-        ("/spend/logs/v2?start_date=2026-03-01&end_date=2026-03-01&cache_hit_filter=hit", 400, "`cache_hit_filter`"),
+        (
+            "/spend/logs/v2?start_date=2026-03-01&end_date=2026-03-01&cache_hit_filter=hit",
+            400,
+            "`cache_hit_filter`",
+        ),
         ("/spend/logs/v2?start_date=2026-03-01&end_date=2026-03-01&page_size=1001", 422, "less_than_equal"),
         ("/spend/logs/v2?start_date=2026-03-01&end_date=2026-03-01&page_size=1000&page=102", 400, "100000"),
         ("/spend/logs/v2?start_date=2026-03-01&end_date=2026-03-01&sort_by=node", 400, "Invalid sort column"),
@@ -127,10 +156,16 @@ async fn a_row_is_one_of_litellms_table() {
     }
     let metadata = |row: usize| &rows[row]["metadata"];
     assert_eq!(metadata(1)["usage_object"]["prompt_tokens_details"]["cached_tokens"], 2);
-    assert_eq!((&metadata(1)["usage_source"], &metadata(1)["cost_known"]), (&json!("reported"), &json!(true)));
+    assert_eq!(
+        (&metadata(1)["usage_source"], &metadata(1)["cost_known"]),
+        (&json!("reported"), &json!(true))
+    );
     assert_eq!((&rows[2]["spend"], &metadata(2)["cost_known"]), (&json!(0.0), &json!(false)), "unknown");
     assert_eq!((&metadata(4)["requests"], &rows[4]["spend"]), (&json!(40), &json!(7e-9)), "a sum of several");
-    assert_eq!((&rows[5]["status"], &metadata(5)["error_information"]["error_class"]), (&json!("failure"), &json!("timeout")));
+    assert_eq!(
+        (&rows[5]["status"], &metadata(5)["error_information"]["error_class"]),
+        (&json!("failure"), &json!("timeout"))
+    );
 }
 
 #[tokio::test]
@@ -144,12 +179,15 @@ async fn the_simple_form_lists_rows_or_sums_them_by_day() {
     let rows = api.told("/spend/logs?start_date=2026-03-01&end_date=2026-03-02&summarize=false").await;
     assert_eq!(ids(&rows), [7, 3, 2], "the last day is a whole one");
     let event = Event { key: &id, at: "2026-02-28T23:00:00Z", ..Event::default() };
-    roll_up(&api, &[
-        Event { cost: Some(100), user: "alice", ..event.clone() },
-        Event { cost: Some(20), model: "claude", ..event.clone() },
-        Event { at: "2026-03-01T00:00:00Z", cost: Some(3), key: "gone", ..event.clone() },
-        Event { at: "2026-03-04T00:00:00Z", cost: Some(5), ..event },
-    ])
+    roll_up(
+        &api,
+        &[
+            Event { cost: Some(100), user: "alice", ..event.clone() },
+            Event { cost: Some(20), model: "claude", ..event.clone() },
+            Event { at: "2026-03-01T00:00:00Z", cost: Some(3), key: "gone", ..event.clone() },
+            Event { at: "2026-03-04T00:00:00Z", cost: Some(5), ..event },
+        ],
+    )
     .await;
     let sums = api.told("/spend/logs?start_date=2026-02-28&end_date=2026-03-03").await;
     assert_eq!(column(&sums, "startTime"), json!(["2026-02-28", "2026-03-01", "2026-03-02", "2026-03-03"]));
@@ -158,7 +196,8 @@ async fn the_simple_form_lists_rows_or_sums_them_by_day() {
     assert_eq!(sums[0]["models"], json!({"claude": 2e-8, "gpt": 1e-7}));
     assert_eq!(sums[0][hash(&key)], 1.2e-7);
     assert_eq!(sums[1][hash("gone")], 3e-9, "as its last usage has it");
-    let sums = api.told(&format!("/spend/logs?start_date=2026-02-28&end_date=2026-03-03&api_key={key}")).await;
+    let sums =
+        api.told(&format!("/spend/logs?start_date=2026-02-28&end_date=2026-03-03&api_key={key}")).await;
     assert_eq!(column(&sums, "spend"), json!([1.2e-7, 0.0, 0.0, 0.0]));
 }
 
@@ -181,7 +220,9 @@ async fn a_key_sees_only_what_is_its_own() {
     assert_eq!(as_key(&api, &key, &one(2)).await.0, 200);
     assert_eq!(as_key(&api, &key, &one(6)).await.0, 404);
     assert_eq!(as_key(&api, &key, &format!("/spend/logs/v2?request_id=call-6&{DAYS}")).await.1["total"], 0);
-    for path in ["/global/spend", "/global/activity?start_date=2026-03-01&end_date=2026-03-01", "/global/spend/keys"] {
+    for path in
+        ["/global/spend", "/global/activity?start_date=2026-03-01&end_date=2026-03-01", "/global/spend/keys"]
+    {
         assert_eq!(as_key(&api, &key, path).await.0, 403, "{path}");
     }
 }
