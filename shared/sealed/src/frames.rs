@@ -194,7 +194,7 @@ impl Frames {
     }
 
     /// The next frame; `None` at the end.
-    pub fn next(&mut self) -> Result<Option<Vec<u8>>, Damage> {
+    pub fn read(&mut self) -> Result<Option<Vec<u8>>, Damage> {
         let left = self.len.saturating_sub(self.good);
         if left == 0 {
             return Ok(None);

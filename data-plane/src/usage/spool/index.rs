@@ -176,7 +176,8 @@ impl Index {
         };
         let of = |incarnation| {
             let through: u64 = through(incarnation);
-            let segment = self.of(incarnation).find(|segment| !segment.is_blank() && segment.last > through)?;
+            let segment =
+                self.of(incarnation).find(|segment| !segment.is_blank() && segment.last > through)?;
             let is_ready = segment.ready.0 >= segment.name.first && segment.ready.0 > through;
             is_ready.then(|| step(segment, through.saturating_add(1)))
         };

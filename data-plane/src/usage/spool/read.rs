@@ -146,7 +146,7 @@ impl Reader {
                 self.next = self.next.saturating_add(1);
                 return Ok(Some(event));
             }
-            let Some(content) = self.frames.next()? else { return Ok(None) };
+            let Some(content) = self.frames.read()? else { return Ok(None) };
             let frame = Frame::parse(content).ok_or(Damage::Foreign)?;
             if frame.first != self.next || frame.incarnation != self.name.incarnation {
                 return Err(Damage::Changed);

@@ -183,7 +183,7 @@ impl End {
 
     fn read_on(&mut self, dir: &Dir, keys: &StateKeys, name: &SegmentName) -> Result<(), Damage> {
         let mut frames = Frames::open(name.sealed_as(), File::open(dir.path(name))?, keys)?;
-        while let Some(content) = frames.next()? {
+        while let Some(content) = frames.read()? {
             let frame = Frame::parse(content).ok_or(Damage::Foreign)?;
             if frame.first != self.last.saturating_add(1) || frame.incarnation != name.incarnation {
                 return Err(Damage::Changed);

@@ -95,7 +95,7 @@ impl Part {
     pub(super) fn read_all(dir: &Dir, keys: &StateKeys, name: &SegmentName) -> Result<Vec<Self>, Damage> {
         let (mut frames, _) = Self::open(dir, keys, name)?;
         let mut parts = Vec::new();
-        while let Some(content) = frames.next()? {
+        while let Some(content) = frames.read()? {
             let frame = Frame::parse(content).ok_or(Damage::Foreign)?;
             let last = frame.events.first().map(|(last, _)| *last).ok_or(Damage::Foreign)?;
             let sums = frame.events.into_iter().map(|(_, sum)| sum).collect();
@@ -106,7 +106,7 @@ impl Part {
 
     fn open(dir: &Dir, keys: &StateKeys, name: &SegmentName) -> Result<(Frames, u64), Damage> {
         let mut frames = Frames::open(name.sealed_as(), File::open(dir.path(name))?, keys)?;
-        let begin = frames.next()?.ok_or(Damage::Torn)?;
+        let begin = frames.read()?.ok_or(Damage::Torn)?;
         let last = Frame::parse(begin).ok_or(Damage::Foreign)?.first;
         Ok((frames, last))
     }

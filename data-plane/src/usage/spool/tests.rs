@@ -110,7 +110,7 @@ impl Rig {
         let entries = std::fs::read_dir(self.dir.path().join("spool")).unwrap();
         let paths = entries.map(|entry| entry.unwrap().path());
         let mut files: Vec<_> = paths.filter(|path| path.extension().is_some()).collect();
-        files.sort_by_key(|path| path.file_name().unwrap().to_str().unwrap()[33..].to_owned());
+        files.sort_by_key(|path| path.file_name().unwrap().to_str().unwrap().split_at(33).1.to_owned());
         files
     }
 

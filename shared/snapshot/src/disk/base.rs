@@ -76,7 +76,7 @@ pub(super) fn read(
     let file = File::open(files.base(generation)).map_err(|error| error.to_string())?;
     let mut frames = Frames::open(Name(Kind::Base, generation), file, keys).map_err(damage)?;
     let (mut incoming, mut count) = (None, 0u64);
-    while let Some(content) = frames.next().map_err(damage)? {
+    while let Some(content) = frames.read().map_err(damage)? {
         let (kind, content) = content.split_first().ok_or("a frame is empty")?;
         if *kind == VERSION {
             let version = proto::Version::decode(content).ok();
@@ -86,7 +86,7 @@ pub(super) fn read(
         }
         let mut to = incoming.take().ok_or("it does not begin with a version")?;
         if *kind == END {
-            if content != count.to_be_bytes() || frames.next().map_err(damage)?.is_some() {
+            if content != count.to_be_bytes() || frames.read().map_err(damage)?.is_some() {
                 return Err("it is not whole".to_owned());
             }
             let mut catalog = Catalog::new(prices);

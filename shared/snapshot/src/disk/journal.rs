@@ -79,7 +79,7 @@ pub(super) fn replay(files: &Files, generation: u64, keys: &StateKeys, catalog: 
         Err(damage) => return Replayed { frames: None, stopped: Some(damage.to_string()) },
     };
     loop {
-        let stopped = match frames.next() {
+        let stopped = match frames.read() {
             Ok(None) => return Replayed { frames: Some(frames), stopped: None },
             Ok(Some(content)) => match apply(&content, catalog) {
                 Ok(()) => continue,
