@@ -22,3 +22,4 @@ mod serving;
 mod stopping;
 mod support;
 mod tokens;
+mod usage;
