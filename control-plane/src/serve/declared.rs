@@ -60,6 +60,9 @@ impl Declared {
         let (name, before) = (&file.name, self.in_force.file);
         let note = match apply(&self.store, file, When::Seen { before }).await {
             Ok(Outcome::InForce(generation)) => {
+                if before != Some(generation) {
+                    tracing::info!(generation, "{name} is in force already");
+                }
                 self.in_force.file = Some(generation);
                 None
             }

@@ -24,6 +24,7 @@ mod managed;
 mod money;
 mod ops;
 mod principals;
+mod rotation;
 mod sdk;
 mod streams;
 mod support;

@@ -5,6 +5,7 @@
 //! - [`FaultProxy`]: a TCP proxy that delays, loses, cuts and corrupts, switchable at run time.
 //! - [`client`]: an HTTP/1.1 client on a bare socket, which can be slow, rude and exact.
 //! - [`body`], [`GatewayYaml`]: request bodies and configuration files.
+//! - [`Mounted`]: files as Kubernetes mounts and replaces them.
 //! - [`exposition`]: a page of metrics, read strictly, and what the docs say of it.
 //! - [`canary`]: secrets to plant, and the search for them in whatever comes out.
 //!
@@ -23,11 +24,13 @@ pub mod provider;
 pub mod proxy;
 
 mod gateway_yaml;
+mod mounted;
 mod patience;
 mod port;
 mod thread;
 
 pub use gateway_yaml::GatewayYaml;
+pub use mounted::Mounted;
 pub use patience::eventually;
 pub use port::free_port;
 pub use provider::MockProvider;

@@ -40,7 +40,7 @@ impl Request<'_> {
         let flavour = self.route.flavour;
         let key = key(&self.head.headers);
         record.key = key.map(last_four).unwrap_or_default();
-        if key.is_none_or(|key| key.starts_with("bad")) {
+        if key.is_none_or(|key| key.starts_with("bad") || self.provider.is_revoked(key)) {
             return Err(Problem::key(flavour, key));
         }
         let (method, path) = (self.head.method.as_str(), self.head.uri.path());

@@ -3,7 +3,7 @@
 //!
 //! It serves `/v1/chat/completions`, `/v1/completions`, `/v1/embeddings`, `/v1/responses`, `/v1/models`,
 //! `/v1/messages` and `/v1/messages/count_tokens` (also without `/v1`), and the OpenAI ones under Azure's
-//! `/openai/deployments/{model}/…`. Any key that is not empty is good, one that begins with `bad` is refused. Answers
+//! `/openai/deployments/{model}/…`. Any key that is not empty is good, one that begins with `bad` or was revoked is refused. Answers
 //! are the same in every run: ids follow from the number of the request, `created` stands still, and the model calls
 //! itself `<model>-2026-01-01`. What a request can ask for (tools, structured output, several choices, usage in
 //! streams, cached and reasoning tokens) is answered in the form of the real provider.
@@ -148,6 +148,11 @@ impl MockProvider {
     /// Connections and requests at the moment.
     pub fn stats(&self) -> Stats {
         self.provider.stats.read()
+    }
+
+    /// Refuses this key from now on.
+    pub fn revoke(&self, key: &str) {
+        self.provider.revoke(key);
     }
 
     /// Starts new books; models that fail a number of times start over.

@@ -1,6 +1,6 @@
 //! Connections: hyper reads requests, a plan answers them.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
@@ -34,9 +34,18 @@ pub(crate) struct Provider {
     pub(crate) model_suffix: String,
     pub(crate) started: SystemTime,
     counts: Mutex<HashMap<String, u64>>,
+    revoked: Mutex<HashSet<String>>,
 }
 
 impl Provider {
+    pub(crate) fn revoke(&self, key: &str) {
+        self.revoked.lock().insert(key.to_owned());
+    }
+
+    pub(crate) fn is_revoked(&self, key: &str) -> bool {
+        self.revoked.lock().contains(key)
+    }
+
     pub(crate) fn new(ledger: Ledger, model_suffix: String) -> Self {
         Self {
             ledger,
@@ -45,6 +54,7 @@ impl Provider {
             model_suffix,
             started: SystemTime::now(),
             counts: Mutex::new(HashMap::new()),
+            revoked: Mutex::default(),
         }
     }
 
