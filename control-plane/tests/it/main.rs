@@ -18,6 +18,7 @@ mod migrations;
 mod nodes;
 mod publish;
 mod reports;
+mod rotation;
 mod serving;
 mod stopping;
 mod support;
