@@ -203,3 +203,46 @@ impl Default for Series {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::identify::fixture::Managed;
+
+    fn ids(series: &AllSeries) -> Vec<String> {
+        let mut ids: Vec<_> = series.all().iter().map(|it| it.deployment.to_string()).collect();
+        ids.sort_unstable();
+        ids
+    }
+
+    #[test]
+    fn a_deployment_that_is_gone_is_forgotten_at_the_second_sweep_unless_it_is_in_use() {
+        let (snapshot, series) = (Managed::new().snapshot(), AllSeries::default());
+        let mut used: Vec<_> = snapshot.models.deployments().map(|it| series.of(it)).collect();
+        let all = ["id-gpt-4o", "id-gpt-4o-mini"];
+        let nothing = Present(HashSet::new());
+        series.sweep(&nothing);
+        assert_eq!(ids(&series), all, "it can be scraped once more");
+        series.sweep(&Present::of(&snapshot));
+        used.pop();
+        series.sweep(&nothing);
+        assert_eq!(ids(&series), all, "it was there in between");
+        series.sweep(&nothing);
+        assert_eq!(ids(&series), [&*used[0].deployment], "an exchange holds the other one");
+        used.clear();
+        series.sweep(&nothing);
+        assert_eq!(ids(&series), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_deployment_has_its_series_once_and_only_of_endpoints_that_are_used() {
+        let (snapshot, series) = (Managed::new().snapshot(), AllSeries::default());
+        let deployment = snapshot.models.deployments().next().unwrap();
+        let first = series.of(deployment);
+        assert!(Arc::ptr_eq(&first, &series.of(deployment)));
+        let took = Took::default();
+        first.settled(Endpoint::Messages, Ok(()), &Usage::default(), None, took);
+        let endpoints: Vec<_> = first.endpoints().map(|(endpoint, it)| (endpoint, it.ok.get())).collect();
+        assert_eq!(endpoints, [(Endpoint::Messages, 1)]);
+    }
+}

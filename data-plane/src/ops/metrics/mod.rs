@@ -1,4 +1,5 @@
-//! `/metrics`: the workers' counters added up. A scrape takes no lock that a request waits for.
+//! `/metrics`: the workers' counters added up. What requests lock as well is held no longer than a list takes to be
+//! copied.
 
 mod deployments;
 mod link;
