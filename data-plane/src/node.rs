@@ -165,11 +165,12 @@ impl Running {
         };
         ended.context("the workers did not end")?;
         node.recorder.close();
+        // Before what may take long: whoever ends the process meanwhile leaves no claims behind.
+        node.gate.ledger().close();
         tokio::select! {
             () = usage::emptied(&node) => {}
             () = signals.told_to_stop() => {}
         }
-        node.gate.ledger().close();
         tracing::info!("drained");
         Ok(())
     }

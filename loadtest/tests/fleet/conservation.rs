@@ -17,7 +17,7 @@ use crate::support::{
 };
 
 /// How long it goes on; `BULKHEAD_CONSERVATION` says otherwise, in seconds. A phase lasts a tenth of it.
-const LENGTH: Duration = Duration::from_secs(60);
+const LENGTH: Duration = Duration::from_secs(50);
 /// Between two requests.
 const GAP: Duration = Duration::from_millis(5);
 /// What a worker has not written yet is gone with `kill -9`: what began so short a time before may leave no record.
@@ -96,7 +96,6 @@ async fn what_providers_reported_is_in_the_ledger_once_whatever_fails() {
         ended.elapsed()
     );
     eprintln!("at most {} events waited in a spool; {} came twice", plant.most_waiting(), plant.duplicates);
-    assert!(plant.duplicates > 0, "no batch was delivered twice");
     plant.stop().await;
 
     let books = Books::read(&plant.rig.database, &plant.rig.mock);
@@ -106,6 +105,7 @@ async fn what_providers_reported_is_in_the_ledger_once_whatever_fails() {
     check_fates(&asked, &kills);
     check_recorded(&asked, &kills, &books, &plant.nodes);
     plant.memory.check();
+    assert!(plant.duplicates > 0, "no batch was delivered twice");
 }
 
 /// The kill that ended the node which a request went to while it was under way, or soon after it.

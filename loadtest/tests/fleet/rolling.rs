@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use crate::support::{
     Ask, Asked, BUSY, Books, ControlPlane, Database, Dice, Fate, Figures, HaProxy, Kind, Load, Mix, Node,
-    Rig, Source, alone, check_rollups,
+    Rig, Source, alone, check_rollups, until,
 };
 
 /// How often every node is restarted; `BULKHEAD_ROLLING` says otherwise, and makes streams longer.
@@ -40,7 +40,7 @@ static LONGER: [Kind; 1] =
 struct Fleet {
     nodes: Vec<Node>,
     key: String,
-    _control_plane: ControlPlane,
+    control_plane: ControlPlane,
     rig: Rig,
 }
 
@@ -58,7 +58,7 @@ impl Fleet {
         for node in &nodes {
             node.until_status("plain", &key, 200).await;
         }
-        Self { nodes, key, _control_plane: control_plane, rig }
+        Self { nodes, key, control_plane, rig }
     }
 
     /// Ordinary requests and long streams.
@@ -169,4 +169,24 @@ async fn nobody_notices_that_nodes_are_restarted_one_after_the_other() {
         let now = fleet.marks(&name);
         assert!(then.iter().all(|mark| now.contains(mark)), "{name}: {then:?}, now {now:?}");
     }
+}
+
+#[tokio::test]
+async fn what_a_node_could_not_report_when_it_stopped_comes_with_its_next_start() {
+    let _alone = alone().await;
+    let mut fleet = Fleet::start(&["one"]).await;
+    fleet.control_plane.process.kill();
+    let [short, long] = fleet.loads(fleet.nodes[0].addr, &LONG, Duration::from_secs(4));
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    told_to_stop(&fleet.nodes[0]).await;
+    let asked = [short.finish(), long.finish()].concat();
+    let began = Instant::now();
+    gone(&mut fleet.nodes[0]).await;
+    eprintln!("gone {:.1?} after the last answer, with nobody to report to", began.elapsed());
+    fleet.control_plane.relaunch();
+    fleet.nodes[0].relaunch();
+    fleet.nodes[0].until_ready().await;
+    let waits = || async { fleet.nodes[0].metric("bulkhead_usage_spool_events").await < 0.5 };
+    until("the spool is empty", waits).await;
+    fleet.check(&asked);
 }

@@ -1,6 +1,7 @@
 //! Two nodes, two control planes and a server, with a proxy wherever something can be cut.
 
 use std::net::SocketAddr;
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use bulkhead_testkit::FaultProxy;
@@ -9,7 +10,7 @@ use bulkhead_testkit::proxy::Mode;
 use serde_json::json;
 use tokio::time::Instant;
 
-use super::chaos::{Act, Fault, Timeline};
+use super::chaos::{Act, Fault, LOCKED, Timeline};
 use super::memory::Memory;
 use crate::support::{ControlPlane, Database, Kind, Load, Node, Rig, Server, until};
 
@@ -37,6 +38,7 @@ pub(super) struct Plant {
     /// The most numbers that came to a control plane which had them already.
     pub(super) duplicates: u64,
     waiting: Vec<u64>,
+    locks: Vec<JoinHandle<()>>,
     proxies: Vec<FaultProxy>,
     control_planes: Vec<ControlPlane>,
     database_proxy: FaultProxy,
@@ -70,6 +72,7 @@ impl Plant {
             memory,
             duplicates: 0,
             waiting,
+            locks: Vec::new(),
             proxies,
             control_planes,
             database_proxy,
@@ -97,6 +100,7 @@ impl Plant {
                 Act::End(fault) => self.end(fault),
                 Act::Kill(target) => kills.push(self.kill(target, load).await),
                 Act::Hold => self.proxies.iter().for_each(|proxy| proxy.set(Mode::Delay(Duration::MAX))),
+                Act::Lock => self.locks.push(self.rig.database.lock("usage_events", LOCKED)),
                 Act::Break => {
                     self.proxies.iter().for_each(|proxy| {
                         proxy.reset_connections();
@@ -106,6 +110,7 @@ impl Plant {
             }
         }
         self.look_until(began + timeline.length).await;
+        self.locks.drain(..).for_each(|lock| lock.join().unwrap());
     }
 
     fn begin(&mut self, fault: Fault) {
@@ -116,7 +121,7 @@ impl Plant {
             Fault::DatabaseKilled => self.server.stop(),
             Fault::DatabaseFrozen => self.server.freeze(),
             Fault::DatabaseCut => cut(&self.database_proxy),
-            Fault::RepliesHeld => {}
+            Fault::Repeats => {}
         }
     }
 
@@ -128,7 +133,7 @@ impl Plant {
             Fault::DatabaseKilled => self.server.launch(),
             Fault::DatabaseFrozen => self.server.thaw(),
             Fault::DatabaseCut => self.database_proxy.set(Mode::Pass),
-            Fault::RepliesHeld => {}
+            Fault::Repeats => {}
         }
     }
 

@@ -16,7 +16,7 @@ mod traffic;
 use books::priced;
 
 pub(crate) use api::Api;
-pub(crate) use books::{Books, Event, Source, check_rollups};
+pub(crate) use books::{Books, Source, check_rollups};
 pub(crate) use dice::Dice;
 pub(crate) use figures::Figures;
 pub(crate) use haproxy::HaProxy;

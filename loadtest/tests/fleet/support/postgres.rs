@@ -5,6 +5,8 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
 
 use bulkhead_testkit::free_port;
 
@@ -75,6 +77,14 @@ impl Server {
             let mut kill = Command::new("kill");
             let _ = kill.arg(format!("-{name}")).arg(child.to_string()).stderr(Stdio::null()).status();
         }
+    }
+
+    /// Lets this role in by its password only, from now on.
+    pub(crate) fn ask_for_password(&self, role: &str) {
+        let file = self.dir.join("data/pg_hba.conf");
+        let others = std::fs::read_to_string(&file).unwrap();
+        std::fs::write(&file, format!("host all {role} 127.0.0.1/32 scram-sha-256\n{others}")).unwrap();
+        psql(&format!("{}/postgres", self.url()), "select pg_reload_conf()");
     }
 
     pub(crate) fn addr(&self) -> SocketAddr {
@@ -152,6 +162,15 @@ impl Database {
 
     pub(crate) fn execute(&self, statement: &str) {
         psql(&self.url(), statement);
+    }
+
+    /// Lets nobody write into a table for so long; they may read.
+    pub(crate) fn lock(&self, table: &str, time: Duration) -> JoinHandle<()> {
+        let seconds = time.as_secs_f64();
+        let statement =
+            format!("begin; lock table {table} in share row exclusive mode; select pg_sleep({seconds})");
+        let url = self.url();
+        std::thread::spawn(move || psql(&url, &statement))
     }
 
     /// The rows that a query gives, as text; null is empty.
