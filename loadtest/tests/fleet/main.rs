@@ -20,4 +20,5 @@ mod restore;
 mod revocation;
 mod rolling;
 mod rotation;
+mod secrets;
 mod support;

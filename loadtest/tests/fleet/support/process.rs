@@ -152,12 +152,19 @@ impl ControlPlane {
     /// One that listens, whatever its database is like.
     pub(crate) fn launch(database: &str) -> Self {
         let any = SocketAddr::from(([127, 0, 0, 1], 0));
-        Self::launch_at(database, [any; 3])
+        Self::launch_at(database, [any; 3], |_| {})
     }
 
-    fn launch_at(database: &str, addresses: [SocketAddr; 3]) -> Self {
+    /// One that is told more.
+    pub(crate) fn launch_with(database: &str, tell: impl FnOnce(&mut Command)) -> Self {
+        let any = SocketAddr::from(([127, 0, 0, 1], 0));
+        Self::launch_at(database, [any; 3], tell)
+    }
+
+    fn launch_at(database: &str, addresses: [SocketAddr; 3], tell: impl FnOnce(&mut Command)) -> Self {
         let mut command = command("control-plane");
         command.arg("serve").env("DATABASE_URL", database).env("LITELLM_MASTER_KEY", MASTER);
+        tell(&mut command);
         for (flag, address) in ["--listen", "--grpc-listen", "--ops-listen"].iter().zip(addresses) {
             command.args([flag, address.to_string().as_str()]);
         }
@@ -169,7 +176,7 @@ impl ControlPlane {
 
     /// Starts it again after it was killed.
     pub(crate) fn relaunch(&mut self) {
-        *self = Self::launch_at(&self.database, [self.http, self.grpc, self.ops]);
+        *self = Self::launch_at(&self.database, [self.http, self.grpc, self.ops], |_| {});
     }
 
     /// `/readyz`: whether it is ready, and what it says.
