@@ -8,7 +8,8 @@ use std::path::Path;
 fn the_generated_code_is_what_the_contracts_say() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let contracts = root.join("proto");
-    let files = ["resource.proto", "stream.proto", "usage.proto"].map(|name| contracts.join("bulkhead/v1").join(name));
+    let files = ["resource.proto", "stream.proto", "usage.proto"]
+        .map(|name| contracts.join("bulkhead/v1").join(name));
     let descriptors = protox::compile(files, [&contracts]).unwrap();
     let out = tempfile::tempdir().unwrap();
     tonic_prost_build::configure()
