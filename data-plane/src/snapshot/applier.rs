@@ -53,6 +53,9 @@ impl Applier {
     pub(crate) fn put_in_force(&self, node: &Node, link: &Link) {
         link.put(&self.catalog, &node.snapshot);
         link.watch(&node.snapshot);
+        if let Some(version) = self.version() {
+            tracing::info!(%version, "the last good snapshot is in force, from disk");
+        }
     }
 
     pub(super) fn version(&self) -> Option<&Version> {

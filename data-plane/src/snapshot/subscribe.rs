@@ -309,7 +309,7 @@ impl Session<'_> {
             self.following.with_applier(|applier, node, link| applier.apply(work, node, link)).await;
         match outcome {
             Ok(Ok(step)) => {
-                self.took();
+                self.took(is_full);
                 self.go(step).await;
                 self.tend().await
             }
@@ -324,10 +324,17 @@ impl Session<'_> {
         }
     }
 
-    fn took(&mut self) {
+    fn took(&mut self, is_full: bool) {
         let link = &self.following.link;
         link.counts.applied.add(1);
         link.show(|shown| (shown.refused, shown.held) = (None, None));
+        if let Some(version) = link.shown().version {
+            // Changes come by the hundred; that everything came anew does not.
+            match is_full {
+                true => tracing::info!(%version, "a whole snapshot is in force"),
+                false => tracing::debug!(%version, "a change is in force"),
+            }
+        }
         self.following.refusals = 0;
         self.ask_anew = None;
     }
