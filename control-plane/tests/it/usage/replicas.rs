@@ -60,13 +60,12 @@ async fn four_replicas_on_ten_hot_keys_do_not_deadlock_and_are_exact() {
         count += i64::try_from(events).unwrap();
         sum += cost;
     }
-    let is = |statement: &'static str| statement;
-    assert_eq!(number(&mut connection, is("select count(*) from usage_events")).await, count);
+    assert_eq!(number(&mut connection, "select count(*) from usage_events").await, count);
     for kind in 0..=4 {
         let statement = format!("select sum(amount)::bigint from entity_spend where kind = {kind}");
         assert_eq!(number(&mut connection, &statement).await, sum, "{kind}");
     }
-    assert_eq!(number(&mut connection, is("select sum(cost)::bigint from usage_hourly")).await, sum);
+    assert_eq!(number(&mut connection, "select sum(cost)::bigint from usage_hourly").await, sum);
     let deadlocks = "select deadlocks from pg_stat_database where datname = current_database()";
     assert_eq!(number(&mut connection, deadlocks).await, 0);
     for replica in &replicas {
@@ -98,9 +97,8 @@ async fn any_interleaving(seed: u64) {
     let database = Database::migrated().await;
     let mut connection = database.connect().await;
     let token: Arc<str> = join_token(&database, "a").into();
-    let replicas: Vec<_> =
-        [ControlPlane::start(&database).await, ControlPlane::start(&database).await].into();
-    let addresses = [replicas[0].grpc, replicas[1].grpc];
+    let (left, right) = tokio::join!(ControlPlane::start(&database), ControlPlane::start(&database));
+    let (first, second) = (left.grpc, right.grpc);
     let mut model = Model::new();
     let mut nodes = JoinSet::new();
     for node in 0..4u8 {
@@ -117,14 +115,14 @@ async fn any_interleaving(seed: u64) {
                 let id = incarnation(node + 1);
                 let mut at = 0;
                 while at < EVENTS {
-                    let address = addresses[usize::try_from(rng.below(2)).unwrap()];
+                    let address = if rng.below(2) == 0 { first } else { second };
                     let (mut sender, mark) = Sender::open(address, &token, id).await.unwrap();
                     at = mark;
                     for _ in 0..rng.below(8) {
                         let from = (at + 2).saturating_sub(rng.below(30)).clamp(1, EVENTS);
                         let to = (from + rng.below(60)).min(EVENTS);
                         let range = usize::try_from(from - 1).unwrap()..usize::try_from(to).unwrap();
-                        sender.send(events(id, from, &all[range])).await;
+                        sender.send(events(id, from, all.get(range).unwrap())).await;
                         if rng.below(3) > 0 {
                             at = sender.mark().await.unwrap().max(at);
                         }
