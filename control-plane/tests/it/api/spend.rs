@@ -159,9 +159,9 @@ async fn reports_wait_for_a_place_and_then_are_told_to_come_again() {
     let (first, second, third, fourth, more) = tokio::join!(held(), held(), held(), held(), async {
         let mut waiting = api.database.connect().await;
         let count = "select count(*) from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()";
-        let deadline = std::time::Instant::now() + crate::support::PATIENCE;
+        let deadline = tokio::time::Instant::now() + crate::support::PATIENCE;
         while sqlx::query_scalar::<_, i64>(count).fetch_one(&mut waiting).await.unwrap() < 4 {
-            assert!(std::time::Instant::now() < deadline, "four reports run");
+            assert!(tokio::time::Instant::now() < deadline, "four reports run");
             tokio::task::yield_now().await;
         }
         let answer = api.ask("GET", "/global/spend", crate::support::MASTER, None).await;

@@ -50,7 +50,10 @@ async fn filled(api: &Api) -> (String, String) {
 
 fn days(answer: &Value) -> Vec<(String, f64)> {
     let day = |day: &Value| {
-        (day["date"].as_str().unwrap().to_owned(), (day["metrics"]["spend"].as_f64().unwrap() * 1e9).round())
+        (
+            day.get("date").and_then(Value::as_str).unwrap().to_owned(),
+            (day.pointer("/metrics/spend").and_then(Value::as_f64).unwrap() * 1e9).round(),
+        )
     };
     answer["results"].as_array().unwrap_or_else(|| panic!("{answer}")).iter().map(day).collect()
 }

@@ -39,7 +39,7 @@ async fn everything_is_summed_by_what_stands_out() {
         api.told("/global/spend/keys").await,
         json!([
             {"api_key": "litellm_proxy_master_key", "key_alias": null, "key_name": null, "total_spend": 7e-6},
-            {"api_key": hash(&key), "key_alias": "one", "key_name": format!("sk-...{}", &key[key.len() - 4..]), "total_spend": 1.2e-7},
+            {"api_key": hash(&key), "key_alias": "one", "key_name": bulkhead_model::hash::masked(&key), "total_spend": 1.2e-7},
         ])
     );
     assert_eq!(api.told("/global/spend/keys?limit=1").await.as_array().unwrap().len(), 1);
