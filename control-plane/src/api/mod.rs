@@ -12,6 +12,7 @@ pub(crate) mod query;
 pub(crate) mod refusal;
 pub(crate) mod route;
 mod shape;
+mod spend;
 mod teams;
 mod terms;
 mod users;
@@ -72,6 +73,7 @@ pub(crate) fn routes() -> Vec<Route> {
         users::routes(),
         models::routes(),
         credentials::routes(),
+        spend::routes(),
         health::routes(),
     ]
     .into_iter()

@@ -18,6 +18,7 @@ mod refused;
 pub(crate) mod resources;
 pub(crate) mod schema;
 pub(crate) mod settings;
+pub(crate) mod spend;
 pub(crate) mod teams;
 pub(crate) mod terms;
 pub(crate) mod tokens;

@@ -1,6 +1,6 @@
 //! What keys, teams and users have in common.
 
-use bulkhead_model::NanoUsd;
+use bulkhead_model::{Clock, NanoUsd};
 use serde_json::Value;
 use sqlx::postgres::{PgArguments, PgConnection, PgRow, Postgres};
 use sqlx::{FromRow, QueryBuilder, Row};
@@ -68,7 +68,7 @@ impl Terms {
     /// From now on this is what was spent; whatever nodes counted so far is over, once it is stored.
     pub(crate) fn spend_anew(&mut self, amount: NanoUsd) {
         self.spend = amount.0;
-        self.spend_generation = self.spend_generation.saturating_add(1);
+        self.spend_generation = Clock::System.now().0.max(self.spend_generation.saturating_add(1));
         self.is_spent_anew = true;
     }
 }
