@@ -13,8 +13,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use bulkhead_testkit::exposition::Exposition;
 use bulkhead_testkit::client::{Client, Request, call};
+use bulkhead_testkit::exposition::Exposition;
 use bulkhead_testkit::{GatewayYaml, MockProvider, body, canary};
 use serde_json::Value;
 use tokio::time::Instant;

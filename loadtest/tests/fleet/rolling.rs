@@ -79,7 +79,7 @@ impl Fleet {
         let missing = asked.iter().find(|asked| {
             books
                 .event(asked.number)
-                .is_none_or(|event| event.source != Source::Reported || event.failure != "")
+                .is_none_or(|event| event.source != Source::Reported || !event.failure.is_empty())
         });
         assert!(missing.is_none(), "{missing:?}: {:?}", missing.and_then(|asked| books.event(asked.number)));
         assert_eq!(books.events.len(), asked.len());
