@@ -15,7 +15,7 @@ down:
 test:
 	@scripts/test
 
-## The long versions of what `make test` runs in short: failures and restarts while usage is counted. Half an hour.
+## The long versions of what `make test` runs in short: failures and restarts while usage is counted. A quarter of an hour.
 chaos:
 	@scripts/chaos
 
