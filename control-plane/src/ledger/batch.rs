@@ -9,6 +9,10 @@ use sqlx::types::Uuid;
 
 use super::event::Event;
 
+/// Events of one batch. Nodes send fewer; without a bound, many that are empty would weigh nothing as they are sent and
+/// gigabytes as they are read.
+const EVENTS: i64 = 32_768;
+
 /// Consecutive numbers of one incarnation.
 pub(crate) struct Batch {
     pub(crate) node: Arc<str>,
@@ -45,6 +49,9 @@ impl Batch {
         let numbers =
             last.checked_sub(first).filter(|more| *more >= 0).ok_or(Malformed("it ends before it begins"))?;
         let count = i64::try_from(events.len()).unwrap_or(i64::MAX);
+        if count > EVENTS {
+            return Err(Malformed("it has too many events"));
+        }
         let what = Said::try_from(what).map_err(|_| Malformed("it is of a kind that is not known"))?;
         let fits = match what {
             Said::Events => count - 1 == numbers,

@@ -139,6 +139,10 @@ impl Ingest {
                 Trouble::Refused(reason) if pieces.iter().any(|piece| piece.verdict != Verdict::Abandon) => {
                     return Err(reason);
                 }
+                // Nor do they go with each other: they are tried in parts.
+                Trouble::Known if pieces.iter().any(|piece| piece.verdict != Verdict::Abandon) => {
+                    return Err(Trouble::Known.to_string().into());
+                }
                 trouble => {
                     if lesson.failures == 0 {
                         tracing::error!(error = %trouble, "usage cannot be taken in: nodes keep what they have");

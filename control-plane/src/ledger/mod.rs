@@ -79,13 +79,40 @@ impl Ledger {
     pub(crate) async fn hand_over(&self, batch: Batch) -> Option<oneshot::Receiver<i64>> {
         let bytes = u32::try_from(batch.bytes.clamp(LEAST, BYTES)).ok()?;
         let room = self.room.clone().acquire_many_owned(bytes).await.ok()?;
+        let place = self.queue.reserve().await.ok()?;
         let (answer, answered) = oneshot::channel();
-        let events = i64::try_from(batch.len()).unwrap_or(i64::MAX);
-        self.counts.waiting.add(events);
-        if self.queue.send(Waiting { batch, answer, _room: room }).await.is_err() {
-            self.counts.waiting.sub(events);
-            return None;
-        }
+        // Not before: whoever gave up until now handed nothing over.
+        self.counts.waiting.add(i64::try_from(batch.len()).unwrap_or(i64::MAX));
+        place.send(Waiting { batch, answer, _room: room });
         Some(answered)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bulkhead_model::{Secret, UnixMillis};
+    use bulkhead_proto::UsageBatch;
+
+    use super::*;
+    use crate::seal::Seal;
+
+    #[tokio::test(start_paused = true)]
+    async fn what_finds_no_room_is_not_among_what_waits() {
+        let url = Secret::new("postgres://nobody@127.0.0.1:1/nothing");
+        let seal = Arc::new(Seal::new(&Secret::new("salt")).unwrap());
+        let ledger = Ledger::new(&Store::new(&url, seal, 1).unwrap());
+        let batch = || {
+            let incarnation = vec![1; 16].into();
+            let sent =
+                UsageBatch { incarnation, first: 1, last: 1, what: 0, events: vec![bytes::Bytes::new()] };
+            Batch::read("n".into(), sent, UnixMillis(5)).unwrap()
+        };
+        for _ in 0..BATCHES {
+            assert!(ledger.hand_over(batch()).await.is_some());
+        }
+        for _ in 0..3 {
+            assert!(timeout(PATIENCE, ledger.hand_over(batch())).await.is_err(), "nobody takes them");
+        }
+        assert_eq!(ledger.counts.waiting.get(), i64::try_from(BATCHES).unwrap());
     }
 }

@@ -46,6 +46,7 @@ async fn every_deed_that_is_not_in_the_history_is_noted_once() {
         ("command line", "token revoke", id.to_owned()),
         ("command line", "apply", format!("{path} (generation 1)")),
         ("serve", "apply", format!("{path} (generation 2)")),
+        ("serve", "master key", "generation 1".to_owned()),
         ("alice", "force", now.to_string()),
         ("epoch new", "epoch new", format!("{}.{}", now.epoch + 1, now.seq + 1)),
     ];

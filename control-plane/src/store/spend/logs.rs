@@ -60,7 +60,8 @@ const COLUMNS: &str = "incarnation, seq, node, at, call_id, call_type, endpoint,
 /// What logs can be ordered by, and the columns.
 pub(crate) const SORTS: &[(&str, &str)] = &[
     ("startTime", "at"),
-    ("endTime", "at + duration_ms * interval '1 millisecond'"),
+    // As numbers: no time is as late as the largest duration after another.
+    ("endTime", "extract(epoch from at) * 1000 + duration_ms"),
     ("spend", "cost"),
     ("total_tokens", "input_tokens::numeric + output_tokens"),
     ("request_duration_ms", "duration_ms"),

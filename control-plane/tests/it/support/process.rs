@@ -95,6 +95,18 @@ impl ControlPlane {
         value.unwrap_or_else(|| panic!("no {name} in:\n{text}"))
     }
 
+    pub(crate) async fn until_metric(&self, name: &str, wanted: f64) {
+        let started = std::time::SystemTime::now();
+        loop {
+            let value = self.metric(name).await;
+            if value == wanted {
+                return;
+            }
+            assert!(started.elapsed().unwrap() < PATIENCE, "{name} is {value}\n{}", self.log());
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
     /// A request of the management API with the master key.
     pub(crate) async fn call(&self, request: Request) -> Answer {
         call(self.http, &request.bearer(MASTER)).await.unwrap()

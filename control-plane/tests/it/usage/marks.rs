@@ -128,6 +128,30 @@ async fn two_streams_of_one_incarnation_count_once() {
 }
 
 #[tokio::test]
+async fn sums_that_overlap_in_one_transaction_hold_up_nothing() {
+    let database = Database::migrated().await;
+    let mut connection = database.connect().await;
+    let control_plane = ControlPlane::start(&database).await;
+    let token = join_token(&database, "a");
+    let (one, two) = (incarnation(1), incarnation(2));
+    let mut left = Sender::opened(&control_plane, &token, one).await;
+    let mut right = Sender::opened(&control_plane, &token, one).await;
+    let mut other = Sender::opened(&control_plane, &token, two).await;
+    assert_eq!(left.answered(lost(one, 1, 5)).await, 5);
+    // One batch is being written while the others come, so that they are written together.
+    connection.execute("begin; lock table usage_hourly in access exclusive mode").await.unwrap();
+    other.send(events(two, 1, &[event("k", 1)])).await;
+    control_plane.until_metric("bulkhead_usage_waiting_events", 1.0).await;
+    left.send(sums(one, 1, 10, &vec![event("k", 1000); 3])).await;
+    right.send(sums(one, 1, 20, &vec![event("k", 1000); 3])).await;
+    control_plane.until_metric("bulkhead_usage_waiting_events", 7.0).await;
+    connection.execute("rollback").await.unwrap();
+    assert_eq!(other.mark().await.unwrap(), 1);
+    assert_eq!((left.mark().await.unwrap(), right.mark().await.unwrap()), (20, 20));
+    assert_eq!(spent(&mut connection, "k").await, (1, 1, 1, 1));
+}
+
+#[tokio::test]
 async fn what_is_there_behind_a_mark_that_went_back_is_not_counted_again() {
     let database = Database::migrated().await;
     let mut connection = database.connect().await;
@@ -175,7 +199,9 @@ async fn only_nodes_that_joined_may_send_and_only_what_nodes_send() {
     short.incarnation = vec![1; 15].into();
     let mut unknown = batch();
     unknown.what = 9;
-    for bad in [no_end, backwards, zero, few, short, unknown] {
+    // They weigh next to nothing as they are sent, and much as they are read.
+    let many = raw(one, 1, vec![Vec::new(); 40_000]);
+    for bad in [no_end, backwards, zero, few, short, unknown, many] {
         let sender = Sender::opened(&control_plane, &token, one).await;
         sender.send(bad).await;
         assert_eq!(sender.ended().await.code(), Code::InvalidArgument);

@@ -136,6 +136,17 @@ async fn logs_are_found_by_filters_in_pages_and_in_order() {
 }
 
 #[tokio::test]
+async fn logs_are_ordered_by_their_end_whatever_durations_say() {
+    let api = Api::start().await;
+    let key = api.key(json!({})).await;
+    filled(&api, &key).await;
+    // As the ledger stores a duration that no bigint holds.
+    api.sql("update usage_events set duration_ms = 9223372036854775807 where seq = 3").await;
+    let page = api.told(&format!("/spend/logs/v2?{DAYS}&sort_by=endTime")).await;
+    assert_eq!(ids(&page["data"]), [3, 4, 6, 7, 2, 1]);
+}
+
+#[tokio::test]
 async fn a_row_is_one_of_litellms_table() {
     let api = Api::start().await;
     let key = api.key(json!({})).await;
