@@ -13,6 +13,7 @@ mod migrate;
 mod ops;
 mod publish;
 mod seal;
+mod seldom;
 mod serve;
 mod store;
 mod token;

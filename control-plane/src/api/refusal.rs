@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use crate::domain::body::Refused;
 use crate::domain::field::Wrong;
 use crate::domain::id::NoRandomness;
+use crate::seldom::Seldom;
 use crate::store::StoreError;
 
 /// PostgreSQL's `query_canceled`.
@@ -145,6 +146,8 @@ fn detail(wrong: Wrong) -> Value {
     json!({"loc": wrong.at, "msg": wrong.message, "type": wrong.kind})
 }
 
+static AWAY: Seldom = Seldom::new();
+
 fn of_store(error: &StoreError) -> Said {
     let said = |status, kind, message: &str| Said { status, kind, param: None, message: message.to_owned() };
     match error {
@@ -154,7 +157,9 @@ fn of_store(error: &StoreError) -> Said {
             said(StatusCode::SERVICE_UNAVAILABLE, "service_unavailable", message)
         }
         StoreError::Away(source) => {
-            tracing::warn!(error = %source, "the database is not available");
+            if let Some(kept_back) = AWAY.turn() {
+                tracing::warn!(error = %source, kept_back, "the database is not available");
+            }
             let message = "Service Unavailable, the authentication database is temporarily unreachable. Please retry \
                            shortly.";
             said(StatusCode::SERVICE_UNAVAILABLE, "no_db_connection", message)

@@ -11,12 +11,15 @@ use tokio::time::{sleep, timeout};
 use tonic::Status;
 use tonic::metadata::MetadataMap;
 
+use crate::seldom::Seldom;
 use crate::store::tokens::{self, Admitted};
 use crate::store::{Line, Store, StoreError};
 
 /// How soon a revocation is seen.
 const LOOK: Duration = Duration::from_secs(2);
 const PATIENCE: Duration = Duration::from_secs(5);
+
+static AWAY: Seldom = Seldom::new();
 
 /// Checks join tokens.
 pub(crate) struct Join {
@@ -40,7 +43,9 @@ impl Join {
             Ok(Some(admitted)) => Ok(admitted),
             Ok(None) => Err(Status::unauthenticated("this join token is unknown, or was revoked")),
             Err(error) => {
-                tracing::warn!(%error, "a join token cannot be looked up");
+                if let Some(kept_back) = AWAY.turn() {
+                    tracing::warn!(%error, kept_back, "join tokens cannot be looked up");
+                }
                 Err(Status::unavailable("join tokens cannot be looked up at the moment"))
             }
         }

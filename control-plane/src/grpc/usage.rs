@@ -18,6 +18,7 @@ use tonic::{Request, Response, Status, Streaming};
 
 use super::{Join, said};
 use crate::ledger::{Batch, Ledger};
+use crate::seldom::Seldom;
 use crate::store::tokens::Admitted;
 
 /// Nodes send no more in one message.
@@ -33,6 +34,8 @@ const COMMIT: Duration = Duration::from_secs(30);
 /// A node that takes no answer for so long is too slow.
 const SLOW: Duration = Duration::from_secs(15);
 const LAST_WORDS: Duration = Duration::from_secs(1);
+
+static AWAY: Seldom = Seldom::new();
 
 /// The service, shared by all connections.
 pub(crate) struct Usage {
@@ -121,7 +124,9 @@ impl Session {
         let ids: Result<Vec<_>, _> = incarnations.iter().map(|id| Uuid::from_slice(id)).collect();
         let ids = ids.map_err(|_| Status::invalid_argument("an incarnation has 16 bytes"))?;
         let marks = self.ledger.marks(&ids).await.map_err(|error| {
-            tracing::warn!(node, %error, "the marks of a node cannot be looked up");
+            if let Some(kept_back) = AWAY.turn() {
+                tracing::warn!(node, %error, kept_back, "marks of nodes cannot be looked up");
+            }
             Status::unavailable("the database is not available")
         })?;
         answer(&self.queue, &marks).await?;
