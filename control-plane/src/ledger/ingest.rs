@@ -73,7 +73,8 @@ impl Ingest {
             let made = timeout(HANGS, partitions::prepare(&self.store)).await;
             match made.unwrap_or_else(|_| Err(StoreError::hung())) {
                 Ok(()) => return,
-                Err(error) => tracing::warn!(%error, "partitions of usage cannot be made"),
+                Err(error) if tries == 0 => tracing::warn!(%error, "partitions of usage cannot be made"),
+                Err(_) => {}
             }
             sleep(random::backoff(tries, FIRST, LONGEST, random::number())).await;
         }
