@@ -29,6 +29,8 @@ pub(crate) struct Registry {
     replica: String,
     streams: Mutex<HashMap<i64, Stream>>,
     news: Notify,
+    /// Held while something is written down, so that what was said later is never overtaken.
+    line: tokio::sync::Mutex<Option<PgConnection>>,
 }
 
 struct Stream {
@@ -46,7 +48,7 @@ pub(crate) struct Heard {
 
 impl Registry {
     pub(crate) fn new(replica: String) -> Arc<Self> {
-        Arc::new(Self { replica, streams: Mutex::default(), news: Notify::new() })
+        Arc::new(Self { replica, streams: Mutex::default(), news: Notify::new(), line: Default::default() })
     }
 
     /// A node subscribed.
@@ -96,15 +98,13 @@ impl Registry {
 
     /// Writes down what is new until the process ends.
     pub(crate) async fn run(self: Arc<Self>, store: Store) -> Infallible {
-        let mut connection = None;
         let mut failures = 0;
         loop {
             let _ = timeout(EVERY, self.news.notified()).await;
             sleep(GATHER).await;
-            match self.flush(&store, &mut connection).await {
+            match self.flush(&store).await {
                 Ok(()) => failures = 0,
                 Err(error) => {
-                    connection = None;
                     failures += 1;
                     tracing::debug!(%error, "what nodes run cannot be written down");
                     sleep(random::backoff(failures, EVERY, AWAY, random::number())).await;
@@ -114,18 +114,16 @@ impl Registry {
     }
 
     /// Writes down what is new, once.
-    pub(crate) async fn flush(
-        &self,
-        store: &Store,
-        connection: &mut Option<PgConnection>,
-    ) -> Result<(), StoreError> {
+    pub(crate) async fn flush(&self, store: &Store) -> Result<(), StoreError> {
+        let mut connection = self.line.lock().await;
         loop {
             let (batch, streams) = self.batch();
             if batch.is_empty() {
                 return Ok(());
             }
-            let written = timeout(PATIENCE, self.write(store, connection, batch)).await;
+            let written = timeout(PATIENCE, self.write(store, &mut connection, batch)).await;
             if let Err(error) = written.unwrap_or_else(|_| Err(StoreError::hung())) {
+                *connection = None;
                 self.unwritten(&streams);
                 return Err(error);
             }

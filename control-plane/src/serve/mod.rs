@@ -210,7 +210,7 @@ impl Stream {
             () = overdue(stopping) => tracing::warn!("some subscriptions did not end in time"),
         }
         // The last word on every node: it is not connected here any more.
-        if timeout(GRACE / 4, registry.flush(&store, &mut None)).await.is_err() {
+        if timeout(GRACE / 4, registry.flush(&store)).await.is_err() {
             tracing::warn!("what nodes ran last was not written down");
         }
         Ok(())
