@@ -7,6 +7,7 @@
 //! - [`body`], [`GatewayYaml`]: request bodies and configuration files.
 //! - [`Mounted`]: files as Kubernetes mounts and replaces them.
 //! - [`exposition`]: a page of metrics, read strictly, and what the docs say of it.
+//! - [`stamp`]: numbers and times in pieces of a stream, from which one-way delays are read.
 //! - [`canary`]: secrets to plant, and the search for them in whatever comes out.
 //!
 //! For development only: nothing that ships depends on it, and it depends on no code under test, so that its counting
@@ -22,6 +23,7 @@ pub mod client;
 pub mod exposition;
 pub mod provider;
 pub mod proxy;
+pub mod stamp;
 
 mod gateway_yaml;
 mod mounted;

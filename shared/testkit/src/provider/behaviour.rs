@@ -37,6 +37,8 @@ pub(crate) enum Text {
     Sentence,
     /// So many words.
     Chunks(usize),
+    /// So many pieces with their numbers and times.
+    Stamped(usize),
     /// So many bytes.
     Bytes(usize),
     /// Words of many-byte characters.
@@ -129,10 +131,11 @@ pub(crate) enum Close {
 }
 
 /// First words that only parts of the table have: what begins so and does not parse is a mistake.
-const OURS: [&str; 37] = [
+const OURS: [&str; 38] = [
     "ok",
     "slow",
     "chunks",
+    "stamped",
     "bytes",
     "big",
     "multibyte",
@@ -200,6 +203,7 @@ impl Behaviour {
             ["slow", "token", ms] => self.before_content = millis(ms)?,
             ["slow", "chunk", ms] => self.between_content = millis(ms)?,
             ["chunks", n] => self.text = Text::Chunks(n.parse().ok()?),
+            ["stamped", n] => self.text = Text::Stamped(n.parse().ok()?),
             ["bytes", n] => self.text = Text::Bytes(n.parse().ok()?),
             ["big", "event", n] => self.big_event = Some(n.parse().ok()?),
             ["multibyte"] => (self.text, self.tear_characters) = (Text::Multibyte, true),

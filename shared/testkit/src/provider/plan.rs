@@ -7,7 +7,7 @@ use bytes::Bytes;
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue};
 
-use super::behaviour::{Behaviour, Close, Fault, FaultKind};
+use super::behaviour::{Behaviour, Close, Fault, FaultKind, Text};
 use super::dialect::{Event, Part};
 use super::ledger::Outcome;
 use super::transport;
@@ -27,6 +27,8 @@ pub(crate) struct Plan {
     /// What the prompt cost; output is counted by the steps.
     pub(crate) input: Usage,
     pub(crate) max_write: usize,
+    /// Pieces are stamped with the time when they are sent.
+    pub(crate) stamped: bool,
     pub(crate) close: Close,
 }
 
@@ -88,6 +90,7 @@ impl Plan {
             ends: Outcome::Complete,
             input: Usage::default(),
             max_write: usize::MAX,
+            stamped: false,
             close: Close::Never,
         };
         plan.headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
@@ -104,6 +107,7 @@ impl Plan {
     pub(crate) fn behaving(mut self, behaviour: &Behaviour) -> Self {
         self.before_head = behaviour.before_head;
         self.close = behaviour.close;
+        self.stamped = matches!(behaviour.text, Text::Stamped(_));
         if behaviour.one_byte_writes {
             self.max_write = 1;
         }

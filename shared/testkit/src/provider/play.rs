@@ -15,6 +15,7 @@ use super::ledger::{Outcome, Record};
 use super::plan::{Chunk, Plan, Step};
 use super::serve::Provider;
 use super::wire::Line;
+use crate::stamp;
 
 /// The connection is broken on purpose.
 #[derive(Debug, thiserror::Error)]
@@ -69,6 +70,7 @@ pub(crate) struct Play {
     ends: Outcome,
     close: Close,
     reasoning: u64,
+    stamped: bool,
     line: Arc<Line>,
     /// `None` for what is not recorded: the mock's own routes.
     track: Option<Track>,
@@ -90,6 +92,7 @@ impl Play {
             ends: plan.ends,
             close: plan.close,
             reasoning: plan.input.reasoning,
+            stamped: plan.stamped,
             line,
             track,
         };
@@ -137,7 +140,8 @@ impl Body for Play {
                         track.count(&chunk, this.reasoning);
                     }
                     this.settle_at_end();
-                    return Poll::Ready(Some(Ok(Frame::data(chunk.bytes))));
+                    let bytes = if this.stamped { stamp::put(chunk.bytes) } else { chunk.bytes };
+                    return Poll::Ready(Some(Ok(Frame::data(bytes))));
                 }
                 Some(Step::Sleep(time)) => this.sleep = Some(Box::pin(tokio::time::sleep(time))),
                 Some(Step::Flush) => this.flushing = true,

@@ -7,6 +7,7 @@ use super::ask::{Ask, Cache};
 use super::behaviour::{Behaviour, Reasoning, Text, UsageMode};
 use super::schema;
 use super::text;
+use crate::stamp;
 
 /// Bytes of a piece of JSON: small, so that tool arguments and structured answers come in several.
 const JSON_PIECE: usize = 8;
@@ -111,6 +112,7 @@ fn content(ask: &Ask<'_>, behaviour: &Behaviour, body: &[u8]) -> (Content, Finis
     let mut pieces = match behaviour.text {
         Text::Sentence => text::sentence(),
         Text::Chunks(count) => text::words(count),
+        Text::Stamped(count) => stamp::pieces(count),
         Text::Bytes(total) => text::bytes(total, LONG_PIECE),
         Text::Multibyte => text::multibyte(),
         Text::Echo => text::pieces(&String::from_utf8_lossy(body), LONG_PIECE),
@@ -119,7 +121,7 @@ fn content(ask: &Ask<'_>, behaviour: &Behaviour, body: &[u8]) -> (Content, Finis
         let middle = pieces.len() / 2;
         pieces.insert(middle, text::bytes(size, size.max(1)).concat());
     }
-    let cut = matches!(behaviour.text, Text::Sentence | Text::Chunks(_));
+    let cut = matches!(behaviour.text, Text::Sentence | Text::Chunks(_) | Text::Stamped(_));
     let limit = ask.limit.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(usize::MAX);
     if cut && limit < pieces.len() {
         pieces.truncate(limit);

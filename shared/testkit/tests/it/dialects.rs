@@ -4,6 +4,7 @@ use bulkhead_model::Usage;
 use bulkhead_testkit::MockProvider;
 use bulkhead_testkit::body::{self, Body};
 use bulkhead_testkit::client::{Answer, End, Request, SseEvent};
+use bulkhead_testkit::stamp::{self, Stamp};
 use serde_json::{Value, json};
 
 use crate::{ask, client};
@@ -355,4 +356,18 @@ async fn answers_repeat_from_run_to_run() {
         (first, ask(&mock, "/v1/messages", body::messages("ok", "Hi")).await.body)
     };
     assert_eq!(answers().await, answers().await);
+}
+
+#[tokio::test]
+async fn stamped_pieces_say_their_number_and_when_they_were_sent() {
+    let mock = MockProvider::start();
+    let before = stamp::now();
+    let body = body::chat("stamped-3+slow-chunk-30", "Hi").stream();
+    let events = ask(&mock, "/v1/chat/completions", body).await.events();
+    let stamps: Vec<_> = events.iter().filter_map(|event| Stamp::find(event.data.as_bytes())).collect();
+    let numbers: Vec<_> = stamps.iter().map(|stamp| stamp.number).collect();
+    assert_eq!(numbers, [0, 1, 2]);
+    assert!(stamps[0].nanos >= before && stamps[2].nanos <= stamp::now());
+    let apart = |pair: &[Stamp]| pair[1].nanos - pair[0].nanos >= 30_000_000;
+    assert!(stamps.windows(2).all(apart), "{stamps:?}");
 }
