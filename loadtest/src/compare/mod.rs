@@ -85,7 +85,7 @@ impl Comparison {
         load.pace = Pace::Open { rate: traffic.rate };
         load.duration = self.duration;
         load.connections = self.connections;
-        load.stream = traffic.stream;
+        load.expect = if traffic.stream { crate::load::Expect::Stream } else { crate::load::Expect::Body };
         let before = contender.cpu()?;
         let report = load.run()?;
         let spent = contender.cpu()?.saturating_sub(before);

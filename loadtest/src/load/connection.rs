@@ -1,151 +1,117 @@
-//! One connection of the generator: a request at a time, the answer checked as it comes.
+//! A connection of the generator: where it leads, and how requests get onto it.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
-use http::{Request, StatusCode};
-use http_body_util::{BodyExt, Full};
-use hyper::client::conn::http1::{self, SendRequest};
-use hyper_util::rt::TokioIo;
-use parking_lot::Mutex;
+use http::{Request, Response};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::client::conn::{http1, http2};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
-use tokio::time::Instant;
+use tokio::sync::Mutex;
 
-use super::events::EventCounter;
-use super::report::Report;
+use super::exchange::Failure;
+use super::tls::Tls;
 
-/// Why an exchange failed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Failure {
-    /// No connection was free in time.
-    NotSent,
-    /// No connection.
-    Connect,
-    /// The connection ended before a head came.
-    NoAnswer,
-    /// The answer ended before its end.
-    Truncated,
-    /// Not in time.
-    Timeout,
-    /// Not 200.
-    Status(StatusCode),
-    /// A stream without a terminal event.
-    NoTerminal,
-    /// A stream with an error event.
-    ErrorEvent,
-    /// A stream with another number of events than it should have.
-    Events,
+/// Where connections lead.
+#[derive(Clone)]
+pub(super) struct Target {
+    pub(super) addr: SocketAddr,
+    pub(super) tls: Option<Tls>,
+    pub(super) http2: bool,
 }
 
-impl Failure {
-    /// The class in the report.
-    pub(crate) fn label(&self) -> String {
+/// Requests can be sent on it.
+enum Sender {
+    Http1(http1::SendRequest<Full<Bytes>>),
+    Http2(http2::SendRequest<Full<Bytes>>),
+}
+
+impl Sender {
+    async fn is_usable(&mut self) -> bool {
         match self {
-            Self::NotSent => "not_sent".to_owned(),
-            Self::Connect => "connect".to_owned(),
-            Self::NoAnswer => "no_answer".to_owned(),
-            Self::Truncated => "truncated".to_owned(),
-            Self::Timeout => "timeout".to_owned(),
-            Self::Status(status) => format!("status_{}", status.as_u16()),
-            Self::NoTerminal => "no_terminal_event".to_owned(),
-            Self::ErrorEvent => "error_event".to_owned(),
-            Self::Events => "event_count".to_owned(),
+            Self::Http1(sender) => sender.ready().await.is_ok(),
+            Self::Http2(sender) => sender.ready().await.is_ok(),
         }
     }
 }
 
-/// What a good answer had.
-pub(crate) struct Good {
-    pub(crate) first: Instant,
-    pub(crate) events: u64,
-    pub(crate) bytes: u64,
-}
-
-/// A connection that is made when it is needed.
-pub(crate) struct Connection {
-    addr: SocketAddr,
-    sender: Option<SendRequest<Full<Bytes>>>,
-    made: u64,
+/// A connection that is made when it is needed. With HTTP/2, several drivers share it.
+pub(super) struct Connection {
+    target: Target,
+    sender: Mutex<Option<Sender>>,
+    made: AtomicU64,
 }
 
 impl Connection {
-    pub(crate) fn new(addr: SocketAddr) -> Self {
-        Self { addr, sender: None, made: 0 }
-    }
-
-    /// Forgets the connection, whose state is not known any more.
-    pub(crate) fn abandon(&mut self) {
-        self.sender = None;
+    pub(super) fn new(target: Target) -> Arc<Self> {
+        Arc::new(Self { target, sender: Mutex::new(None), made: AtomicU64::new(0) })
     }
 
     /// Connections made after the first.
-    pub(crate) fn reconnects(&self) -> u64 {
-        self.made.saturating_sub(1)
+    pub(super) fn reconnects(&self) -> u64 {
+        self.made.load(Ordering::Relaxed).saturating_sub(1)
     }
 
-    async fn sender(&mut self) -> Result<&mut SendRequest<Full<Bytes>>, Failure> {
-        let usable = match &mut self.sender {
-            Some(sender) => sender.ready().await.is_ok(),
+    /// After an exchange that broke off in the middle: of HTTP/1, nothing more can be sent on this connection. With
+    /// HTTP/2, only a stream is lost, and a connection that is gone says so itself.
+    pub(super) async fn abandon(&self) {
+        if !self.target.http2 {
+            *self.sender.lock().await = None;
+        }
+    }
+
+    /// Sends a request and waits for the head of its answer.
+    pub(super) async fn send(&self, request: Request<Full<Bytes>>) -> Result<Response<Incoming>, Failure> {
+        // Of HTTP/1, one request at a time is under way, and one driver has it: nobody waits for this lock.
+        let mut slot = self.sender.lock().await;
+        let usable = match slot.as_mut() {
+            Some(sender) => sender.is_usable().await,
             None => false,
         };
         if !usable {
-            self.sender = Some(self.connect().await.map_err(|_| Failure::Connect)?);
+            *slot = Some(self.connect().await.map_err(|_| Failure::Connect)?);
+            self.made.fetch_add(1, Ordering::Relaxed);
         }
-        self.sender.as_mut().ok_or(Failure::Connect)
-    }
-
-    async fn connect(&mut self) -> anyhow::Result<SendRequest<Full<Bytes>>> {
-        let stream = TcpStream::connect(self.addr).await?;
-        stream.set_nodelay(true)?;
-        let (sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
-        // Its errors come out at the exchange that they concern.
-        tokio::spawn(connection);
-        self.made += 1;
-        Ok(sender)
-    }
-
-    /// Sends a request and reads the answer to its end. Gaps between pieces go straight into the report.
-    pub(crate) async fn exchange(
-        &mut self,
-        request: Request<Full<Bytes>>,
-        stream: bool,
-        report: &Mutex<Report>,
-    ) -> Result<Good, Failure> {
-        let sent = self.sender().await?.send_request(request).await;
-        let Ok(response) = sent else {
-            self.abandon();
-            return Err(Failure::NoAnswer);
-        };
-        let status = response.status();
-        let mut body = response.into_body();
-        let mut counter = EventCounter::default();
-        let mut first = None;
-        let mut last = Instant::now();
-        let mut bytes = 0;
-        while let Some(frame) = body.frame().await {
-            let Ok(frame) = frame else {
-                self.abandon();
-                return Err(Failure::Truncated);
-            };
-            let Ok(data) = frame.into_data() else { continue };
-            bytes += data.len() as u64;
-            let now = Instant::now();
-            if stream {
-                counter.feed(&data);
-                if first.is_some() {
-                    report.lock().gap.record(now - last);
-                }
+        let sent = match slot.as_mut() {
+            Some(Sender::Http1(sender)) => sender.send_request(request).await,
+            Some(Sender::Http2(sender)) => {
+                let answer = sender.send_request(request);
+                drop(slot);
+                answer.await
             }
-            first = first.or(Some(now));
-            last = now;
+            None => return Err(Failure::Connect),
+        };
+        sent.map_err(|_| Failure::NoAnswer)
+    }
+
+    async fn connect(&self) -> anyhow::Result<Sender> {
+        let stream = TcpStream::connect(self.target.addr).await?;
+        stream.set_nodelay(true)?;
+        match &self.target.tls {
+            None => self.handshake(stream).await,
+            Some(tls) => self.handshake(tls.connect(stream).await?).await,
         }
-        if !status.is_success() {
-            return Err(Failure::Status(status));
-        }
-        match (stream, counter.error, counter.terminal) {
-            (true, true, _) => Err(Failure::ErrorEvent),
-            (true, _, false) => Err(Failure::NoTerminal),
-            _ => Ok(Good { first: first.unwrap_or(last), events: counter.events, bytes }),
-        }
+    }
+
+    /// The errors of what is spawned here come out at the exchanges that they concern.
+    async fn handshake<S>(&self, stream: S) -> anyhow::Result<Sender>
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let io = TokioIo::new(stream);
+        Ok(if self.target.http2 {
+            let (sender, connection) = http2::handshake(TokioExecutor::new(), io).await?;
+            tokio::spawn(connection);
+            Sender::Http2(sender)
+        } else {
+            let (sender, connection) = http1::handshake(io).await?;
+            tokio::spawn(connection);
+            Sender::Http1(sender)
+        })
     }
 }

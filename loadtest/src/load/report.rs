@@ -9,6 +9,9 @@ use serde_json::{Value, json};
 /// The longest time that is told apart, in microseconds.
 const LONGEST: u64 = 3_600_000_000;
 
+/// Steps of the histogram in a report, in milliseconds.
+const STEPS_MS: [f64; 11] = [0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 35.0, 50.0, 100.0];
+
 /// Times, to three significant digits.
 #[derive(Debug, Clone)]
 pub struct Times(Option<Histogram<u64>>);
@@ -49,6 +52,26 @@ impl Times {
         Duration::from_micros(self.0.as_ref().map_or(0, Histogram::max))
     }
 
+    /// How many were longer than this.
+    pub fn over(&self, time: Duration) -> u64 {
+        let from = u64::try_from(time.as_micros()).unwrap_or(LONGEST).saturating_add(1);
+        self.0.as_ref().map_or(0, |histogram| histogram.count_between(from, LONGEST))
+    }
+
+    /// How many were longer than one step and not longer than the next: `[milliseconds, count]`, the last step
+    /// without an end. A delay that something adds (40 ms: a delayed acknowledgement) stands out.
+    fn steps(&self) -> Value {
+        let over = STEPS_MS.iter().map(|step| self.over(Duration::from_secs_f64(step / 1000.0)));
+        let mut before = self.count();
+        let mut steps = Vec::new();
+        for (step, over) in STEPS_MS.iter().zip(over) {
+            steps.push(json!([step, before.saturating_sub(over)]));
+            before = over;
+        }
+        steps.push(json!([null, before]));
+        Value::Array(steps)
+    }
+
     /// Milliseconds; `null` where nothing was measured.
     fn json(&self) -> Value {
         if self.count() == 0 {
@@ -81,6 +104,8 @@ pub struct Report {
     pub first: Times,
     /// Between two pieces of a stream.
     pub gap: Times,
+    /// From when a stamped piece was sent until it was here.
+    pub delay: Times,
     /// How late the generator itself was in sending what had a free connection: its own imprecision, not part of the
     /// latency.
     pub lag: Times,
@@ -106,6 +131,7 @@ impl Report {
         self.latency.merge(&other.latency);
         self.first.merge(&other.first);
         self.gap.merge(&other.gap);
+        self.delay.merge(&other.delay);
         self.lag.merge(&other.lag);
         self.events += other.events;
         self.bytes += other.bytes;
@@ -135,10 +161,31 @@ impl Report {
             "latency_ms": self.latency.json(),
             "first_byte_ms": self.first.json(),
             "gap_ms": self.gap.json(),
+            "delay_ms": self.delay.json(),
+            "delay_steps": self.delay.steps(),
             "generator_lag_ms": self.lag.json(),
             "events": self.events,
             "bytes": self.bytes,
             "reconnects": self.reconnects,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_counted_by_steps() {
+        let mut times = Times::default();
+        for micros in [50, 100, 101, 40_000, 40_500, 7_000_000] {
+            times.record(Duration::from_micros(micros));
+        }
+        assert_eq!((times.over(Duration::from_millis(35)), times.over(Duration::from_secs(8))), (3, 0));
+        let steps = times.steps();
+        let of =
+            |step: f64| steps.as_array().unwrap().iter().find(|it| it[0] == json!(step)).unwrap()[1].clone();
+        assert_eq!((of(0.1), of(0.2), of(35.0), of(50.0)), (json!(2), json!(1), json!(0), json!(2)));
+        assert_eq!(steps.as_array().unwrap().last().unwrap(), &json!([null, 1]));
     }
 }

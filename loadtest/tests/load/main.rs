@@ -1,10 +1,16 @@
-//! The load generator against the mock provider.
+//! The load generator against the mock provider, and against servers that do wrong on purpose.
+#![expect(clippy::unwrap_used, reason = "helpers of tests may fail the test")]
+
+mod flood;
+mod http2;
+mod server;
+mod streams;
 
 use std::time::Duration;
 
 use bulkhead_testkit::proxy::Mode;
 use bulkhead_testkit::{FaultProxy, MockProvider, body};
-use loadtest::load::{Load, Pace, Report};
+use loadtest::load::{Expect, Load, Pace, Report};
 
 const CHAT: &str = "/v1/chat/completions";
 
@@ -20,7 +26,7 @@ fn load(mock: &MockProvider, model: &str, rate: f64) -> Load {
 
 fn streaming(mock: &MockProvider, model: &str, rate: f64) -> Load {
     let body = Some(body::chat(model, "Hi").stream_with_usage().text().into());
-    Load { stream: true, body, ..load(mock, model, rate) }
+    Load { expect: Expect::Stream, body, ..load(mock, model, rate) }
 }
 
 fn failed(report: &Report) -> Vec<(&str, u64)> {
@@ -56,23 +62,6 @@ fn a_closed_loop_sends_as_fast_as_it_is_answered() {
 }
 
 #[test]
-fn streams_are_checked_event_by_event() {
-    let mock = MockProvider::start();
-    let report = streaming(&mock, "chunks-20+slow-chunk-1", 40.0).run().unwrap();
-    // The role, twenty pieces, the finish, the usage and [DONE].
-    assert_eq!((report.sent, report.ok, report.events), (20, 20, 20 * 24));
-    assert!(report.first.max() <= report.latency.max() && report.gap.count() >= 20 * 19);
-    assert!(report.first.quantile(0.5) < report.latency.quantile(0.5));
-    let report = Load { events: Some(25), ..streaming(&mock, "chunks-20", 20.0) }.run().unwrap();
-    assert_eq!(failed(&report), [("event_count", 10)]);
-    let mut messages = streaming(&mock, "ok", 20.0);
-    messages.path = "/v1/messages".to_owned();
-    messages.headers.push(("anthropic-version".to_owned(), "2023-06-01".to_owned()));
-    messages.body = Some(body::messages("ok", "Hi").stream().text().into());
-    assert_eq!(messages.run().unwrap().ok, 10);
-}
-
-#[test]
 fn failures_have_classes() {
     let mock = MockProvider::start();
     for (model, class) in [
@@ -93,6 +82,15 @@ fn failures_have_classes() {
     let gone = load(&mock, "ok", 20.0);
     mock.shutdown();
     assert_eq!(failed(&Load { addr, ..gone }.run().unwrap()), [("connect", 10)]);
+}
+
+#[test]
+fn requests_are_sent_when_they_are_due_and_not_in_bursts() {
+    let mock = MockProvider::start();
+    let report = load(&mock, "ok", 700.0).run().unwrap();
+    assert!(report.lag.count() > 100, "{}", report.lag.count());
+    // Timers of whole milliseconds would make it 0.9 ms and more.
+    assert!(report.lag.quantile(0.25) < Duration::from_micros(500), "{:?}", report.lag.quantile(0.25));
 }
 
 #[test]
