@@ -20,10 +20,20 @@ pub(crate) fn time(pid: u32) -> io::Result<Duration> {
 
 /// Resident memory in bytes.
 pub(crate) fn resident(pid: u32) -> io::Result<u64> {
+    status(pid, "VmRSS:")
+}
+
+/// The most resident memory that it had, in bytes.
+pub(crate) fn peak(pid: u32) -> io::Result<u64> {
+    status(pid, "VmHWM:")
+}
+
+/// A line of `/proc/PID/status` that is in KiB.
+fn status(pid: u32, name: &str) -> io::Result<u64> {
     let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
     let kib =
-        status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.trim().strip_suffix(" kB")?.parse().ok());
-    kib.map(|kib: u64| kib * 1024).ok_or_else(|| io::Error::other("no VmRSS in /proc/PID/status"))
+        status.lines().find_map(|line| line.strip_prefix(name)?.trim().strip_suffix(" kB")?.parse().ok());
+    kib.map(|kib: u64| kib * 1024).ok_or_else(|| io::Error::other(format!("no {name} in /proc/PID/status")))
 }
 
 /// The processes that this one started.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::Context;
 use bulkhead_model::random;
 use clap::Parser;
-use loadtest::compare::Comparison;
+use loadtest::compare::{Comparison, Suite, put_into};
 use loadtest::ingest::Ingest;
 use loadtest::keys::Fleet;
 use loadtest::process;
@@ -18,7 +18,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 #[derive(Parser)]
 enum Arguments {
-    /// The same traffic through Bulkhead, HAProxy and nginx (both have to be installed): prints a table, or JSON.
+    /// The same traffic through Bulkhead, HAProxy and nginx (both have to be installed): prints tables.
     Compare(Compare),
     /// A full sync of many keys, then changes of one: prints what memory and time they take as a table, or JSON.
     Keys(Keys),
@@ -28,21 +28,24 @@ enum Arguments {
 
 #[derive(Parser)]
 struct Compare {
+    /// What to measure; may be repeated. All of it by default.
+    #[arg(long = "suite", value_delimiter = ',')]
+    suites: Vec<Suite>,
     /// Interleaved rounds.
     #[arg(long, default_value_t = 7)]
     rounds: usize,
-    /// Seconds that each contender gets in a round.
-    #[arg(long, default_value_t = 4.0)]
+    /// Seconds that each contender gets of each kind of traffic in a round.
+    #[arg(long, default_value_t = 2.0)]
     seconds: f64,
-    /// Keep-alive connections.
-    #[arg(long, default_value_t = 16)]
-    connections: usize,
-    /// Print JSON instead of a table.
-    #[arg(long)]
-    json: bool,
-    /// A document in which the table between `<!-- figures:begin -->` and `<!-- figures:end -->` is replaced.
-    #[arg(long)]
+    /// A file for every figure of every round, as JSON.
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// A document in which the main lines go between `<!-- figures:begin -->` and `<!-- figures:end -->`.
+    #[arg(long, value_name = "FILE")]
     write: Option<PathBuf>,
+    /// A document in which all tables go between such comments.
+    #[arg(long, value_name = "FILE")]
+    details: Option<PathBuf>,
 }
 
 #[derive(Parser)]
@@ -115,18 +118,22 @@ fn binaries() -> anyhow::Result<PathBuf> {
 fn compare(compare: &Compare) -> anyhow::Result<()> {
     let comparison = Comparison {
         binaries: binaries()?,
+        suites: if compare.suites.is_empty() { Suite::ALL.to_vec() } else { compare.suites.clone() },
         rounds: compare.rounds,
         duration: Duration::try_from_secs_f64(compare.seconds)?,
-        connections: compare.connections,
     };
     let table = comparison.run(|progress| drop(writeln!(std::io::stderr(), "{progress}")))?;
-    if let Some(path) = &compare.write {
+    // First to where nothing is lost when a document cannot be written.
+    process::say(&format!("{}\n{}", table.details(), table.summary()))?;
+    if let Some(path) = &compare.json {
+        fs::write(path, format!("{:#}\n", table.json()))?;
+    }
+    for (path, text) in [(&compare.write, table.summary()), (&compare.details, table.details())] {
+        let Some(path) = path else { continue };
         let document = fs::read_to_string(path)?;
         let document =
-            table.put_into(&document).with_context(|| format!("{} has no markers", path.display()))?;
+            put_into(&document, &text).with_context(|| format!("{} has no markers", path.display()))?;
         fs::write(path, document)?;
     }
-    let text = if compare.json { format!("{:#}", table.json()) } else { table.markdown() };
-    process::say(&text)?;
     Ok(())
 }

@@ -32,7 +32,7 @@ struct Arguments {
 
 fn main() -> anyhow::Result<()> {
     let Arguments { listen, workers, log, records, model_suffix } = Arguments::parse();
-    let mock = MockProvider::with(Options { listen, workers, log, records, model_suffix })?;
+    let mock = MockProvider::with(Options { listen, workers, log, records, model_suffix, http2: None })?;
     process::say(&format!("mock provider listening on {}", mock.origin()))?;
     process::until_signal()?;
     Ok(())

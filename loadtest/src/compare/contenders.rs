@@ -1,6 +1,7 @@
 //! The processes that are compared, each started with a configuration that does the same work.
 
 use std::fs;
+use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -8,6 +9,8 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 
+use super::figures::{DIRECT, HAPROXY};
+use super::traffic::{MODELS, Model};
 use crate::cpu;
 
 /// The virtual key of the gateway's configuration.
@@ -64,27 +67,50 @@ pub(super) struct Contender {
     pub(super) name: &'static str,
     pub(super) addr: SocketAddr,
     process: Process,
+    log: PathBuf,
 }
 
+/// The contender with keys, limits and usage; the others only pass on.
+pub(super) const GATEWAY: &str = "Bulkhead";
+
+/// HAProxy once more.
+const TWIN: &str = "HAProxy twin";
+
+/// How much of a log is shown.
+const LAST_WORDS: usize = 2000;
+
 impl Contender {
+    pub(super) fn is_gateway(&self) -> bool {
+        self.name == GATEWAY
+    }
+
+    /// The end of its log, for whoever has to find out what went wrong.
+    pub(super) fn last_words(&self) -> String {
+        let log = fs::read_to_string(&self.log).unwrap_or_default();
+        let from = log.ceil_char_boundary(log.len().saturating_sub(LAST_WORDS));
+        log.get(from..).unwrap_or_default().to_owned()
+    }
+
     /// CPU time of all its processes so far.
     pub(super) fn cpu(&self) -> anyhow::Result<Duration> {
-        let pid = self.process.0.id();
-        let mut total = cpu::time(pid)?;
-        for child in cpu::children(pid)? {
-            total += cpu::time(child)?;
-        }
-        Ok(total)
+        Ok(self.processes()?.into_iter().map(cpu::time).sum::<io::Result<_>>()?)
     }
 
     /// Resident memory of all its processes, in bytes.
     pub(super) fn resident(&self) -> anyhow::Result<u64> {
+        Ok(self.processes()?.into_iter().map(cpu::resident).sum::<io::Result<_>>()?)
+    }
+
+    /// The most that it ever was.
+    pub(super) fn peak(&self) -> anyhow::Result<u64> {
+        Ok(self.processes()?.into_iter().map(cpu::peak).sum::<io::Result<_>>()?)
+    }
+
+    fn processes(&self) -> anyhow::Result<Vec<u32>> {
         let pid = self.process.0.id();
-        let mut total = cpu::resident(pid)?;
-        for child in cpu::children(pid)? {
-            total += cpu::resident(child)?;
-        }
-        Ok(total)
+        let mut all = cpu::children(pid).with_context(|| format!("{} ended", self.name))?;
+        all.push(pid);
+        Ok(all)
     }
 }
 
@@ -98,10 +124,11 @@ pub(super) struct Bench<'a> {
 impl Bench<'_> {
     pub(super) fn provider(&self) -> anyhow::Result<Contender> {
         let addr = free_address()?;
-        let args = ["--listen", &addr.to_string()].map(str::to_owned);
-        self.start("direct", OTHER_CPU, &self.binaries.join("mock-provider"), &args, addr)
+        let args = ["--listen", &addr.to_string(), "--log", "0"].map(str::to_owned);
+        self.start(DIRECT, OTHER_CPU, &self.binaries.join("mock-provider"), &args, addr)
     }
 
+    /// HAProxy, or its twin.
     pub(super) fn haproxy(&self, name: &'static str, provider: SocketAddr) -> anyhow::Result<Contender> {
         let addr = free_address()?;
         let text = format!(
@@ -113,13 +140,21 @@ impl Bench<'_> {
         self.start(name, MEASURED_CPU, Path::new("haproxy"), &["-db".into(), "-f".into(), config], addr)
     }
 
+    /// All of them, in the order of the tables: HAProxy twice, nginx, the gateway, and the provider itself.
+    pub(super) fn contenders(&self) -> anyhow::Result<Vec<Contender>> {
+        let provider = self.provider()?;
+        let at = provider.addr;
+        let haproxy = self.haproxy(HAPROXY, at)?;
+        Ok(vec![haproxy, self.haproxy(TWIN, at)?, self.nginx(at)?, self.bulkhead(at)?, provider])
+    }
+
     pub(super) fn nginx(&self, provider: SocketAddr) -> anyhow::Result<Contender> {
         let addr = free_address()?;
         let dir = self.dir.display();
         let text = format!(
             "worker_processes 1; daemon off; pid {dir}/nginx.pid; error_log {dir}/nginx-error.log;\n\
              events {{ worker_connections 4096; }}\n\
-             http {{ access_log off; keepalive_requests 1000000000;\n\
+             http {{ access_log off; keepalive_requests 1000000000; client_max_body_size 0; proxy_request_buffering off;\n\
              upstream provider {{ server {provider}; keepalive 256; keepalive_requests 1000000000; }}\n\
              server {{ listen {addr}; location / {{ proxy_pass http://provider; proxy_http_version 1.1;\n\
              proxy_set_header Connection \"\"; proxy_buffering off; }} }} }}\n"
@@ -132,27 +167,29 @@ impl Bench<'_> {
     /// from the provider's names of the models.
     pub(super) fn bulkhead(&self, provider: SocketAddr) -> anyhow::Result<Contender> {
         let (addr, ops) = (free_address()?, free_address()?);
-        let deployment = |alias: &str, model: &str| {
+        // Of its own, also where two are started one after the other.
+        let state = tempfile::tempdir_in(self.dir)?.keep();
+        let deployment = |model: &Model| {
             format!(
-                "  - model_name: {alias}\n    litellm_params: {{model: openai/{model}, api_base: 'http://{provider}/v1', \
-                 api_key: sk-upstream-compare}}\n    model_info: {{base_model: gpt-4o-mini}}\n"
+                "  - model_name: {}\n    litellm_params: {{model: openai/{}, api_base: 'http://{provider}/v1', \
+                 api_key: sk-upstream-compare}}\n    model_info: {{base_model: gpt-4o-mini}}\n",
+                model.alias, model.name,
             )
         };
+        let models: String = MODELS.iter().map(deployment).collect();
         let text = format!(
-            "general_settings: {{master_key: {MASTER_KEY}}}\nmodel_list:\n{}{}virtual_keys:\n  - {{key: {KEY}, key_alias: compare, rpm_limit: 1000000000, \
+            "general_settings: {{master_key: {MASTER_KEY}}}\nmodel_list:\n{models}virtual_keys:\n  - {{key: {KEY}, key_alias: compare, rpm_limit: 1000000000, \
              tpm_limit: 1000000000000, max_parallel_requests: 100000, max_budget: 1000000, budget_duration: 30d}}\n",
-            deployment("plain", "ok"),
-            deployment("stream", "chunks-20"),
         );
         let config = self.write("gateway.yaml", &text)?;
         let args = [
             ("--config", config),
             ("--listen", addr.to_string()),
             ("--ops-listen", ops.to_string()),
-            ("--state-dir", self.dir.join("state").display().to_string()),
+            ("--state-dir", state.display().to_string()),
         ];
         let args: Vec<_> = args.into_iter().flat_map(|(flag, value)| [flag.to_owned(), value]).collect();
-        self.start("Bulkhead", MEASURED_CPU, &self.binaries.join("data-plane"), &args, addr)
+        self.start(GATEWAY, MEASURED_CPU, &self.binaries.join("data-plane"), &args, addr)
     }
 
     fn write(&self, name: &str, text: &str) -> anyhow::Result<String> {
@@ -173,7 +210,7 @@ impl Bench<'_> {
         let mut process = Process::start(cpu, program, args, &log)?;
         for _ in 0..LOOKS {
             if TcpStream::connect(addr).is_ok() {
-                return Ok(Contender { name, addr, process });
+                return Ok(Contender { name, addr, process, log });
             }
             if process.0.try_wait()?.is_some() {
                 break;
