@@ -16,7 +16,7 @@ use crate::read::BodyMemory;
 use crate::respond::PrefixedNames;
 use crate::route::Rng;
 use crate::settle::Typical;
-use crate::upstream::{Dialer, Pool};
+use crate::upstream::{Dialer, Limits, Pool};
 use crate::usage::{Recorder, UsageEvent};
 
 /// What the whole process shares.
@@ -81,7 +81,7 @@ impl Worker {
         let heartbeat = AtomicI64::new(node.clock.now().0);
         Arc::new(Self {
             node,
-            pool: Pool::new(dialer),
+            pool: Pool::new(dialer, Limits::default(), !seed),
             metrics: Arc::default(),
             typical: Typical::default(),
             rng: Rng::new(seed),

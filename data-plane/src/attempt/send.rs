@@ -5,10 +5,10 @@ use std::time::Duration;
 use bulkhead_model::ErrorKind;
 use bulkhead_snapshot::Deployment;
 use http::{Request, Response};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 
 use crate::fault::{Fault, Outcome};
-use crate::upstream::{AnswerBody, DialError, Live, SendBody, SendError};
+use crate::upstream::{AnswerBody, DialError, Failure, SendBody, SendError};
 use crate::worker::Worker;
 
 /// How long an exchange may take.
@@ -34,61 +34,36 @@ impl Waits {
 }
 
 /// Sends to the deployment and returns the head of the answer.
-///
-/// A reused connection that turns out to be dead is replaced by a fresh one, once: nothing was sent, or everything
-/// was and no byte of an answer came, which is what a provider that closes idle connections looks like (design §5).
 pub(crate) async fn answer(
     worker: &Worker,
     deployment: &Deployment,
     request: &(dyn Fn() -> Request<SendBody> + Sync),
     waits: &Waits,
 ) -> Outcome<Response<AnswerBody>> {
-    let deadline = waits.head_deadline();
-    let mut live = worker
-        .pool
-        .get(&deployment.target, deadline)
-        .await
-        .map_err(|error| no_connection(&error, deployment, waits))?;
-    loop {
-        let error = match timeout_at(deadline, live.send(request())).await {
-            Err(_) => return Err(timed_out(waits, waits.idle.min(waits.total)).in_doubt()),
-            Ok(Ok(response)) => return Ok(attach(response, live, worker)),
-            Ok(Err(error)) => error,
-        };
-        if !live.reused || matches!(error, SendError::BadHead(_)) {
-            return Err(broken(&error, deployment));
-        }
-        if matches!(error, SendError::NoAnswer(_)) {
-            worker.metrics.ambiguous_resends.add(1);
-        }
-        live = worker
-            .pool
-            .fresh(&deployment.target, deadline)
-            .await
-            .map_err(|error| no_connection(&error, deployment, waits))?;
-    }
-}
-
-fn attach(response: Response<hyper::body::Incoming>, live: Live, worker: &Worker) -> Response<AnswerBody> {
-    let (head, incoming) = response.into_parts();
-    Response::from_parts(head, AnswerBody::new(incoming, live, worker.pool.clone()))
+    let answer = worker.pool.send(&deployment.target, request, waits.head_deadline());
+    answer.await.map_err(|failure| match failure {
+        Failure::NoConnection(error) => no_connection(&error, deployment, waits),
+        Failure::Deadline => timed_out(waits, waits.idle.min(waits.total)).in_doubt(),
+        Failure::Broke(error) => broken(&error, deployment),
+    })
 }
 
 fn no_connection(error: &DialError, deployment: &Deployment, waits: &Waits) -> Box<Fault> {
     tracing::debug!(deployment = %deployment.id, %error, "no connection to the provider");
     match error {
         DialError::Timeout => timed_out(waits, waits.idle.min(waits.total)),
-        DialError::Full => {
-            Fault::new(ErrorKind::Overloaded, "Too many connections to the provider. Please retry shortly.")
-                .retry_after(1)
-        }
+        DialError::Full => Fault::new(
+            ErrorKind::Overloaded,
+            "Too many requests wait for the provider. Please retry shortly.",
+        )
+        .retry_after(1),
         _ => connection_lost(deployment),
     }
 }
 
 fn broken(error: &SendError, deployment: &Deployment) -> Box<Fault> {
     match error {
-        SendError::Unsent => connection_lost(deployment),
+        SendError::Unsent | SendError::Refused => connection_lost(deployment),
         SendError::NoAnswer(cause) | SendError::BadHead(cause) => {
             tracing::debug!(deployment = %deployment.id, error = %cause, "the provider's connection broke");
             connection_lost(deployment).in_doubt()

@@ -16,8 +16,6 @@ pub(crate) struct WorkerMetrics {
     pub(crate) in_flight: Gauge,
     /// Client connections open.
     pub(crate) connections: Gauge,
-    /// Requests that were sent again because a reused connection broke without an answer.
-    pub(crate) ambiguous_resends: Counter,
     /// Parameters and header values that were dropped and named to the client.
     pub(crate) dropped_params: Counter,
     /// Tasks that panicked.
@@ -40,7 +38,6 @@ impl Default for WorkerMetrics {
         Self {
             in_flight: Gauge::default(),
             connections: Gauge::default(),
-            ambiguous_resends: Counter::default(),
             dropped_params: Counter::default(),
             panics: Counter::default(),
             turned_away: Counter::default(),

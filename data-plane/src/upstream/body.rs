@@ -20,6 +20,18 @@ impl SendBody {
         let left = u64::try_from(segments.len()).unwrap_or(u64::MAX);
         Self { chunks: segments.into_chunks().into(), left }
     }
+
+    /// Bytes not taken yet.
+    pub(super) fn left(&self) -> u64 {
+        self.left
+    }
+
+    /// Takes the next segment.
+    pub(super) fn next(&mut self) -> Option<Bytes> {
+        let chunk = self.chunks.pop_front()?;
+        self.left = self.left.saturating_sub(u64::try_from(chunk.len()).unwrap_or(u64::MAX));
+        Some(chunk)
+    }
 }
 
 impl Body for SendBody {
@@ -30,9 +42,7 @@ impl Body for SendBody {
         mut self: Pin<&mut Self>,
         _: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        let Some(chunk) = self.chunks.pop_front() else { return Poll::Ready(None) };
-        self.left = self.left.saturating_sub(u64::try_from(chunk.len()).unwrap_or(u64::MAX));
-        Poll::Ready(Some(Ok(Frame::data(chunk))))
+        Poll::Ready(self.next().map(|chunk| Ok(Frame::data(chunk))))
     }
 
     fn is_end_stream(&self) -> bool {

@@ -5,16 +5,15 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use bytes::Bytes;
 use http::{Request, Response};
-use http_body::Body;
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{self, Connection, SendRequest};
 use hyper_util::rt::TokioIo;
 use tokio::time::Instant;
 
 use super::body::SendBody;
-use super::pool::{Pool, Slot};
+use super::counts::Slot;
+use super::send::{Broken, SendError};
 use super::wire::{Traffic, Wire};
 
 type Driver = Pin<Box<Connection<TokioIo<Wire>, SendBody>>>;
@@ -25,25 +24,16 @@ pub(crate) struct Live {
     /// `None` once the connection has ended.
     connection: Option<Driver>,
     traffic: Arc<Traffic>,
-    /// True when it has carried a request before this one.
-    pub(crate) reused: bool,
+    /// True when it was idle before this request: the provider may have closed it meanwhile.
+    pub(super) reused: bool,
     pub(super) slot: Slot,
     pub(super) idle_since: Instant,
-}
-
-/// Why a request got no answer.
-#[derive(Debug)]
-pub(crate) enum SendError {
-    /// Nothing of the request was sent.
-    Unsent,
-    /// The connection broke without a byte of an answer.
-    NoAnswer(hyper::Error),
-    /// The connection broke within the answer's head, or the head was not HTTP.
-    BadHead(hyper::Error),
+    /// From then on it takes no request.
+    pub(super) retires: Instant,
 }
 
 impl Live {
-    pub(super) async fn open(wire: Wire, slot: Slot) -> Result<Self, hyper::Error> {
+    pub(super) async fn open(wire: Wire, slot: Slot, retires: Instant) -> Result<Self, hyper::Error> {
         let traffic = wire.traffic();
         let (sender, connection) = http1::Builder::new().handshake::<_, SendBody>(TokioIo::new(wire)).await?;
         Ok(Self {
@@ -53,12 +43,13 @@ impl Live {
             reused: false,
             slot,
             idle_since: Instant::now(),
+            retires,
         })
     }
 
     /// Sends a request and waits for the head of the answer, driving the connection meanwhile.
-    pub(crate) async fn send(&mut self, request: Request<SendBody>) -> Result<Response<Incoming>, SendError> {
-        let before = self.traffic.read();
+    pub(super) async fn send(&mut self, request: Request<SendBody>) -> Result<Response<Incoming>, SendError> {
+        let (read, written, length) = (self.traffic.read(), self.traffic.written(), request.body().left());
         let Self { sender, connection, .. } = self;
         let mut answer = pin!(sender.try_send_request(request));
         let outcome = std::future::poll_fn(|cx| {
@@ -70,15 +61,22 @@ impl Live {
         });
         outcome.await.map_err(|mut error| match error.take_message() {
             Some(_) => SendError::Unsent,
-            None if self.traffic.read() == before => SendError::NoAnswer(error.into_error()),
-            None => SendError::BadHead(error.into_error()),
+            None if self.traffic.read() != read => SendError::BadHead(Broken::Http1(error.into_error())),
+            // Head and body are longer than the body: with fewer bytes the provider cannot have it whole.
+            None if self.traffic.written().wrapping_sub(written) <= length => SendError::Unsent,
+            None => SendError::NoAnswer(Broken::Http1(error.into_error())),
         })
+    }
+
+    /// Lets the connection do its I/O.
+    pub(super) fn drive(&mut self, cx: &mut Context<'_>) {
+        drive(&mut self.connection, cx);
     }
 
     /// True when the connection can carry another request. Looks at the socket once: a peer that has closed an idle
     /// connection is noticed here.
     pub(super) fn poll_usable(&mut self, cx: &mut Context<'_>) -> bool {
-        drive(&mut self.connection, cx);
+        self.drive(cx);
         self.connection.is_some() && matches!(self.sender.poll_ready(cx), Poll::Ready(Ok(())))
     }
 }
@@ -89,57 +87,5 @@ fn drive(connection: &mut Option<Driver>, cx: &mut Context<'_>) {
         && running.as_mut().poll(cx).is_ready()
     {
         *connection = None;
-    }
-}
-
-/// The body of an answer together with the connection it comes from. Dropping it before its end closes the
-/// connection, which stops the provider; at its end the connection goes back to the pool.
-pub(crate) struct AnswerBody {
-    incoming: Incoming,
-    live: Option<Live>,
-    pool: Arc<Pool>,
-}
-
-impl AnswerBody {
-    pub(crate) fn new(incoming: Incoming, live: Live, pool: Arc<Pool>) -> Self {
-        Self { incoming, live: Some(live), pool }
-    }
-
-    /// The next chunk; `None` at the end. Pending only when the socket has nothing.
-    pub(crate) fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, hyper::Error>>> {
-        loop {
-            let frame = match Pin::new(&mut self.incoming).poll_frame(cx) {
-                Poll::Ready(frame) => frame,
-                Poll::Pending => {
-                    if let Some(live) = &mut self.live {
-                        drive(&mut live.connection, cx);
-                    }
-                    std::task::ready!(Pin::new(&mut self.incoming).poll_frame(cx))
-                }
-            };
-            match frame {
-                None => {
-                    self.recycle(cx);
-                    return Poll::Ready(None);
-                }
-                Some(Err(error)) => return Poll::Ready(Some(Err(error))),
-                Some(Ok(frame)) => {
-                    // Trailers say nothing that the gateway forwards.
-                    if let Ok(data) = frame.into_data() {
-                        return Poll::Ready(Some(Ok(data)));
-                    }
-                }
-            }
-        }
-    }
-
-    fn recycle(&mut self, cx: &mut Context<'_>) {
-        if let Some(mut live) = self.live.take()
-            && live.poll_usable(cx)
-        {
-            live.reused = true;
-            live.idle_since = Instant::now();
-            self.pool.put(live);
-        }
     }
 }

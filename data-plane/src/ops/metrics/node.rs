@@ -8,6 +8,7 @@ use bulkhead_telemetry::page::{Labels, Page};
 
 use super::Ops;
 use crate::metrics::WorkerMetrics;
+use crate::upstream::PoolCounts;
 use crate::usage::{Lag, Spool};
 
 pub(super) fn gauges(ops: &Ops, page: &mut Page) {
@@ -19,8 +20,13 @@ pub(super) fn gauges(ops: &Ops, page: &mut Page) {
     page.gauge("draining", "1 from the signal to stop on", u8::from(node.is_draining()));
     page.gauge("in_flight", "Exchanges with a provider under way", sum(|it| it.in_flight.get()));
     page.gauge("connections", "Client connections open", sum(|it| it.connections.get()));
-    let upstream: i64 = ops.crew.workers().map(|it| it.pool.open()).sum();
-    page.gauge("upstream_connections", "Provider connections open, in use and idle", upstream);
+    let pools = |of: fn(&PoolCounts) -> i64| ops.crew.workers().map(|it| of(it.pool.counts())).sum::<i64>();
+    let connections = pools(|it| it.connections.get());
+    page.gauge("upstream_connections", "Provider connections open, in use and idle", connections);
+    let streams = pools(|it| it.streams.get());
+    page.gauge("upstream_streams", "Requests in flight on HTTP/2 connections to providers", streams);
+    let waiting = pools(|it| it.waiting.get());
+    page.gauge("upstream_waiting", "Requests that wait for a connection to a provider", waiting);
     let snapshot = node.snapshot.load();
     let most = snapshot.as_deref().map_or(0, |snapshot| snapshot.settings.body_memory_bytes);
     page.gauge("body_memory_bytes", "Memory taken by request bodies", node.body_memory.used());
@@ -35,10 +41,16 @@ pub(super) fn gauges(ops: &Ops, page: &mut Page) {
 
 pub(super) fn counters(ops: &Ops, page: &mut Page) {
     let sum = |of: fn(&WorkerMetrics) -> u64| ops.crew.workers().map(|it| of(&it.metrics)).sum::<u64>();
+    let pools = |of: fn(&PoolCounts) -> u64| ops.crew.workers().map(|it| of(it.pool.counts())).sum::<u64>();
     page.counter(
         "ambiguous_resends",
         "Requests sent again after a reused connection broke without an answer",
-        sum(|it| it.ambiguous_resends.get()),
+        pools(|it| it.ambiguous_resends.get()),
+    );
+    page.counter(
+        "upstream_connect_failures",
+        "Connections to providers that could not be made",
+        pools(|it| it.failed.get()),
     );
     page.counter(
         "dropped_params",

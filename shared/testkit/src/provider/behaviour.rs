@@ -89,6 +89,7 @@ pub(crate) enum Instead {
     Hang,
     HalfHead,
     Reset,
+    Refuse,
     Empty,
     Html,
     BadJson,
@@ -277,6 +278,10 @@ impl Behaviour {
             ["fail", n, code, "then", "ok"] => {
                 self.when = When::First(n.parse().ok()?);
                 status(code)?
+            }
+            ["refuse", "stream", n] => {
+                self.when = When::Every(n.parse().ok()?);
+                Instead::Refuse
             }
             ["every", n, code] => {
                 self.when = When::Every(n.parse().ok()?);

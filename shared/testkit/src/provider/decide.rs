@@ -107,6 +107,7 @@ impl Request<'_> {
             Instead::Hang => Plan::nothing(Start::Hang),
             Instead::HalfHead => Plan::nothing(Start::HalfHead),
             Instead::Reset => Plan::nothing(Start::Reset),
+            Instead::Refuse => Plan::nothing(Start::Refuse),
             Instead::Empty => {
                 let kind = if record.stream { "text/event-stream; charset=utf-8" } else { JSON };
                 Plan::plain(200, self.headers(seq), kind, "")

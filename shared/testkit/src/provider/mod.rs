@@ -25,6 +25,7 @@ mod decide;
 mod dialect;
 mod errors;
 mod heads;
+mod http2;
 mod json;
 mod ledger;
 mod plan;
@@ -47,6 +48,7 @@ use std::thread::JoinHandle;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 
+pub use http2::Http2;
 pub use ledger::{Ledger, LoggedRequest, Outcome, Record, Totals};
 pub use serve::Stats;
 
@@ -65,6 +67,8 @@ pub struct Options {
     pub records: usize,
     /// Appended to the model's name in answers.
     pub model_suffix: String,
+    /// Speaks HTTP/2 over TLS and nothing else.
+    pub http2: Option<Http2>,
 }
 
 impl Default for Options {
@@ -75,6 +79,7 @@ impl Default for Options {
             log: 1000,
             records: 100_000,
             model_suffix: "-2026-01-01".to_owned(),
+            http2: None,
         }
     }
 }
@@ -83,6 +88,7 @@ impl Default for Options {
 /// Dropping it closes its port and its connections.
 pub struct MockProvider {
     addr: SocketAddr,
+    scheme: &'static str,
     provider: Arc<serve::Provider>,
     stop: watch::Sender<bool>,
     threads: Vec<JoinHandle<()>>,
@@ -99,20 +105,22 @@ impl MockProvider {
         let ledger = Ledger::new(options.records.max(1), options.log);
         let provider = Arc::new(serve::Provider::new(ledger, options.model_suffix));
         let (stop, stopped) = watch::channel(false);
+        let scheme = if options.http2.is_some() { "https" } else { "http" };
         let mut threads = Vec::new();
         let mut queues = Vec::new();
         for worker in 0..options.workers.max(1) {
             let (queue, connections) = mpsc::channel(WAITING);
             queues.push(queue);
             let (provider, stopped) = (Arc::clone(&provider), stopped.clone());
+            let http2 = options.http2.clone();
             let name = format!("mock-worker-{worker}");
-            threads.push(thread::runtime(name, move || work(connections, provider, stopped))?);
+            threads.push(thread::runtime(name, move || work(connections, provider, http2, stopped))?);
         }
         let listener = std::net::TcpListener::bind(options.listen)?;
         listener.set_nonblocking(true)?;
         let addr = listener.local_addr()?;
         threads.push(thread::runtime("mock-accept".to_owned(), move || accept(listener, queues, stopped))?);
-        Ok(Self { addr, provider, stop, threads })
+        Ok(Self { addr, scheme, provider, stop, threads })
     }
 
     /// Where it listens.
@@ -122,12 +130,12 @@ impl MockProvider {
 
     /// `http://127.0.0.1:PORT`: Anthropic's and Azure's base URL.
     pub fn origin(&self) -> String {
-        format!("http://{}", self.addr)
+        format!("{}://{}", self.scheme, self.addr)
     }
 
     /// `http://127.0.0.1:PORT/v1`: OpenAI's base URL.
     pub fn base_url(&self) -> String {
-        format!("http://{}/v1", self.addr)
+        format!("{}/v1", self.origin())
     }
 
     /// The books.
@@ -206,6 +214,7 @@ async fn accept(
 async fn work(
     mut connections: Connections,
     provider: Arc<serve::Provider>,
+    http2: Option<Http2>,
     mut stopped: watch::Receiver<bool>,
 ) {
     loop {
@@ -213,7 +222,7 @@ async fn work(
             _ = stopped.wait_for(|stopped| *stopped) => return,
             Some(stream) = connections.recv() => {
                 if let Ok(stream) = tokio::net::TcpStream::from_std(stream) {
-                    tokio::spawn(serve::connection(stream, Arc::clone(&provider)));
+                    tokio::spawn(serve::connection(stream, Arc::clone(&provider), http2.clone()));
                 }
             }
         }

@@ -42,6 +42,8 @@ pub(crate) enum Start {
     Hang,
     /// A reset in its place.
     Reset,
+    /// The same, and it says that the request was not processed.
+    Refuse,
 }
 
 /// One thing to do.

@@ -16,6 +16,7 @@ use tokio::net::TcpStream;
 use super::admin;
 use super::decide;
 use super::heads::Heads;
+use super::http2::Http2;
 use super::ledger::{Ledger, LoggedRequest};
 use super::plan::{Plan, Start};
 use super::play::{BrokenOff, Play, Track};
@@ -128,10 +129,13 @@ impl Drop for OpenConnection<'_> {
 }
 
 /// Serves one connection until either side closes it.
-pub(crate) async fn connection(stream: TcpStream, provider: Arc<Provider>) {
+pub(crate) async fn connection(stream: TcpStream, provider: Arc<Provider>, http2: Option<Http2>) {
     let _open = OpenConnection::new(&provider.stats);
     // Without it the mock is a little slower, no more.
     let _ = stream.set_nodelay(true);
+    if let Some(http2) = http2 {
+        return http2.serve(stream, &provider).await;
+    }
     let (wire, line) = Wire::new(stream);
     let service = service_fn(|request| answer(Arc::clone(&provider), Arc::clone(&line), request));
     {
@@ -148,11 +152,20 @@ pub(crate) async fn connection(stream: TcpStream, provider: Arc<Provider>) {
     }
 }
 
-async fn answer(
+/// Why there is no answer. It says over HTTP/2 with what the stream is reset.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum NoAnswer {
+    #[error(transparent)]
+    BrokenOff(#[from] BrokenOff),
+    #[error("the request is refused before it is looked at")]
+    Refused(#[source] h2::Error),
+}
+
+pub(crate) async fn answer(
     provider: Arc<Provider>,
     line: Arc<Line>,
     request: Request<Incoming>,
-) -> Result<Response<Play>, BrokenOff> {
+) -> Result<Response<Play>, NoAnswer> {
     let (head, body) = request.into_parts();
     let raw_head = line.take_head();
     if let Some(path) = head.uri.path().strip_prefix("/_mock/") {
@@ -181,7 +194,12 @@ async fn answer(
         Start::Reset => {
             track.record.outcome = plan.ends;
             line.reset_on_close();
-            return Err(BrokenOff);
+            return Err(BrokenOff.into());
+        }
+        Start::Refuse => {
+            track.record.outcome = plan.ends;
+            line.reset_on_close();
+            return Err(NoAnswer::Refused(h2::Reason::REFUSED_STREAM.into()));
         }
     }
     Ok(respond(plan, line, Some(track)))

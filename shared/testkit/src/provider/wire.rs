@@ -26,6 +26,7 @@ pub(crate) struct Line {
 }
 
 struct State {
+    own_socket: bool,
     /// The head of the current request, or what has arrived of it.
     head: Vec<u8>,
     /// Bytes that arrive belong to a head.
@@ -52,8 +53,17 @@ enum Flush {
 }
 
 impl Line {
+    /// The line of a stream of HTTP/2, which has no socket of its own: nothing is limited or remembered, and what is
+    /// handed over counts as written.
+    pub(crate) fn of_a_stream() -> Arc<Self> {
+        let line = Self::new();
+        line.state.lock().own_socket = false;
+        Arc::new(line)
+    }
+
     fn new() -> Self {
         let state = State {
+            own_socket: true,
             head: Vec::new(),
             in_head: true,
             reset: false,
@@ -109,6 +119,9 @@ impl Line {
     /// Ready when everything handed to hyper before has reached the socket.
     pub(crate) fn poll_flushed(&self, cx: &mut Context<'_>) -> Poll<()> {
         let mut state = self.state.lock();
+        if !state.own_socket {
+            return Poll::Ready(());
+        }
         if let Flush::Done = state.flush {
             state.flush = Flush::NotAsked;
             return Poll::Ready(());

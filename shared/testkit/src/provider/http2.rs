@@ -1,0 +1,67 @@
+//! HTTP/2 over TLS.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use hyper::server::conn::http2::Builder;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use rustls::ServerConfig;
+use tokio::net::TcpStream;
+use tokio::sync::Notify;
+use tokio_rustls::TlsAcceptor;
+
+use super::serve::{self, Provider};
+use super::wire::Line;
+
+/// How a mock provider speaks HTTP/2.
+#[derive(Debug, Clone)]
+pub struct Http2 {
+    tls: Arc<ServerConfig>,
+    max_streams: u32,
+    goaway_after: u64,
+}
+
+impl Http2 {
+    /// With this certificate and key; 100 streams on a connection.
+    pub fn new(mut tls: ServerConfig) -> Self {
+        tls.alpn_protocols = vec![b"h2".to_vec()];
+        Self { tls: Arc::new(tls), max_streams: 100, goaway_after: u64::MAX }
+    }
+
+    /// Allows so many streams on a connection.
+    pub fn max_streams(mut self, max_streams: u32) -> Self {
+        self.max_streams = max_streams;
+        self
+    }
+
+    /// Says GOAWAY with the n-th request of a connection, and answers what it has.
+    pub fn goaway_after(mut self, requests: u64) -> Self {
+        self.goaway_after = requests;
+        self
+    }
+
+    pub(crate) async fn serve(self, socket: TcpStream, provider: &Arc<Provider>) {
+        // Who does not trust the certificate goes away; tests see that at their end.
+        let Ok(socket) = TlsAcceptor::from(self.tls).accept(socket).await else { return };
+        let (began, enough) = (AtomicU64::new(0), Notify::new());
+        let service = service_fn(|request| {
+            if began.fetch_add(1, Ordering::Relaxed) + 1 == self.goaway_after {
+                enough.notify_one();
+            }
+            serve::answer(Arc::clone(provider), Line::of_a_stream(), request)
+        });
+        let connection = Builder::new(TokioExecutor::new())
+            .max_concurrent_streams(self.max_streams)
+            .serve_connection(TokioIo::new(socket), service);
+        tokio::pin!(connection);
+        // An error is the client's going; what it left is in the ledger.
+        tokio::select! {
+            _ = &mut connection => {}
+            () = enough.notified() => {
+                connection.as_mut().graceful_shutdown();
+                let _ = connection.await;
+            }
+        }
+    }
+}
