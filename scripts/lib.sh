@@ -98,6 +98,11 @@ need_haproxy() {
     step "install haproxy" apt_install_quietly haproxy
 }
 
+need_nginx() {
+    [ -n "$(PATH=$PATH:/usr/sbin missing_packages nginx:nginx-light)" ] || return 0
+    step "install nginx" apt_install_quietly nginx-light
+}
+
 need_postgres() {
     ls -d /usr/lib/postgresql/*/bin >/dev/null 2>&1 || step "install postgresql" install_postgres
 }

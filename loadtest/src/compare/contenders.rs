@@ -32,7 +32,10 @@ pub(super) struct Process(Child);
 impl Process {
     fn start(cpu: &str, program: &Path, args: &[String], log: &Path) -> anyhow::Result<Self> {
         let log = fs::File::create(log)?;
+        // HAProxy and nginx are where not everybody's path leads.
+        let path = std::env::var("PATH").unwrap_or_default() + ":/usr/sbin";
         let child = Command::new("taskset")
+            .env("PATH", path)
             .args(["-c", cpu])
             .arg(program)
             .args(args)
@@ -128,12 +131,13 @@ impl Bench<'_> {
         self.start(DIRECT, OTHER_CPU, &self.binaries.join("mock-provider"), &args, addr)
     }
 
-    /// HAProxy, or its twin.
+    /// HAProxy, or its twin. Without `http-no-delay` it holds the last bytes that it has for 200 ms, in case that more
+    /// come, which no operator would have for streams; it costs nothing that could be measured.
     pub(super) fn haproxy(&self, name: &'static str, provider: SocketAddr) -> anyhow::Result<Contender> {
         let addr = free_address()?;
         let text = format!(
             "global\n  nbthread 1\n  maxconn 4000\ndefaults\n  mode http\n  timeout connect 5s\n  timeout client 600s\n  \
-             timeout server 600s\n  http-reuse always\nfrontend all\n  bind {addr}\n  default_backend provider\n\
+             timeout server 600s\n  http-reuse always\n  option http-no-delay\nfrontend all\n  bind {addr}\n  default_backend provider\n\
              backend provider\n  server provider {provider}\n"
         );
         let config = self.write(&format!("{name}.cfg"), &text)?;

@@ -17,7 +17,7 @@ pub(super) const TITLE: &str =
 const CASE: &str = "1000 streams";
 const STREAMS: usize = 1000;
 
-/// How long a state lasts before it is looked at: what gives memory back needs a moment.
+/// How long a state lasts, at most, before it is looked at: what gives memory back needs a moment.
 const REST: Duration = Duration::from_secs(1);
 
 pub(super) const COLUMNS: &[Column] = &[
@@ -36,23 +36,24 @@ pub(super) fn measure(round: &Round<'_>, samples: &mut Samples) -> anyhow::Resul
     let provider = round.contenders.iter().find(|contender| contender.name == DIRECT);
     let at = provider.context("no provider")?.addr;
     // One at a time: none takes the other's CPU.
-    one(&round.bench.haproxy(HAPROXY, at)?, samples)?;
-    one(&round.bench.nginx(at)?, samples)?;
-    one(&round.bench.bulkhead(at)?, samples)
+    let rest = round.duration.min(REST);
+    one(&round.bench.haproxy(HAPROXY, at)?, rest, samples)?;
+    one(&round.bench.nginx(at)?, rest, samples)?;
+    one(&round.bench.bulkhead(at)?, rest, samples)
 }
 
-fn one(contender: &Contender, samples: &mut Samples) -> anyhow::Result<()> {
-    std::thread::sleep(REST);
+fn one(contender: &Contender, wait: Duration, samples: &mut Samples) -> anyhow::Result<()> {
+    std::thread::sleep(wait);
     let rest = contender.resident()?;
     let request = SILENT.raw(contender);
     let streams = Held::open(contender.addr, request.as_bytes(), STREAMS);
     let streams = streams.with_context(|| format!("{} holds no {STREAMS} streams", contender.name))?;
-    std::thread::sleep(REST);
+    std::thread::sleep(wait);
     let open = contender.resident()?;
     let stirred = streams.stirred()?;
     ensure!(stirred == 0, "{} ended {stirred} streams.\n{}", contender.name, contender.last_words());
     drop(streams);
-    std::thread::sleep(REST);
+    std::thread::sleep(wait);
     let figures = vec![
         ("rest_mib", mebibytes(rest)),
         ("open_mib", mebibytes(open)),
