@@ -1,5 +1,5 @@
 //! The comparison, in short: that every suite measures something, not what it measures.
-#![expect(clippy::unwrap_used, reason = "helpers of tests may fail the test")]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "helpers of tests may fail the test")]
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
