@@ -19,6 +19,7 @@ mod drain;
 mod errors;
 mod first_minutes;
 mod headers;
+mod http2;
 mod limits;
 mod managed;
 mod money;

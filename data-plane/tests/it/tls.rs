@@ -23,20 +23,33 @@ use tokio_rustls::{TlsAcceptor, TlsConnector};
 use crate::support::{Builder, Gateway, MASTER, PATIENCE, yaml};
 
 /// A certificate authority.
-struct Authority {
+pub(crate) struct Authority {
     issuer: Issuer<'static, KeyPair>,
     pem: String,
 }
 
 /// A certificate and its key, in PEM.
 #[derive(Clone)]
-struct Pair {
+pub(crate) struct Pair {
     cert: String,
     key: String,
 }
 
+impl Pair {
+    /// What a server needs that shows this certificate.
+    pub(crate) fn server(&self) -> ServerConfig {
+        let key = PrivateKeyDer::from_pem_slice(self.key.as_bytes()).unwrap();
+        ServerConfig::builder().with_no_client_auth().with_single_cert(vec![der(self)], key).unwrap()
+    }
+}
+
 impl Authority {
-    fn new(name: &str) -> Self {
+    /// A file with its certificate, for who is to trust it.
+    pub(crate) fn file(&self, dir: &TempDir) -> String {
+        authorities(dir, &self.pem)
+    }
+
+    pub(crate) fn new(name: &str) -> Self {
         let key = KeyPair::generate().unwrap();
         let mut params = CertificateParams::new(Vec::new()).unwrap();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -45,7 +58,7 @@ impl Authority {
         Self { issuer: Issuer::new(params, key), pem }
     }
 
-    fn issue(&self, name: &str) -> Pair {
+    pub(crate) fn issue(&self, name: &str) -> Pair {
         self.issue_with(CertificateParams::new(vec![name.to_owned()]).unwrap())
     }
 
@@ -281,9 +294,7 @@ struct Front {
 
 impl Front {
     async fn start(pair: &Pair, mock: &MockProvider) -> Self {
-        let key = PrivateKeyDer::from_pem_slice(pair.key.as_bytes()).unwrap();
-        let config = ServerConfig::builder().with_no_client_auth().with_single_cert(vec![der(pair)], key);
-        let tls = TlsAcceptor::from(Arc::new(config.unwrap()));
+        let tls = TlsAcceptor::from(Arc::new(pair.server()));
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let (addr, mock, connections) = (listener.local_addr().unwrap(), mock.addr(), Arc::default());
         let counter: Arc<AtomicUsize> = Arc::clone(&connections);
@@ -327,7 +338,7 @@ async fn a_provider_whose_authority_is_configured_is_reached_over_one_connection
     let dir = tempfile::tempdir().unwrap();
     for (name, host) in [("localhost", "localhost"), ("127.0.0.1", "127.0.0.1")] {
         let front = Front::start(&authority.issue(name), &mock).await;
-        let file = authorities(&dir, &authority.pem);
+        let file = authority.file(&dir);
         let gateway = Gateway::with(front.yaml(host)).env("SSL_CERT_FILE", &file).start().await;
         let mut client = gateway.client().await;
         for request in [chat(), chat().json(body::chat("gpt", "Hi").stream()), chat()] {
@@ -354,7 +365,7 @@ async fn a_provider_that_cannot_prove_who_it_is_gets_no_request_and_the_log_says
         (authority.issue_with(expired), "certificate expired"),
     ] {
         let front = Front::start(&pair, &mock).await;
-        let file = authorities(&dir, &authority.pem);
+        let file = authority.file(&dir);
         let gateway = Gateway::with(front.yaml("localhost")).env("SSL_CERT_FILE", &file).start().await;
         for request in [chat(), chat().json(body::chat("gpt", "Hi").stream())] {
             let answer = gateway.call(&request).await;
