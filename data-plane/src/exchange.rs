@@ -215,7 +215,7 @@ async fn read_call(
     body: Incoming,
     endpoint: Endpoint,
     path_model: Option<&str>,
-) -> Outcome<Call> {
+) -> Outcome<Box<Call>> {
     if let Err(fault) = read::check_content_type(&head.headers) {
         refuse_body(head, body, true).await;
         return Err(fault);
@@ -264,13 +264,17 @@ fn waits(started: Instant, call: &Call, headers: &HeaderMap, deployment: &Deploy
 /// What a request takes with it to the provider.
 struct Forward {
     snapshot: Arc<Snapshot>,
-    call: Call,
+    call: Box<Call>,
     routed: Routed,
     waits: Waits,
     client: HeaderMap,
 }
 
-async fn forward(worker: &Arc<Worker>, forward: Forward, mut settle: Settle) -> Outcome<Response<OutBody>> {
+async fn forward(
+    worker: &Arc<Worker>,
+    forward: Forward,
+    mut settle: Box<Settle>,
+) -> Outcome<Response<OutBody>> {
     let Forward { snapshot, call, routed, waits, client } = forward;
     let prepared = attempt::edit(&call, &routed).and_then(|edited| {
         let Edited { body, usage_added, dropped } = edited;
@@ -326,7 +330,7 @@ impl Reply<'_> {
     async fn whole(
         self,
         answer: Response<AnswerBody>,
-        mut settle: Settle,
+        mut settle: Box<Settle>,
         call: &Call,
     ) -> Outcome<Response<OutBody>> {
         settle.answered();
@@ -335,16 +339,17 @@ impl Reply<'_> {
             return Err(self.not_what_was_asked(settle, call));
         }
         let deployment = &settle.exchange.routed.deployment;
-        let mut headers = respond::client_headers(&head.headers, &self.worker.names, deployment);
-        let Buffered { body, settle } = respond::buffered(&head.headers, body, settle, &self.waits).await?;
-        self.tell(&mut headers, settle.as_ref());
+        let decoder = Decoder::of(&head.headers);
+        let mut headers = respond::client_headers(head.headers, &self.worker.names, deployment);
+        let Buffered { body, settle } = respond::buffered(decoder, body, settle, &self.waits).await?;
+        self.tell(&mut headers, settle.as_deref());
         Ok(respond::response(head.status, headers, body))
     }
 
     async fn events(
         self,
         answer: Response<AnswerBody>,
-        mut settle: Settle,
+        mut settle: Box<Settle>,
         terms: Terms,
         call: &Call,
     ) -> Outcome<Response<OutBody>> {
@@ -355,27 +360,27 @@ impl Reply<'_> {
         }
         let (head, body) = answer.into_parts();
         let deployment = &settle.exchange.routed.deployment;
-        let mut headers = respond::client_headers(&head.headers, &self.worker.names, deployment);
         let Ok(decoder) = Decoder::of(&head.headers) else {
             return Err(self.not_what_was_asked(settle, call));
         };
+        let mut headers = respond::client_headers(head.headers, &self.worker.names, deployment);
         let relaying = respond::streamed(body, decoder, settle, terms).await?;
         respond::add_stream_headers(&mut headers);
         self.tell(&mut headers, Some(relaying.settle()));
-        Ok(respond::response(head.status, headers, OutBody::Relay(Box::new(relaying))))
+        Ok(respond::response(head.status, headers, OutBody::Relay(relaying)))
     }
 
-    fn awaited(self, pending: respond::Pending, settle: Settle, terms: Terms) -> Response<OutBody> {
+    fn awaited(self, pending: respond::Pending, settle: Box<Settle>, terms: Terms) -> Response<OutBody> {
         let relaying = respond::awaited(pending, settle, terms);
         let mut headers = HeaderMap::with_capacity(24);
         headers
             .insert(http::header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream; charset=utf-8"));
         respond::add_stream_headers(&mut headers);
         self.tell(&mut headers, Some(relaying.settle()));
-        respond::response(StatusCode::OK, headers, OutBody::Relay(Box::new(relaying)))
+        respond::response(StatusCode::OK, headers, OutBody::Relay(relaying))
     }
 
-    fn not_what_was_asked(&self, mut settle: Settle, call: &Call) -> Box<Fault> {
+    fn not_what_was_asked(&self, mut settle: Box<Settle>, call: &Call) -> Box<Fault> {
         settle.fail(ErrorKind::UpstreamBadAnswer);
         let wanted = if call.stream { "a readable stream" } else { "JSON" };
         Fault::new(

@@ -188,7 +188,7 @@ fn of_all_hops(headers: &HeaderMap) -> HeaderMap {
     let of_this_hop = named_by_connection(headers);
     let mut kept = HeaderMap::with_capacity(headers.len());
     for (name, value) in headers {
-        if !is_of_this_hop(name) && !of_this_hop.contains(&name.as_str()) {
+        if !is_of_this_hop(name) && !of_this_hop.contains(name) {
             kept.append(name, value.clone());
         }
     }

@@ -71,7 +71,7 @@ fn forward_extensions(client: &HeaderMap, settings: &Settings, headers: &mut Hea
         if text.starts_with("x-")
             && !private.iter().any(|prefix| text.starts_with(prefix))
             && !is_key_header(name, settings.key_header.as_ref())
-            && !of_this_hop.contains(&text)
+            && !of_this_hop.contains(name)
         {
             headers.append(name, value.clone());
         }

@@ -46,7 +46,7 @@ impl Prepared {
         client: HeaderMap,
         body: Segments,
         waits: Waits,
-    ) -> Outcome<Self> {
+    ) -> Outcome<Box<Self>> {
         let path = routed.deployment.path(call.endpoint, &routed.model).map_err(|_| {
             let message = format!("'{}' cannot be part of a URL. Use another model name.", call.model);
             Fault::new(ErrorKind::UnknownModel, message).param("model")
@@ -54,7 +54,7 @@ impl Prepared {
         let dialect = call.endpoint.dialect();
         let (beta, dropped_betas) = beta_header(&client, &routed.deployment);
         let deployment = routed.deployment;
-        Ok(Self {
+        Ok(Box::new(Self {
             snapshot,
             deployment,
             client,
@@ -65,7 +65,7 @@ impl Prepared {
             body,
             _lease: call.lease.clone(),
             waits,
-        })
+        }))
     }
 
     /// Values of `anthropic-beta` that the provider does not take.
@@ -89,7 +89,7 @@ impl Prepared {
 }
 
 /// Sends a request. An error answer of the provider comes back as a fault.
-pub(crate) async fn run(worker: Arc<Worker>, prepared: Prepared) -> Outcome<Response<AnswerBody>> {
+pub(crate) async fn run(worker: Arc<Worker>, prepared: Box<Prepared>) -> Outcome<Response<AnswerBody>> {
     let deployment = &prepared.deployment;
     let answer = answer(&worker, deployment, &|| prepared.request(), &prepared.waits).await?;
     if answer.status().is_success() {
@@ -99,7 +99,7 @@ pub(crate) async fn run(worker: Arc<Worker>, prepared: Prepared) -> Outcome<Resp
     let text = error_body(body).await;
     let settings = &prepared.snapshot.settings;
     let mut fault = refusal(head.status.as_u16(), &text, deployment, settings.expose_upstream_auth);
-    let headers = client_headers(&head.headers, &worker.names, deployment);
+    let headers = client_headers(head.headers, &worker.names, deployment);
     for (name, value) in headers.iter().filter(|(name, _)| *name != http::header::CONTENT_TYPE) {
         fault = fault.header(name.clone(), value.clone());
     }

@@ -70,8 +70,8 @@ impl Call {
         body: Segments,
         scan: Scan,
         lease: BodyLease,
-    ) -> Outcome<Self> {
-        let mut call = Self {
+    ) -> Outcome<Box<Self>> {
+        let mut call = Box::new(Self {
             endpoint,
             model: String::new(),
             stream: false,
@@ -87,7 +87,7 @@ impl Call {
             body,
             scan: Scan::default(),
             lease: Arc::new(lease),
-        };
+        });
         let mut seen: SmallVec<[&str; 16]> = SmallVec::new();
         let mut content = false;
         for member in scan.members() {

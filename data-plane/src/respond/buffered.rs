@@ -6,7 +6,7 @@ use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, Response, StatusCode};
 use tokio::time::{Instant, timeout_at};
 
-use super::decode::Decoder;
+use super::decode::{Decoder, Undecodable};
 use super::out::{OutBody, Through};
 use crate::attempt::{Waits, connection_lost, timed_out};
 use crate::fault::{Fault, Outcome};
@@ -19,18 +19,18 @@ const HELD: usize = 16 << 20;
 /// What to do with an answer that was read.
 pub(crate) struct Buffered {
     pub(crate) body: OutBody,
-    pub(crate) settle: Option<Settle>,
+    pub(crate) settle: Option<Box<Settle>>,
 }
 
 /// Reads a whole answer, puts the model's name back and reads the usage.
 pub(crate) async fn buffered(
-    head: &HeaderMap,
+    decoder: Result<Decoder, Undecodable>,
     mut body: AnswerBody,
-    mut settle: Settle,
+    mut settle: Box<Settle>,
     waits: &Waits,
 ) -> Outcome<Buffered> {
     let deployment = settle.exchange.routed.deployment.clone();
-    let mut decoder = Decoder::of(head).map_err(|_| bad_answer(&mut settle))?;
+    let mut decoder = decoder.map_err(|_| bad_answer(&mut settle))?;
     let mut chunks: Vec<Bytes> = Vec::new();
     let mut len = 0;
     loop {
@@ -97,18 +97,18 @@ fn join(mut chunks: Vec<Bytes>, len: usize) -> Bytes {
 
 /// The answer with `model` set to the name that was asked for.
 fn with_model(text: &Bytes, range: std::ops::Range<usize>, asked: &str) -> Bytes {
-    let quoted = serde_json::Value::from(asked).to_string();
+    let Ok(quoted) = serde_json::to_vec(asked) else { return text.clone() };
     let (Some(before), Some(old), Some(after)) =
         (text.get(..range.start), text.get(range.clone()), text.get(range.end..))
     else {
         return text.clone();
     };
-    if old == quoted.as_bytes() {
+    if old == quoted {
         return text.clone();
     }
     let mut out = BytesMut::with_capacity(text.len() + quoted.len());
     out.extend_from_slice(before);
-    out.extend_from_slice(quoted.as_bytes());
+    out.extend_from_slice(&quoted);
     out.extend_from_slice(after);
     out.freeze()
 }

@@ -1,6 +1,6 @@
 //! Headers of an answer: the provider's, filtered, and the gateway's own (design §5, litellm.md §7.3).
 
-use bulkhead_model::NanoUsd;
+use bulkhead_model::{Decimal, NanoUsd};
 use http::HeaderMap;
 use http::header::{
     CACHE_CONTROL, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue,
@@ -40,34 +40,35 @@ impl PrefixedNames {
 
 /// The provider's headers as the client gets them. What repeats the gateway's credentials is left out.
 pub(crate) fn client_headers(
-    provider: &HeaderMap,
+    provider: HeaderMap,
     names: &PrefixedNames,
     deployment: &Deployment,
 ) -> HeaderMap {
     let mut headers = HeaderMap::with_capacity(provider.len() + 24);
-    let of_this_hop = named_by_connection(provider);
+    let of_this_hop = named_by_connection(&provider);
+    let mut shown = None;
     for (name, value) in provider {
-        if is_never_forwarded(name)
-            || of_this_hop.contains(&name.as_str())
-            || repeats(deployment, value.as_bytes())
-        {
-            continue;
+        // A header that occurs again comes without its name.
+        if let Some(name) = name {
+            shown = match () {
+                () if is_never_forwarded(&name) || of_this_hop.contains(&name) => None,
+                () if is_forwarded(&name) => Some(name),
+                () => names.get(&name),
+            };
         }
-        if is_forwarded(name) {
-            headers.append(name, value.clone());
-        } else if let Some(prefixed) = names.get(name) {
-            headers.append(prefixed, value.clone());
+        if let Some(shown) = shown.as_ref().filter(|_| !repeats(deployment, value.as_bytes())) {
+            headers.append(shown.clone(), value);
         }
     }
     headers
 }
 
 /// Names of headers that `Connection` declares to be for this hop only.
-pub(crate) fn named_by_connection(headers: &HeaderMap) -> SmallVec<[&str; 2]> {
+pub(crate) fn named_by_connection(headers: &HeaderMap) -> SmallVec<[HeaderName; 2]> {
     let values = headers.get_all(CONNECTION).iter().filter_map(|value| value.to_str().ok());
     let names = values.flat_map(|value| value.split(',')).map(str::trim);
     let known = |name: &str| headers.keys().find(|key| key.as_str().eq_ignore_ascii_case(name));
-    names.filter_map(known).map(HeaderName::as_str).collect()
+    names.filter_map(known).cloned().collect()
 }
 
 fn is_never_forwarded(name: &HeaderName) -> bool {
@@ -123,10 +124,10 @@ pub(crate) fn add_facts(headers: &mut HeaderMap, facts: &Facts<'_>) {
         headers.insert(name!("x-litellm-attempted-fallbacks"), HeaderValue::from_static("0"));
     }
     if let Some(cost) = facts.cost {
-        headers.insert(name!("x-litellm-response-cost"), text(cost.to_string()));
+        headers.insert(name!("x-litellm-response-cost"), decimal(cost.decimal()));
     }
     if let Some(timeout) = facts.timeout {
-        headers.insert(name!("x-litellm-timeout"), text(format!("{:?}", timeout.as_secs_f64())));
+        headers.insert(name!("x-litellm-timeout"), seconds(timeout));
     }
     let overhead = facts.total.saturating_sub(facts.upstream);
     headers.insert(name!("x-litellm-response-duration-ms"), millis(facts.total));
@@ -141,28 +142,32 @@ pub(crate) fn add_facts(headers: &mut HeaderMap, facts: &Facts<'_>) {
 
 fn add_key_facts(headers: &mut HeaderMap, key: &Key, permit: &Permit, deployment: Option<&Deployment>) {
     if let Some(spent) = permit.spent() {
-        headers.insert(name!("x-litellm-key-spend"), text(spent.to_string()));
+        headers.insert(name!("x-litellm-key-spend"), decimal(spent.decimal()));
     }
     if let Some(budget) = key.policy().said.budget {
-        headers.insert(name!("x-litellm-key-max-budget"), text(budget.max.to_string()));
+        headers.insert(name!("x-litellm-key-max-budget"), decimal(budget.max.decimal()));
     }
     for (scope, standing) in permit.standings() {
         if scope == Scope::Key {
-            add_key_limits(headers, standing, deployment.map(|deployment| &*deployment.group));
+            add_key_limits(headers, standing, deployment);
         }
         add_limits(headers, names_of(scope), standing);
     }
 }
 
-fn add_key_limits(headers: &mut HeaderMap, standing: &Standing, group: Option<&str>) {
+fn add_key_limits(headers: &mut HeaderMap, standing: &Standing, deployment: Option<&Deployment>) {
     let Standing { limits, remaining_requests, remaining_tokens, .. } = *standing;
     if let (Some(limit), Some(remaining)) = (limits.rpm, remaining_requests) {
         headers.insert(name!("x-litellm-key-rpm-limit"), limit.into());
-        add_legacy(headers, "requests", group, remaining);
+        if let Some(name) = deployment.and_then(|deployment| deployment.remaining_requests.clone()) {
+            headers.insert(name, remaining.into());
+        }
     }
     if let (Some(limit), Some(remaining)) = (limits.tpm, remaining_tokens) {
         headers.insert(name!("x-litellm-key-tpm-limit"), limit.into());
-        add_legacy(headers, "tokens", group, remaining);
+        if let Some(name) = deployment.and_then(|deployment| deployment.remaining_tokens.clone()) {
+            headers.insert(name, remaining.into());
+        }
     }
 }
 
@@ -211,17 +216,16 @@ fn add_limits(headers: &mut HeaderMap, names: LimitNames, standing: &Standing) {
     }
 }
 
-/// `x-litellm-key-remaining-requests-{model_group}`, where the group's name can be part of a header's.
-fn add_legacy(headers: &mut HeaderMap, what: &str, group: Option<&str>, remaining: u64) {
-    let Some(group) = group else { return };
-    if let Ok(name) = HeaderName::from_bytes(format!("x-litellm-key-remaining-{what}-{group}").as_bytes()) {
-        headers.insert(name, remaining.into());
-    }
+fn millis(duration: Duration) -> HeaderValue {
+    decimal(Decimal::fixed(u64::try_from(duration.as_micros()).unwrap_or(u64::MAX), 3))
 }
 
-fn millis(duration: Duration) -> HeaderValue {
-    let micros = duration.as_micros();
-    text(format!("{}.{:03}", micros / 1000, micros % 1000))
+fn seconds(duration: Duration) -> HeaderValue {
+    decimal(Decimal::trimmed(i64::try_from(duration.as_micros()).unwrap_or(i64::MAX), 6))
+}
+
+fn decimal(decimal: Decimal) -> HeaderValue {
+    HeaderValue::from_bytes(decimal.as_bytes()).unwrap_or(HeaderValue::from_static("0"))
 }
 
 fn text(text: String) -> HeaderValue {

@@ -20,10 +20,12 @@ pub(crate) use stream::{Pending, Terms, awaited, streamed};
 use http::HeaderMap;
 use http::header::CONTENT_TYPE;
 
+const EVENT_STREAM: &[u8] = b"text/event-stream";
+
 /// True for an answer in events.
 pub(crate) fn is_event_stream(headers: &HeaderMap) -> bool {
     headers
         .get(CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok())
-        .is_some_and(|text| text.trim_start().to_ascii_lowercase().starts_with("text/event-stream"))
+        .and_then(|value| value.as_bytes().trim_ascii_start().get(..EVENT_STREAM.len()))
+        .is_some_and(|start| start.eq_ignore_ascii_case(EVENT_STREAM))
 }

@@ -31,7 +31,7 @@ pub(crate) struct Through {
     pub(crate) rest: AnswerBody,
     /// Bytes that went by.
     pub(crate) passed: u64,
-    pub(crate) settle: crate::settle::Settle,
+    pub(crate) settle: Box<crate::settle::Settle>,
     pub(crate) deadline: Pin<Box<Sleep>>,
     pub(crate) ended: bool,
 }

@@ -51,7 +51,7 @@ struct Reading {
 pub(crate) struct Relaying {
     source: Source,
     relay: Relay,
-    settle: Settle,
+    settle: Box<Settle>,
     waits: Waits,
     keepalive: Duration,
     expose_auth: bool,
@@ -89,16 +89,16 @@ pub(crate) struct Terms {
 pub(crate) async fn streamed(
     body: AnswerBody,
     decoder: Decoder,
-    settle: Settle,
+    settle: Box<Settle>,
     terms: Terms,
-) -> Outcome<Relaying> {
+) -> Outcome<Box<Relaying>> {
     let mut relaying = Relaying::new(Source::Reading(Box::new(Reading { body, decoder })), settle, terms);
     std::future::poll_fn(|cx| relaying.poll_begin(cx)).await?;
     Ok(relaying)
 }
 
 /// A stream whose provider has not even answered: the client hears a comment now, the rest when it comes.
-pub(crate) fn awaited(pending: Pending, settle: Settle, terms: Terms) -> Relaying {
+pub(crate) fn awaited(pending: Pending, settle: Box<Settle>, terms: Terms) -> Box<Relaying> {
     let mut relaying = Relaying::new(Source::Waiting(pending), settle, terms);
     relaying.spoke = Instant::now();
     relaying.out.extend_from_slice(KEEPALIVE);
@@ -107,10 +107,10 @@ pub(crate) fn awaited(pending: Pending, settle: Settle, terms: Terms) -> Relayin
 }
 
 impl Relaying {
-    fn new(source: Source, settle: Settle, terms: Terms) -> Self {
+    fn new(source: Source, settle: Box<Settle>, terms: Terms) -> Box<Self> {
         let Terms { waits, options, keepalive, expose_auth } = terms;
         let now = Instant::now();
-        let mut relaying = Self {
+        let mut relaying = Box::new(Self {
             source,
             relay: Relay::new(RelayOptions { max_event: MAX_EVENT, ..options }),
             settle,
@@ -123,7 +123,7 @@ impl Relaying {
             spoke: waits.started,
             timer: Box::pin(sleep_until(now)),
             ended: false,
-        };
+        });
         relaying.arm();
         relaying
     }

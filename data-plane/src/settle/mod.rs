@@ -79,9 +79,10 @@ pub(crate) struct Settle {
 }
 
 impl Settle {
-    pub(crate) fn new(worker: &Arc<Worker>, exchange: Exchange, permit: Permit) -> Self {
+    /// On the heap: it is handed on from step to step.
+    pub(crate) fn new(worker: &Arc<Worker>, exchange: Exchange, permit: Permit) -> Box<Self> {
         worker.metrics.in_flight.add(1);
-        Self {
+        Box::new(Self {
             worker: worker.clone(),
             series: worker.metrics.series.of(&exchange.routed.deployment),
             exchange: Arc::new(exchange),
@@ -97,7 +98,7 @@ impl Settle {
             upstream: None,
             first_byte: None,
             first_token: None,
-        }
+        })
     }
 
     pub(crate) fn permit(&self) -> Option<&Permit> {

@@ -3,6 +3,7 @@
 //! Nothing here does I/O, knows a wire format or depends on a runtime.
 
 pub mod clock;
+pub mod decimal;
 pub mod duration;
 pub mod error;
 pub mod hash;
@@ -18,6 +19,7 @@ pub mod virtual_key;
 pub mod window;
 
 pub use clock::{Clock, UnixMillis};
+pub use decimal::Decimal;
 pub use duration::{DurationError, WindowLength};
 pub use error::ErrorKind;
 pub use hash::KeyHash;

@@ -5,6 +5,8 @@
 
 use std::fmt;
 
+use crate::Decimal;
+
 /// A price: pico-dollars (10⁻¹² USD) per unit. One dollar per million tokens is 1,000,000.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct PicoUsd(pub u64);
@@ -50,6 +52,11 @@ impl NanoUsd {
         Self(i64::try_from(round_half_even(pico, 1000)).unwrap_or(i64::MAX))
     }
 
+    /// Dollars as a plain decimal without trailing zeros, at least one decimal place: `0.0000325`, `12.0`.
+    pub fn decimal(self) -> Decimal {
+        Decimal::trimmed(self.0, 9)
+    }
+
     /// The sum, saturating.
     #[must_use]
     pub fn plus(self, other: Self) -> Self {
@@ -63,19 +70,10 @@ impl NanoUsd {
     }
 }
 
-/// Dollars as a plain decimal without trailing zeros, at least one decimal place: `0.0000325`, `12.0`.
+/// As [`NanoUsd::decimal`].
 impl fmt::Display for NanoUsd {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut places = *b"000000000";
-        let mut nanos = self.0.unsigned_abs();
-        for place in places.iter_mut().rev() {
-            *place = b'0' + u8::try_from(nanos % 10).unwrap_or_default();
-            nanos /= 10;
-        }
-        let used = places.iter().rposition(|place| *place != b'0').map_or(1, |last| last + 1);
-        let fraction = places.get(..used).and_then(|text| std::str::from_utf8(text).ok()).unwrap_or("0");
-        let sign = if self.0 < 0 { "-" } else { "" };
-        write!(f, "{sign}{nanos}.{fraction}")
+        f.write_str(self.decimal().as_str())
     }
 }
 

@@ -58,6 +58,10 @@ pub struct Deployment {
     pub id_header: HeaderValue,
     /// The group's name as a header value.
     pub group_header: HeaderValue,
+    /// `x-litellm-key-remaining-requests-{group}`, where the group's name can be part of a header's.
+    pub remaining_requests: Option<HeaderName>,
+    /// `x-litellm-key-remaining-tokens-{group}`, likewise.
+    pub remaining_tokens: Option<HeaderName>,
     /// Credentials and extra headers, marked sensitive, set on every request.
     pub headers: Vec<(HeaderName, HeaderValue)>,
     /// Timeouts.
@@ -120,6 +124,8 @@ impl Deployment {
             api_base: header(base).map_err(wrong)?,
             id_header: header(&row.id).map_err(wrong)?,
             group_header: header(&row.group).map_err(wrong)?,
+            remaining_requests: remaining("requests", &row.group),
+            remaining_tokens: remaining("tokens", &row.group),
             headers: headers(row, provider).map_err(wrong)?,
             timeouts: timeouts(row, settings),
             weight: 0,
@@ -284,6 +290,10 @@ fn secret_header(text: &str) -> Option<HeaderValue> {
     let mut value = HeaderValue::from_str(text).ok()?;
     value.set_sensitive(true);
     Some(value)
+}
+
+fn remaining(what: &str, group: &str) -> Option<HeaderName> {
+    HeaderName::from_bytes(format!("x-litellm-key-remaining-{what}-{group}").as_bytes()).ok()
 }
 
 fn header(text: &str) -> Result<HeaderValue, String> {

@@ -12,6 +12,12 @@ use super::plain_run;
 /// Bytes that are looked at one by one before the search goes on in blocks of as many.
 const NEAR: usize = 32;
 
+/// What opens, closes and quotes.
+const STRUCTURE: [bool; 256] = marked(b"\"{}[]");
+
+/// What may stand after a number, `true`, `false` or `null`.
+const AFTER_WORD: [bool; 256] = marked(b",}] \n\r\t");
+
 /// The members of an object, in order: the name without quotes, and where the value lies in the slice.
 #[derive(Debug, Clone)]
 pub struct Members<'a> {
@@ -154,6 +160,9 @@ pub fn whole_number(value: &[u8]) -> Option<u64> {
 
 /// The first offset from `at` on that is not white space.
 pub(crate) fn skip_space(data: &[u8], at: usize) -> usize {
+    if data.get(at).is_some_and(|byte| *byte > b' ') {
+        return at;
+    }
     let rest = data.get(at..).unwrap_or_default();
     let space = rest.iter().take_while(|byte| matches!(byte, b' ' | b'\n' | b'\r' | b'\t')).count();
     at.min(data.len()) + space
@@ -181,10 +190,24 @@ fn value_end(data: &[u8], at: usize) -> Option<usize> {
         b'}' | b']' | b',' | b':' => None,
         _ => {
             let rest = data.get(at..)?;
-            let stop = |byte: &u8| matches!(byte, b',' | b'}' | b']' | b' ' | b'\n' | b'\r' | b'\t');
-            Some(at + rest.iter().position(stop).unwrap_or(rest.len()))
+            Some(at + rest.iter().position(|byte| is_in(&AFTER_WORD, *byte)).unwrap_or(rest.len()))
         }
     }
+}
+
+#[expect(clippy::indexing_slicing, reason = "every byte is in a table of 256, and it is made when this is compiled")]
+const fn marked(bytes: &[u8]) -> [bool; 256] {
+    let mut table = [false; 256];
+    let mut at = 0;
+    while at < bytes.len() {
+        table[bytes[at] as usize] = true;
+        at += 1;
+    }
+    table
+}
+
+fn is_in(table: &[bool; 256], byte: u8) -> bool {
+    table.get(usize::from(byte)).copied().unwrap_or_default()
 }
 
 fn container_end(data: &[u8], at: usize) -> Option<usize> {
@@ -213,7 +236,7 @@ fn next_structure(bytes: &[u8]) -> Option<usize> {
     // Braces are brackets with one bit more. No short circuits: they would keep the compiler from vectorising.
     let is_structure = |byte: &u8| (*byte == b'"') | (*byte | 0x20 == b'{') | (*byte | 0x20 == b'}');
     let (near, far) = bytes.split_at_checked(NEAR).unwrap_or((bytes, &[]));
-    if let Some(found) = near.iter().position(is_structure) {
+    if let Some(found) = near.iter().position(|byte| is_in(&STRUCTURE, *byte)) {
         return Some(found);
     }
     let (blocks, tail) = far.as_chunks::<NEAR>();
