@@ -158,3 +158,53 @@ async fn first_to_connect(addresses: &[SocketAddr]) -> io::Result<TcpStream> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    async fn listener() -> (TcpListener, SocketAddr) {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let addr = listener.local_addr().unwrap();
+        (listener, addr)
+    }
+
+    fn target(https: bool, addr: SocketAddr) -> Target {
+        Target { https, host: addr.ip().to_string().into(), port: addr.port() }
+    }
+
+    #[tokio::test]
+    async fn an_address_that_refuses_is_followed_by_the_next() {
+        let (closed, refusing) = listener().await;
+        drop(closed);
+        let (_listener, open) = listener().await;
+        let socket = first_to_connect(&[refusing, open]).await.unwrap();
+        assert_eq!(socket.peer_addr().unwrap(), open);
+        let error = first_to_connect(&[refusing, refusing]).await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);
+        assert_eq!(first_to_connect(&[]).await.unwrap_err().kind(), io::ErrorKind::NotFound);
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_breaks_is_tried_once_more_and_a_dead_port_fails_fast() {
+        let dialer = Dialer::speaking("h2", RootCertStore::empty());
+        let (listener, addr) = listener().await;
+        let accepted = tokio::spawn(async move {
+            // Closed within the handshake, as by a process that restarts.
+            drop(listener.accept().await.unwrap());
+            drop(listener.accept().await.unwrap());
+        });
+        let began = Instant::now();
+        let deadline = began + CONNECT;
+        let target = target(true, addr);
+        assert!(matches!(dialer.dial(&target, deadline).await, Err(DialError::Tls(_))));
+        accepted.await.unwrap();
+        let refused = dialer.dial(&target, deadline).await;
+        assert!(matches!(refused, Err(DialError::Connect(_))));
+        assert!(began.elapsed() < CONNECT / 4, "{:?}", began.elapsed());
+    }
+}

@@ -140,9 +140,10 @@ impl Host {
                 if any && self.quiet_until.is_some_and(|until| now < until) {
                     return 0;
                 }
-                let streams = known.iter().map(|shared| shared.limit()).max().unwrap_or(STREAMS);
+                let limits = known.iter().map(|shared| shared.limit());
+                let streams = limits.filter(|limit| *limit > 0).max().unwrap_or(STREAMS);
                 let ahead = usize::from(any && known.iter().all(|shared| shared.is_crowded()));
-                let wanted = self.waiters.len().div_ceil(streams.max(1)).max(ahead);
+                let wanted = self.waiters.len().div_ceil(streams).max(ahead);
                 wanted.saturating_sub(self.dials.saturating_add(coming.len()))
             }
         }
