@@ -35,7 +35,7 @@ struct Compare {
     #[arg(long, default_value_t = 7)]
     rounds: usize,
     /// Seconds that each contender gets of each kind of traffic in a round.
-    #[arg(long, default_value_t = 2.0)]
+    #[arg(long, default_value_t = 1.0)]
     seconds: f64,
     /// A file for every figure of every round, as JSON.
     #[arg(long, value_name = "FILE")]

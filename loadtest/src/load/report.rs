@@ -111,6 +111,8 @@ pub struct Report {
     pub lag: Times,
     /// Events of good streams.
     pub events: u64,
+    /// The same with those of the warm-up: what a server's CPU time is to be divided by.
+    pub events_ever: u64,
     /// Body bytes of good answers.
     pub bytes: u64,
     /// Connections made after the first of each.
@@ -134,6 +136,7 @@ impl Report {
         self.delay.merge(&other.delay);
         self.lag.merge(&other.lag);
         self.events += other.events;
+        self.events_ever += other.events_ever;
         self.bytes += other.bytes;
         self.reconnects += other.reconnects;
     }

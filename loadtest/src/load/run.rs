@@ -80,6 +80,7 @@ impl Run {
         }
         let mut measured = books.measured.lock();
         measured.reconnects += connections.iter().map(|connection| connection.reconnects()).sum::<u64>();
+        measured.events_ever = measured.events + books.warmup.lock().events;
         self.report.lock().merge(&measured);
         outcome
     }

@@ -37,6 +37,16 @@ fn pieces(numbers: &[u64]) -> String {
 }
 
 #[test]
+fn events_of_the_warm_up_are_known_apart() {
+    let mock = MockProvider::start();
+    let report =
+        Load { warmup: Duration::from_millis(250), ..stamped(&mock, "stamped-4", 40.0) }.run().unwrap();
+    // The role, four pieces, the finish, the usage and [DONE].
+    assert_eq!((report.events, report.events_ever), (report.ok * 8, mock.ledger().count() * 8));
+    assert!(report.events < report.events_ever);
+}
+
+#[test]
 fn a_stream_with_a_gap_a_piece_twice_or_two_exchanged_is_a_failure() {
     for (numbers, right) in [
         (&[0, 1, 2, 3][..], true),

@@ -16,8 +16,11 @@ const CASE: &str = "200 streams";
 /// A stream takes a little more than a second.
 const RATE: f64 = 180.0;
 
-/// More than are ever open.
-const CONNECTIONS: usize = 500;
+/// Some more than are open at a time.
+const CONNECTIONS: usize = 256;
+
+/// Until so many streams are open, and each connection has had one.
+const WARMUP: Duration = Duration::from_millis(1500);
 
 /// A delayed acknowledgement that a write waits for takes 40 ms.
 const STEP: Duration = Duration::from_millis(35);
@@ -48,9 +51,14 @@ pub(super) const LINES: &[Line] = &[
 pub(super) fn measure(round: &Round<'_>, samples: &mut Samples) -> anyhow::Result<()> {
     for contender in round.contenders() {
         let load = PACED.load(contender, PROMPT);
-        let pace = Pace::Open { rate: RATE };
-        let measured =
-            put(contender, &Load { pace, connections: CONNECTIONS, duration: round.duration, ..load })?;
+        let load = Load {
+            pace: Pace::Open { rate: RATE },
+            connections: CONNECTIONS,
+            warmup: WARMUP,
+            duration: round.duration,
+            ..load
+        };
+        let measured = put(contender, &load)?;
         let report = &measured.report;
         let delay = |share| micros(report.delay.quantile(share));
         let figures = vec![
@@ -60,7 +68,7 @@ pub(super) fn measure(round: &Round<'_>, samples: &mut Samples) -> anyhow::Resul
             ("delay_max_us", micros(report.delay.max())),
             ("over_35_ms", report.delay.over(STEP) as f64 * 1e6 / report.delay.count() as f64),
             ("first_p99_us", micros(report.first.quantile(0.99))),
-            ("cpu_event_us", micros(measured.cpu) / report.events as f64),
+            ("cpu_event_us", micros(measured.cpu) / report.events_ever as f64),
         ];
         samples.add(Suite::Events, CASE, contender.name, figures);
     }
