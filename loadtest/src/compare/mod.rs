@@ -74,8 +74,7 @@ impl Comparison {
     fn method(&self) -> String {
         format!(
             "{}; {} interleaved rounds, {} s for each kind of traffic and contender; one CPU for what is measured, the \
-             other for the load and the provider; CPU is what the kernel charged to the process; medians, and in \
-             brackets the lowest and the highest round",
+             other for the load and the provider; CPU is what the kernel charged to the process",
             cpu::machine(),
             self.rounds,
             self.duration.as_secs_f64(),

@@ -60,7 +60,7 @@ impl Table {
                 self.suite(&mut text, suite, &rows);
             }
         }
-        format!("{text}{}.\n", self.method)
+        format!("{text}{}; medians, and in brackets the lowest and the highest round.\n", self.method)
     }
 
     fn suite(&self, text: &mut String, suite: Suite, rows: &[&Row]) {
@@ -115,7 +115,7 @@ impl Table {
             let ratio = ratio.map(|ratio| format!("×{ratio:.2}")).unwrap_or_default();
             let _ = writeln!(text, "| {} | {} | {ratio} |", line.title, cells.join(" | "));
         }
-        format!("{text}\n{}.\n", self.method)
+        format!("{text}\n{}; medians.\n", self.method)
     }
 
     /// As JSON, with every round of every figure.
@@ -164,7 +164,11 @@ mod tests {
         assert!(text.contains("\n| plain | HAProxy | 20.0 (10.0–30.0) | 20.0 (10.0–30.0) |"), "{text}");
         let ours = "\n| plain | Bulkhead | 30.0 (15.0–45.0) ×1.50 | 30.0 (15.0–45.0) |  |";
         assert!(text.contains(ours), "{text}");
-        assert!(text.contains("\n| plain | direct | 0 |  |") && text.ends_with("\n\nhow.\n"), "{text}");
+        assert!(
+            text.contains("\n| plain | direct | 0 |  |")
+                && text.contains("\n\nhow; medians, and in brackets"),
+            "{text}"
+        );
     }
 
     #[test]
@@ -173,7 +177,7 @@ mod tests {
         let lines: Vec<_> = text.lines().collect();
         assert_eq!(lines.len(), 5, "{text}");
         assert_eq!(lines[2], "| CPU a request, µs | 20.0 |  |  | 30.0 | ×1.50 |");
-        assert_eq!(lines[4], "how.");
+        assert_eq!(lines[4], "how; medians.");
     }
 
     #[test]

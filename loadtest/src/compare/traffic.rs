@@ -28,7 +28,7 @@ pub(super) const SILENT: Model = Model { alias: "silent", name: "stall-after-1",
 pub(super) const MODELS: [Model; 4] = [PLAIN, STREAM, PACED, SILENT];
 
 /// Bytes of an ordinary prompt.
-pub(super) const PROMPT: usize = 150;
+pub(super) const PROMPT: usize = 200;
 
 impl Model {
     /// The body, with a prompt of so many bytes.
