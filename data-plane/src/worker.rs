@@ -114,11 +114,13 @@ impl Worker {
 
 /// `xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx`
 fn uuid_text(id: u128) -> [u8; 36] {
-    let mut digits = bulkhead_model::hash::hex(&id.to_be_bytes()).into_iter();
     let mut text = [b'-'; 36];
-    for (place, byte) in text.iter_mut().enumerate() {
+    let mut rest = id;
+    for (place, byte) in text.iter_mut().enumerate().rev() {
         if !matches!(place, 8 | 13 | 18 | 23) {
-            *byte = digits.next().unwrap_or(b'0');
+            let digit = u8::try_from(rest & 15).unwrap_or_default();
+            *byte = digit + if digit < 10 { b'0' } else { b'a' - 10 };
+            rest >>= 4;
         }
     }
     text

@@ -18,15 +18,19 @@ pub(crate) fn check_content_type(headers: &HeaderMap) -> Outcome<()> {
     }
     let Some(value) = headers.get(CONTENT_TYPE) else { return Ok(()) };
     let text = value.to_str().unwrap_or("unreadable");
-    let essence = text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    let json =
-        matches!(essence.as_str(), "application/json" | "text/json" | "") || essence.ends_with("+json");
-    if json {
+    let essence = text.split(';').next().unwrap_or_default().trim();
+    let is_json = |name: &str| essence.eq_ignore_ascii_case(name);
+    if is_json("application/json") || is_json("text/json") || essence.is_empty() || has_json_suffix(essence) {
         return Ok(());
     }
+    let essence = essence.to_ascii_lowercase();
     let message =
         format!("Content-Type '{essence}' is not read here. Send 'Content-Type: application/json'.");
     Err(Fault::new(ErrorKind::UnsupportedMediaType, message).param("content-type"))
+}
+
+fn has_json_suffix(essence: &str) -> bool {
+    essence.rsplit_once('+').is_some_and(|(_, suffix)| suffix.eq_ignore_ascii_case("json"))
 }
 
 #[cfg(test)]

@@ -158,15 +158,15 @@ fn add_key_facts(headers: &mut HeaderMap, key: &Key, permit: &Permit, deployment
 fn add_key_limits(headers: &mut HeaderMap, standing: &Standing, deployment: Option<&Deployment>) {
     let Standing { limits, remaining_requests, remaining_tokens, .. } = *standing;
     if let (Some(limit), Some(remaining)) = (limits.rpm, remaining_requests) {
-        headers.insert(name!("x-litellm-key-rpm-limit"), limit.into());
+        headers.insert(name!("x-litellm-key-rpm-limit"), number(limit));
         if let Some(name) = deployment.and_then(|deployment| deployment.remaining_requests.clone()) {
-            headers.insert(name, remaining.into());
+            headers.insert(name, number(remaining));
         }
     }
     if let (Some(limit), Some(remaining)) = (limits.tpm, remaining_tokens) {
-        headers.insert(name!("x-litellm-key-tpm-limit"), limit.into());
+        headers.insert(name!("x-litellm-key-tpm-limit"), number(limit));
         if let Some(name) = deployment.and_then(|deployment| deployment.remaining_tokens.clone()) {
-            headers.insert(name, remaining.into());
+            headers.insert(name, number(remaining));
         }
     }
 }
@@ -210,8 +210,8 @@ fn add_limits(headers: &mut HeaderMap, names: LimitNames, standing: &Standing) {
     let names = names.limit.into_iter().zip(names.remaining);
     for ((limit_name, remaining_name), (limit, remaining)) in names.zip(limits.into_iter().zip(remaining)) {
         if let (Some(limit), Some(remaining)) = (limit, remaining) {
-            headers.insert(limit_name, limit.into());
-            headers.insert(remaining_name, remaining.into());
+            headers.insert(limit_name, number(limit));
+            headers.insert(remaining_name, number(remaining));
         }
     }
 }
@@ -222,6 +222,11 @@ fn millis(duration: Duration) -> HeaderValue {
 
 fn seconds(duration: Duration) -> HeaderValue {
     decimal(Decimal::trimmed(i64::try_from(duration.as_micros()).unwrap_or(i64::MAX), 6))
+}
+
+/// Not by `From<u64>`, which takes room for the longest and then once more to share it.
+fn number(number: u64) -> HeaderValue {
+    decimal(Decimal::fixed(number, 0))
 }
 
 fn decimal(decimal: Decimal) -> HeaderValue {
