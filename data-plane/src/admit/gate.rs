@@ -1,13 +1,13 @@
 //! The gate: holders of limits and budgets, and the permits that requests get from them.
 
-use std::collections::HashMap;
-use std::hash::BuildHasher;
+use std::borrow::Borrow;
+use std::collections::HashSet;
+use std::hash::{BuildHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::time::Duration;
 
 use bulkhead_model::{Clock, NanoUsd, UnixMillis};
 use parking_lot::Mutex;
-use smallvec::SmallVec;
 use tokio::time::{Instant, timeout_at};
 
 use super::denial::{Denial, Denials};
@@ -20,7 +20,10 @@ const CONTENDED_WAIT: Duration = Duration::from_secs(2);
 const CLAIM_WAIT: Duration = Duration::from_millis(100);
 const SHARDS: usize = 64;
 
-type Shard = Mutex<HashMap<Box<str>, Arc<Holder>, foldhash::fast::RandomState>>;
+type Shard = Mutex<HashSet<ById, foldhash::fast::RandomState>>;
+
+/// A holder that is found by its id.
+struct ById(Arc<Holder>);
 
 /// Whose holder it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,19 +65,36 @@ pub(crate) struct Gate {
     pub(crate) denials: Denials,
 }
 
+impl Borrow<str> for ById {
+    fn borrow(&self) -> &str {
+        &self.0.id
+    }
+}
+
+impl Hash for ById {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.id.hash(state);
+    }
+}
+
+impl PartialEq for ById {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.id == other.0.id
+    }
+}
+
+impl Eq for ById {}
+
 /// What a request holds. Dropping it gives everything back as unused.
 pub(crate) struct Permit {
     gate: Arc<Gate>,
     /// What is expected, also of a caller without limits.
     asked: Ask,
-    holds: Holds,
+    holds: Vec<Held>,
 }
-
-type Holds = SmallVec<[Held; 2]>;
 
 struct Held {
     scope: Scope,
-    id: Box<str>,
     holder: Arc<Holder>,
     hold: Hold,
     standing: Standing,
@@ -138,14 +158,14 @@ impl Gate {
 
     fn try_all(self: &Arc<Self>, claims: &[Claim<'_>], ask: Ask, vouch: bool) -> Result<Permit, Stopped> {
         let now = self.clock.now();
-        let mut permit = Permit { gate: self.clone(), asked: ask, holds: SmallVec::new() };
+        let mut permit = Permit { gate: self.clone(), asked: ask, holds: Vec::with_capacity(claims.len()) };
         let stopped = self.hold_all(claims, ask, vouch, now, &mut permit.holds);
         match stopped {
             None => Ok(permit),
             Some(stopped) => {
                 for held in permit.holds.drain(..) {
                     let first_change = held.holder.undo(&held.hold);
-                    self.note(&held.id, &held.holder, first_change);
+                    self.note(&held.holder, first_change);
                 }
                 Err(stopped)
             }
@@ -160,29 +180,33 @@ impl Gate {
         ask: Ask,
         vouch: bool,
         now: UnixMillis,
-        holds: &mut Holds,
+        holds: &mut Vec<Held>,
     ) -> Option<Stopped> {
         let mut stopped: Option<Stopped> = None;
         for (index, claim) in claims.iter().enumerate() {
             let holder = self.holder(claim.id);
             let refused = |denial| Stopped::Refused(Refused { scope: claim.scope, denial });
             if let Some(former) = &mut stopped {
-                if let Some(refused) = holder.refusal(&claim.rules, ask, now).map(refused)
-                    && refused.weight() > former.weight()
-                {
-                    *former = refused;
+                if let Some(refused) = holder.refusal(&claim.rules, ask, now).map(refused) {
+                    if refused.weight() > former.weight() {
+                        *former = refused;
+                    }
+                } else if let Stopped::Unclaimed(_) = former {
+                    // One wait for the ledger, not one after the other.
+                    let first_change = holder.will_ask(&claim.rules, ask);
+                    self.note(&holder, first_change);
                 }
                 continue;
             }
             match holder.try_hold(&claim.rules, ask, now, vouch) {
                 Tried::Held { hold, standing, first_change } => {
-                    self.note(claim.id, &holder, first_change);
-                    holds.push(Held { scope: claim.scope, id: claim.id.into(), holder, hold, standing });
+                    self.note(&holder, first_change);
+                    holds.push(Held { scope: claim.scope, holder, hold, standing });
                 }
                 Tried::Denied(denial) => stopped = Some(refused(denial)),
                 Tried::Contended => stopped = Some(Stopped::Contended(index)),
                 Tried::Unclaimed { first_change } => {
-                    self.note(claim.id, &holder, first_change);
+                    self.note(&holder, first_change);
                     stopped = Some(Stopped::Unclaimed(index));
                 }
             }
@@ -190,21 +214,22 @@ impl Gate {
         stopped
     }
 
-    fn note(&self, id: &str, holder: &Arc<Holder>, first_change: bool) {
+    fn note(&self, holder: &Arc<Holder>, first_change: bool) {
         if first_change {
-            self.ledger.note(id, holder);
+            self.ledger.note(holder);
         }
     }
 
     /// The holder of an id, made from what a former process wrote down where there is something.
     pub(crate) fn holder(&self, id: &str) -> Arc<Holder> {
-        let Some(shard) = self.shards.get(self.shard(id)) else { return Arc::default() };
+        let restored = || Arc::new(Holder::restore(id, self.ledger.take_saved(id).unwrap_or_default()));
+        let Some(shard) = self.shards.get(self.shard(id)) else { return restored() };
         let mut shard = shard.lock();
-        if let Some(holder) = shard.get(id) {
+        if let Some(ById(holder)) = shard.get(id) {
             return holder.clone();
         }
-        let holder = Arc::new(Holder::restore(self.ledger.take_saved(id).unwrap_or_default()));
-        shard.insert(id.into(), holder.clone());
+        let holder = restored();
+        shard.insert(ById(holder.clone()));
         holder
     }
 
@@ -221,7 +246,7 @@ impl Gate {
     pub(crate) fn sweep(&self) {
         let now = self.clock.now();
         for shard in &self.shards {
-            shard.lock().retain(|_, holder| Arc::strong_count(holder) > 1 || !holder.is_blank(now));
+            shard.lock().retain(|ById(holder)| Arc::strong_count(holder) > 1 || !holder.is_blank(now));
         }
     }
 
@@ -230,7 +255,7 @@ impl Gate {
         let mut totals = (0, 0, NanoUsd::ZERO);
         for shard in &self.shards {
             // Workers wait for this lock: it is not held while each holder's is taken.
-            let holders: Vec<_> = shard.lock().values().cloned().collect();
+            let holders: Vec<_> = shard.lock().iter().map(|ById(holder)| holder.clone()).collect();
             for holder in holders {
                 let (parallel, reserved) = holder.in_flight();
                 totals = (totals.0 + 1, totals.1 + u64::from(parallel), totals.2.plus(reserved));
@@ -265,7 +290,7 @@ impl Stopped {
 impl Permit {
     /// A permit of a caller without limits.
     pub(crate) fn unlimited(gate: &Arc<Gate>, ask: Ask) -> Self {
-        Self { gate: gate.clone(), asked: ask, holds: SmallVec::new() }
+        Self { gate: gate.clone(), asked: ask, holds: Vec::new() }
     }
 
     /// Reserves more for a request that produces more than was expected.
@@ -274,7 +299,7 @@ impl Permit {
         self.asked.cost = self.asked.cost.plus(more.cost);
         for held in &mut self.holds {
             let first_change = held.holder.extend(&mut held.hold, more);
-            self.gate.note(&held.id, &held.holder, first_change);
+            self.gate.note(&held.holder, first_change);
         }
     }
 
@@ -301,7 +326,7 @@ impl Permit {
     fn release(&mut self, used: Ask) {
         for held in std::mem::take(&mut self.holds) {
             let first_change = held.holder.settle(&held.hold, used);
-            self.gate.note(&held.id, &held.holder, first_change);
+            self.gate.note(&held.holder, first_change);
         }
     }
 }

@@ -57,8 +57,10 @@ pub(crate) struct Standing {
 }
 
 /// The use of one holder. Shared by all workers; every lock is a few instructions long.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Holder {
+    /// Its name in the ledger.
+    pub(super) id: Box<str>,
     state: Mutex<State>,
     /// Wakes requests that wait for a reservation to end or a claim to be written.
     pub(super) freed: Notify,
@@ -107,7 +109,7 @@ pub(crate) enum Tried {
 
 impl Holder {
     /// A holder with what a former process wrote down.
-    pub(crate) fn restore(saved: Saved) -> Self {
+    pub(crate) fn restore(id: &str, saved: Saved) -> Self {
         let state = State {
             rate_start: saved.rate_start,
             requests: saved.requests,
@@ -115,7 +117,7 @@ impl Holder {
             account: Account::restore(&saved),
             ..State::default()
         };
-        Self { state: Mutex::new(state), freed: Notify::new() }
+        Self { id: id.into(), state: Mutex::new(state), freed: Notify::new() }
     }
 
     /// Tries to admit a request: budget, parallel, requests, tokens; all or nothing.
@@ -145,6 +147,14 @@ impl Holder {
         let mut state = self.state.lock();
         state.roll(rules, now);
         state.check(rules, ask, now).err()
+    }
+
+    /// Has money claimed for a request that waits for another holder's. True on the first change since the last flush.
+    pub(crate) fn will_ask(&self, rules: &Rules<'_>, ask: Ask) -> bool {
+        let Some(budget) = rules.budget else { return false };
+        let cost = ask.where_it_pays(rules.pays).cost;
+        let mut state = self.state.lock();
+        matches!(state.account.ask(budget.max, cost, true), Says::Unclaimed) && state.mark()
     }
 
     /// Ends a hold: gives the reservation back and counts what was really used. True on the first change since the

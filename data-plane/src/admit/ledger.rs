@@ -25,7 +25,6 @@ const SYNC: Duration = Duration::from_secs(1);
 /// The journal is rewritten when it is this long and four times as long as after the last time.
 const REWRITE_BYTES: u64 = 4 << 20;
 
-type Noted = (Box<str>, Arc<Holder>);
 /// What a crash left: holders that had claimed more than is known to be spent.
 type Left = Vec<(Box<str>, Saved)>;
 
@@ -37,7 +36,7 @@ pub(crate) struct Ledger {
 }
 
 struct Shared {
-    dirty: Mutex<Vec<Noted>>,
+    dirty: Mutex<Vec<Arc<Holder>>>,
     saved: Mutex<HashMap<Box<str>, Saved>>,
     failing: AtomicBool,
     errors: AtomicU64,
@@ -72,8 +71,8 @@ impl Ledger {
     }
 
     /// Remembers a holder that changed.
-    pub(super) fn note(&self, id: &str, holder: &Arc<Holder>) {
-        self.shared.dirty.lock().push((id.into(), holder.clone()));
+    pub(super) fn note(&self, holder: &Arc<Holder>) {
+        self.shared.dirty.lock().push(holder.clone());
     }
 
     /// Asks for a flush now; one that is asked for already will do.
@@ -109,7 +108,7 @@ struct Writer {
     shared: Arc<Shared>,
     journal: Journal,
     /// Holders whose claim is ahead of what they use: written again until it is not.
-    ahead: Vec<Noted>,
+    ahead: Vec<Arc<Holder>>,
 }
 
 impl Writer {
@@ -131,18 +130,18 @@ impl Writer {
     fn flush(&mut self, ahead: bool) -> io::Result<()> {
         let mut noted = std::mem::take(&mut *self.shared.dirty.lock());
         noted.append(&mut self.ahead);
-        noted.sort_by(|(a, _), (b, _)| a.cmp(b));
-        noted.dedup_by(|(a, _), (b, _)| a == b);
-        let states: Vec<_> = noted.iter().map(|(id, holder)| (id.clone(), holder.save(ahead))).collect();
+        noted.sort_by(|a, b| a.id.cmp(&b.id));
+        noted.dedup_by(|a, b| a.id == b.id);
+        let states: Vec<_> = noted.iter().map(|holder| (&*holder.id, holder.save(ahead))).collect();
         if let Err(error) = self.journal.append(&states) {
             // Tried again on the next flush; nothing is forgotten while the process lives.
             self.ahead = noted;
             return Err(error);
         }
-        for ((_, holder), (_, saved)) in noted.iter().zip(&states) {
+        for (holder, (_, saved)) in noted.iter().zip(&states) {
             holder.claimed(saved);
         }
-        noted.retain(|(_, holder)| holder.claims_ahead());
+        noted.retain(|holder| holder.claims_ahead());
         self.ahead = noted;
         self.journal.maintain()
     }
@@ -193,24 +192,27 @@ impl Journal {
         Ok(Self { path, file, len, rewrite_at, torn, live, synced: Instant::now(), unsynced: false })
     }
 
-    fn append(&mut self, states: &[(Box<str>, Saved)]) -> io::Result<()> {
+    fn append(&mut self, states: &[(&str, Saved)]) -> io::Result<()> {
         if states.is_empty() {
             return Ok(());
         }
-        let mut text = String::new();
+        let mut lines = Lines::default();
         if self.torn {
-            text.push('\n');
+            lines.text.push(b'\n');
         }
         for (id, saved) in states {
-            push_line(&mut text, id, saved);
+            lines.push(id, saved)?;
         }
         self.torn = true;
-        self.file.write_all(text.as_bytes())?;
+        self.file.write_all(&lines.text)?;
         self.torn = false;
         self.unsynced = true;
-        self.len = self.len.saturating_add(u64::try_from(text.len()).unwrap_or(u64::MAX));
+        self.len = self.len.saturating_add(u64::try_from(lines.text.len()).unwrap_or(u64::MAX));
         for (id, saved) in states {
-            self.live.insert(id.clone(), *saved);
+            match self.live.get_mut(*id) {
+                Some(last) => *last = *saved,
+                None => drop(self.live.insert((*id).into(), *saved)),
+            }
         }
         Ok(())
     }
@@ -243,11 +245,12 @@ fn rewrite_at(len: u64) -> u64 {
 /// Writes a journal to a temporary file, synced, and renames it over the old one.
 fn rewrite(path: &Path, live: &HashMap<Box<str>, Saved>) -> io::Result<(File, u64)> {
     let temporary = path.with_extension("tmp");
-    let mut text = String::new();
+    let mut lines = Lines::default();
     for (id, saved) in live {
-        push_line(&mut text, id, saved);
+        lines.push(id, saved)?;
     }
-    let written = write_synced(&temporary, text.as_bytes());
+    let text = lines.text;
+    let written = write_synced(&temporary, &text);
     let file = written.inspect_err(|_| drop(fs::remove_file(&temporary)))?;
     fs::rename(&temporary, path)?;
     if let Some(dir) = path.parent() {
@@ -263,21 +266,35 @@ fn write_synced(path: &Path, bytes: &[u8]) -> io::Result<File> {
     Ok(file)
 }
 
-/// `<checksum> <rate start> <requests> <tokens> <budget start> <spent> <claimed> <generation> <base over> <budget end>
-/// <id>`
-fn push_line(out: &mut String, id: &str, saved: &Saved) {
-    use std::fmt::Write as _;
-    let Saved { rate_start, requests, tokens, .. } = saved;
-    let Saved { budget_start, budget_end, generation, base_over, spent, claimed, .. } = saved;
-    let (rate, start, end) = (rate_start.0, budget_start.0, budget_end.0);
-    let (spent, claimed, over) = (spent.0, claimed.0, u8::from(*base_over));
-    let id = serde_json::Value::from(id);
-    let body = format!("{rate} {requests} {tokens} {start} {spent} {claimed} {generation} {over} {end} {id}");
-    let _ = writeln!(out, "{:08x} {body}", checksum(&body));
+/// Lines of the journal.
+#[derive(Default)]
+struct Lines {
+    text: Vec<u8>,
+    /// The line that is being written.
+    body: Vec<u8>,
 }
 
-pub(super) fn checksum(body: &str) -> u32 {
-    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, body.as_bytes());
+impl Lines {
+    /// `<checksum> <rate start> <requests> <tokens> <budget start> <spent> <claimed> <generation> <base over> <budget end>
+    /// <id>`
+    fn push(&mut self, id: &str, saved: &Saved) -> io::Result<()> {
+        let Self { text, body } = self;
+        let Saved { rate_start, requests, tokens, .. } = saved;
+        let Saved { budget_start, budget_end, generation, base_over, spent, claimed, .. } = saved;
+        let (rate, start, end) = (rate_start.0, budget_start.0, budget_end.0);
+        let (spent, claimed, over) = (spent.0, claimed.0, u8::from(*base_over));
+        body.clear();
+        write!(body, "{rate} {requests} {tokens} {start} {spent} {claimed} {generation} {over} {end} ")?;
+        serde_json::to_writer(&mut *body, id)?;
+        write!(text, "{:08x} ", checksum(body))?;
+        text.extend_from_slice(body);
+        text.push(b'\n');
+        Ok(())
+    }
+}
+
+pub(super) fn checksum(body: &[u8]) -> u32 {
+    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, body);
     digest.as_ref().first_chunk().map_or(0, |bytes| u32::from_be_bytes(*bytes))
 }
 
@@ -304,7 +321,7 @@ fn read(path: &Path) -> io::Result<HashMap<Box<str>, Saved>> {
 
 fn read_line(line: &str) -> Option<(Box<str>, Saved)> {
     let (sum, body) = line.split_once(' ')?;
-    if u32::from_str_radix(sum, 16).ok()? != checksum(body) {
+    if u32::from_str_radix(sum, 16).ok()? != checksum(body.as_bytes()) {
         return None;
     }
     let (numbers, id) = body.split_at_checked(body.find('"')?)?;
@@ -345,13 +362,13 @@ mod tests {
     fn what_is_written_after_a_torn_line_can_be_read() {
         let dir = tempfile::tempdir().unwrap();
         let mut journal = journal(dir.path());
-        journal.append(&[("a".into(), saved(1))]).unwrap();
+        journal.append(&[("a", saved(1))]).unwrap();
         journal.file.write_all(b"deadbeef 1 2 3").unwrap();
         let writable = std::mem::replace(&mut journal.file, File::open(&journal.path).unwrap());
-        assert!(journal.append(&[("b".into(), saved(2))]).is_err());
+        assert!(journal.append(&[("b", saved(2))]).is_err());
         journal.file = writable;
-        journal.append(&[("b".into(), saved(2))]).unwrap();
-        journal.append(&[("c".into(), saved(3))]).unwrap();
+        journal.append(&[("b", saved(2))]).unwrap();
+        journal.append(&[("c", saved(3))]).unwrap();
         let states = read(&journal.path).unwrap();
         let expected = [("a", 1), ("b", 2), ("c", 3)].map(|(id, spent)| (id.into(), saved(spent)));
         assert_eq!(states, HashMap::from(expected));
@@ -362,12 +379,12 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let mut journal = journal(dir.path());
         for spent in 0..100 {
-            journal.append(&[("a".into(), saved(spent)), ("b".into(), saved(2 * spent))]).unwrap();
+            journal.append(&[("a", saved(spent)), ("b", saved(2 * spent))]).unwrap();
         }
         let path = std::mem::replace(&mut journal.path, dir.path().join("gone/ledger.ndjson"));
         journal.rewrite_at = 0;
         assert!(journal.maintain().is_err());
-        journal.append(&[("b".into(), saved(7))]).unwrap();
+        journal.append(&[("b", saved(7))]).unwrap();
         let expected = HashMap::from([("a".into(), saved(99)), ("b".into(), saved(7))]);
         assert_eq!(read(&path).unwrap(), expected);
         journal.path = path;

@@ -6,6 +6,8 @@ pub(crate) mod fixture;
 #[cfg(test)]
 mod tests;
 
+use std::fmt::Display;
+
 use bulkhead_model::presented::{self, NoKey};
 use bulkhead_model::{ErrorKind, KeyHash, UnixMillis, hash, virtual_key};
 use bulkhead_snapshot::{Key, Snapshot};
@@ -44,17 +46,17 @@ fn check(snapshot: &Snapshot, found: &Key, key: &str, now: UnixMillis) -> Outcom
     if found.is_blocked() {
         return Err(blocked("Key is blocked. Update via `/key/unblock` if you're an admin."));
     }
-    understood("key", &found.name(), &found.policy().said.requires)?;
+    understood("key", || found.name(), &found.policy().said.requires)?;
     let Some(principals) = Principals::of(snapshot, found) else { return Err(team_not_ready(found)) };
     let Principals { key: _, team, user, member } = &principals;
     if let Some(team) = team {
-        understood("team", &team.row.id, &team.row.requires)?;
+        understood("team", || &team.row.id, &team.row.requires)?;
     }
     if let Some(user) = user {
-        understood("user", &user.row.id, &user.row.requires)?;
+        understood("user", || &user.row.id, &user.row.requires)?;
     }
     if let Some(member) = member {
-        understood("team member", &member.row.user, &member.row.requires)?;
+        understood("team member", || &member.row.user, &member.row.requires)?;
     }
     if let Some(user) = user.as_ref().filter(|user| user.row.blocked) {
         return Err(blocked(&format!("User={} is blocked.", user.row.id)));
@@ -93,10 +95,11 @@ fn expired(expires: UnixMillis, now: UnixMillis, key: &str) -> Box<Fault> {
 }
 
 /// Denies what is under a restriction that this release cannot enforce.
-fn understood(what: &str, name: &str, requires: &[String]) -> Outcome<()> {
+fn understood<N: Display>(what: &str, name: impl FnOnce() -> N, requires: &[String]) -> Outcome<()> {
     if requires.is_empty() {
         return Ok(());
     }
+    let name = name();
     let message = format!(
         "The {what} `{name}` is under a restriction that this gateway node does not know: {}. Upgrade this node to a \
          release that does.",

@@ -22,10 +22,10 @@ pub fn generate(random: &[u8; RANDOM_BYTES]) -> Secret {
     let mut key = String::with_capacity(PREFIX.len() + CHUNKS * CHUNK + CHECKSUM);
     key.push_str(PREFIX);
     for bytes in random.as_chunks().0 {
-        push_base62(&mut key, u64::from_be_bytes(*bytes), CHUNK);
+        key.extend(base62(u64::from_be_bytes(*bytes), CHUNK));
     }
     let sum = checksum(&key);
-    push_base62(&mut key, u64::from(sum), CHECKSUM);
+    key.extend(base62(u64::from(sum), CHECKSUM));
     Secret::new(key)
 }
 
@@ -36,9 +36,7 @@ pub fn checksum_fits(key: &str) -> Option<bool> {
         return None;
     }
     let (body, sum) = key.split_at_checked(key.len().checked_sub(CHECKSUM)?)?;
-    let mut right = String::with_capacity(CHECKSUM);
-    push_base62(&mut right, u64::from(checksum(body)), CHECKSUM);
-    Some(right == sum)
+    Some(sum.chars().eq(base62(u64::from(checksum(body)), CHECKSUM)))
 }
 
 /// The first 32 bits of the SHA-256.
@@ -47,17 +45,17 @@ fn checksum(body: &str) -> u32 {
 }
 
 /// The lowest `digits` digits, the lowest first. Of 64 random bits the bias of eight digits is below 2⁻¹⁶.
-fn push_base62(out: &mut String, mut value: u64, digits: usize) {
-    for _ in 0..digits {
+fn base62(mut value: u64, digits: usize) -> impl Iterator<Item = char> {
+    std::iter::repeat_with(move || {
         let digit = u8::try_from(value % BASE).unwrap_or_default();
-        let character = match digit {
+        value /= BASE;
+        char::from(match digit {
             0..10 => b'0' + digit,
             10..36 => b'A' + digit - 10,
             _ => b'a' + digit - 36,
-        };
-        out.push(char::from(character));
-        value /= BASE;
-    }
+        })
+    })
+    .take(digits)
 }
 
 #[cfg(test)]

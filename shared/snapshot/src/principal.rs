@@ -86,7 +86,11 @@ pub(crate) const SEPARATOR: char = '\u{1f}';
 
 /// The id of a member: the team's, a unit separator, which no id holds, and the user's.
 pub fn id(team: &str, user: &str) -> String {
-    format!("{team}{SEPARATOR}{user}")
+    let mut id = String::with_capacity(team.len() + SEPARATOR.len_utf8() + user.len());
+    id.push_str(team);
+    id.push(SEPARATOR);
+    id.push_str(user);
+    id
 }
 
 impl Keyed for Team {

@@ -1,6 +1,6 @@
 //! What was spent, as windows, their lengths and the generations of the declared spend change.
 
-use super::super::holder::{Holder, Tried};
+use super::super::holder::{Holder, Saved, Tried};
 use super::super::ledger::checksum;
 use super::*;
 
@@ -177,7 +177,7 @@ async fn a_ledger_of_an_older_release_is_read() {
     let start = UnixMillis::parse("2026-11-21T09:00:00Z").unwrap().0;
     let body = |start: i64| format!("0 0 0 {start} 60 60 \"key:a\"");
     for (start, left) in [(start, 60), (start - 3_600_000, 0)] {
-        let text = format!("{:08x} {}\n", checksum(&body(start)), body(start));
+        let text = format!("{:08x} {}\n", checksum(body(start).as_bytes()), body(start));
         rig.gate.ledger().close();
         std::fs::write(rig.dir.path().join("ledger.ndjson"), text).unwrap();
         let gate = Gate::new(rig.clock.clone(), Ledger::open(rig.dir.path()).unwrap().0);
@@ -224,9 +224,21 @@ async fn a_spent_budget_weighs_more_than_a_limit_and_a_limit_more_than_a_wait() 
 
 #[test]
 fn what_is_taken_back_after_a_flush_has_to_be_flushed_again() {
-    let holder = Holder::default();
+    let holder = Holder::restore("key:a", Saved::default());
     let tried = holder.try_hold(&rules(Limits::default(), None), cost(1), UnixMillis(1), true);
     let Tried::Held { hold, first_change: true, .. } = tried else { panic!("not held") };
     holder.save(false);
     assert!(holder.undo(&hold), "the ledger would never hear of this holder again");
+}
+
+#[test]
+fn a_request_that_waits_for_one_claim_has_the_others_made_meanwhile() {
+    let holder = Holder::restore("key:a", Saved::default());
+    let rules = rules(Limits::default(), budget(1000, None));
+    assert!(holder.will_ask(&rules, cost(30)), "the ledger is told");
+    let saved = holder.save(true);
+    assert!(saved.claimed >= NanoUsd(30), "{saved:?}");
+    holder.claimed(&saved);
+    assert!(matches!(holder.try_hold(&rules, cost(30), UnixMillis(1), true), Tried::Held { .. }));
+    assert!(!holder.will_ask(&super::rules(Limits::default(), None), cost(30)), "there is no budget");
 }
