@@ -103,6 +103,12 @@ need_nginx() {
     step "install nginx" apt_install_quietly nginx-light
 }
 
+# Counts instructions and allocations, for tests that hold them.
+need_valgrind() {
+    [ -n "$(missing_packages valgrind:valgrind)" ] || return 0
+    step "install valgrind" apt_install valgrind
+}
+
 need_postgres() {
     ls -d /usr/lib/postgresql/*/bin >/dev/null 2>&1 || step "install postgresql" install_postgres
 }
