@@ -53,7 +53,8 @@ pub(super) async fn serve(
         None => serve_http(&worker, socket, at, drain).await,
         Some(tls) => match timeout(HANDSHAKE.min(worker.node.patience), tls.accept(socket)).await {
             // What a handshake takes is the client's time as well.
-            Ok(Ok(stream)) => serve_http(&worker, stream, Instant::now(), drain).await,
+            // On the heap, so that connections without TLS have no room for it.
+            Ok(Ok(stream)) => Box::pin(serve_http(&worker, stream, Instant::now(), drain)).await,
             Ok(Err(error)) => tracing::debug!(%error, "a TLS handshake failed"),
             Err(_) => tracing::debug!("a TLS handshake took too long"),
         },
