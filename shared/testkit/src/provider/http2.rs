@@ -1,15 +1,20 @@
 //! HTTP/2 over TLS.
 
+use std::io;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll};
 
 use hyper::server::conn::http2::Builder;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use rustls::ServerConfig;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
 use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 
 use super::serve::{self, Provider};
 use super::wire::Line;
@@ -53,7 +58,7 @@ impl Http2 {
         });
         let connection = Builder::new(TokioExecutor::new())
             .max_concurrent_streams(self.max_streams)
-            .serve_connection(TokioIo::new(socket), service);
+            .serve_connection(TokioIo::new(Lingering(socket)), service);
         tokio::pin!(connection);
         // An error is the client's going; what it left is in the ledger.
         tokio::select! {
@@ -61,6 +66,42 @@ impl Http2 {
             () = enough.notified() => {
                 connection.as_mut().graceful_shutdown();
                 let _ = connection.await;
+            }
+        }
+    }
+}
+
+/// A socket that, as those of real servers, closes only after its client: closed with something unread, a frame that
+/// crossed the GOAWAY, it would be reset, and the answers before it lost.
+struct Lingering(TlsStream<TcpStream>);
+
+impl AsyncRead for Lingering {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for Lingering {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write(cx, buf)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        std::task::ready!(Pin::new(&mut self.0).poll_shutdown(cx))?;
+        let mut unread = [0; 4096];
+        loop {
+            let mut unread = ReadBuf::new(&mut unread);
+            std::task::ready!(Pin::new(&mut self.0).poll_read(cx, &mut unread))?;
+            if unread.filled().is_empty() {
+                return Poll::Ready(Ok(()));
             }
         }
     }
