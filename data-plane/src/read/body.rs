@@ -64,7 +64,7 @@ pub(crate) async fn collect(
     }
     let mut since = Instant::now();
     let mut scanner = Scanner::new();
-    let mut collected = Collector::default();
+    let mut collected = Collector::of(declared);
     loop {
         let deadline = since + limits.patience + Duration::from_secs(collected.len / SLOWEST);
         let chunk = match timeout_at(deadline, body.frame()).await {
