@@ -193,7 +193,7 @@ impl Gate {
                     }
                 } else if let Stopped::Unclaimed(_) = former {
                     // One wait for the ledger, not one after the other.
-                    let first_change = holder.will_ask(&claim.rules, ask);
+                    let first_change = holder.will_ask(&claim.rules, ask, now);
                     self.note(&holder, first_change);
                 }
                 continue;

@@ -150,10 +150,11 @@ impl Holder {
     }
 
     /// Has money claimed for a request that waits for another holder's. True on the first change since the last flush.
-    pub(crate) fn will_ask(&self, rules: &Rules<'_>, ask: Ask) -> bool {
+    pub(crate) fn will_ask(&self, rules: &Rules<'_>, ask: Ask, now: UnixMillis) -> bool {
         let Some(budget) = rules.budget else { return false };
         let cost = ask.where_it_pays(rules.pays).cost;
         let mut state = self.state.lock();
+        state.roll(rules, now);
         matches!(state.account.ask(budget.max, cost, true), Says::Unclaimed) && state.mark()
     }
 

@@ -16,6 +16,8 @@ use super::rig::{FREE, MODEL, Rig, mix};
 use crate::read::Call;
 
 const KEYS: u64 = 1_000_000;
+/// Keys in the caches of a core.
+const HOT: u64 = 100;
 /// Calls between two looks at whether the writers are through, so that no queue overflows.
 const BATCH: u64 = 1000;
 /// Batches that are measured.
@@ -37,11 +39,13 @@ fn governance_of_a_million_keys() {
     let later = bench.time(MEASURED, KEYS, |n| mix(n) % KEYS);
     bench.evicted.clear();
     let warm = bench.time(MEASURED, 2 * KEYS, |n| mix(n) % KEYS);
+    let hot = bench.time(MEASURED, 3 * KEYS, |n| mix(n) % HOT);
     bench.evicted.resize(EVICTED / 8, 1);
-    let idle = bench.spend(3 * KEYS);
+    let idle = bench.spend(4 * KEYS);
     say("first request of a key, caches emptied", &first);
     say("later request, caches emptied", &later);
     say("later request, caches as they are", &warm);
+    say("request of one of a few keys", &hot);
     let mut out = std::io::stdout().lock();
     for (thread, nanos) in idle {
         writeln!(out, "CPU per request whose budgets were idle, {thread}: {nanos} ns").unwrap();

@@ -43,3 +43,9 @@ fn a_stream_of_twenty_events_is_not_dearer_than_it_was() {
     let kept = Cost { instructions: 1_045_000.0, allocations: 103.0 };
     assert_within("a stream", cost_of("fence::passing::streams"), kept);
 }
+
+#[test]
+fn a_bad_key_is_not_dearer_than_it_was() {
+    let kept = Cost { instructions: 71_200.0, allocations: 24.0 };
+    assert_within("a bad key", cost_of("fence::passing::bad_keys"), kept);
+}

@@ -7,6 +7,7 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::time::Duration;
 
+use bulkhead_model::Secret;
 use tokio::sync::watch;
 
 use super::rig::{Rig, secret};
@@ -21,13 +22,19 @@ const PATIENCE: Duration = Duration::from_secs(60);
 #[test]
 #[ignore = "a workload: the fence runs it under valgrind"]
 fn plain_requests() {
-    Play::new(false).rounds(Play::whole);
+    Play::new(secret(3), false).rounds(Play::whole);
 }
 
 #[test]
 #[ignore = "a workload: the fence runs it under valgrind"]
 fn streams() {
-    Play::new(true).rounds(Play::stream);
+    Play::new(secret(3), true).rounds(Play::stream);
+}
+
+#[test]
+#[ignore = "a workload: the fence runs it under valgrind"]
+fn bad_keys() {
+    Play::new(secret(KEYS), false).rounds(Play::refused);
 }
 
 /// The gateway and both who talk to it.
@@ -41,7 +48,7 @@ struct Play {
 }
 
 impl Play {
-    fn new(stream: bool) -> Self {
+    fn new(key: Secret, stream: bool) -> Self {
         let provider = TcpListener::bind("127.0.0.1:0").unwrap();
         let rig = Rig::new(KEYS, &format!("http://{}/v1", provider.local_addr().unwrap()));
         let (phase, drain) = watch::channel(Drain::No);
@@ -52,7 +59,7 @@ impl Play {
         let address = bound.address;
         side_thread("listener", async move { bound.accept(crew, stopped).await }).unwrap();
         let client = connect(address);
-        let request = request(stream);
+        let request = request(&key, stream);
         Self { request, client, provider, connection: None, _rig: rig, _stop: (phase, stop) }
     }
 
@@ -68,13 +75,19 @@ impl Play {
         let accept = || told(self.provider.accept().unwrap().0);
         let connection = self.connection.get_or_insert_with(accept);
         // What the gateway adds to a body goes to its end.
-        read_to(connection, b"}");
+        read_to(connection, "", b"}");
         connection
     }
 
     fn whole(&mut self) {
         self.ask().write_all(ANSWER).unwrap();
-        read_to(&mut self.client, b"}}");
+        read_to(&mut self.client, "200", b"}}");
+    }
+
+    /// A request with a key that nobody made, on a connection that stays open.
+    fn refused(&mut self) {
+        self.client.write_all(&self.request).unwrap();
+        read_to(&mut self.client, "401", b"}}");
     }
 
     fn stream(&mut self) {
@@ -83,11 +96,11 @@ impl Play {
             let more = if event == 0 { FIRST_EVENT } else { EVENT };
             self.connection.as_mut().unwrap().write_all(more).unwrap();
             if event > 0 {
-                read_to(&mut self.client, b"\n\n\r\n");
+                read_to(&mut self.client, "200", b"\n\n\r\n");
             }
         }
         self.connection.as_mut().unwrap().write_all(STREAM_END).unwrap();
-        read_to(&mut self.client, b"\r\n0\r\n\r\n");
+        read_to(&mut self.client, "200", b"\r\n0\r\n\r\n");
     }
 }
 
@@ -101,8 +114,8 @@ fn told(socket: TcpStream) -> TcpStream {
     socket
 }
 
-/// Reads until what was read ends like that.
-fn read_to(socket: &mut TcpStream, end: &[u8]) {
+/// Reads until what was read ends like that. A head of an answer has to have this status.
+fn read_to(socket: &mut TcpStream, status: &str, end: &[u8]) {
     let mut buffer = [0; 16 << 10];
     let mut len = 0;
     while !buffer[..len].ends_with(end) {
@@ -112,11 +125,12 @@ fn read_to(socket: &mut TcpStream, end: &[u8]) {
         len += read;
     }
     let text = std::str::from_utf8(&buffer[..len]).unwrap();
-    assert!(!text.starts_with("HTTP/1.1") || text.starts_with("HTTP/1.1 200"), "{text}");
+    let told = text.strip_prefix("HTTP/1.1 ");
+    assert!(told.is_none_or(|told| told.starts_with(status)), "{text}");
 }
 
 /// 200 bytes of prompt, as clients of OpenAI's SDK send it.
-fn request(stream: bool) -> Vec<u8> {
+fn request(key: &Secret, stream: bool) -> Vec<u8> {
     let prompt = "x".repeat(200);
     let stream = if stream { r#""stream":true,"# } else { "" };
     let model = super::rig::MODEL;
@@ -126,7 +140,7 @@ fn request(stream: bool) -> Vec<u8> {
         "POST /v1/chat/completions HTTP/1.1\r\nhost: gateway.example.com\r\naccept: application/json\r\n\
          content-type: application/json\r\nauthorization: Bearer {}\r\nuser-agent: OpenAI/Python 1.99.0\r\n\
          x-stainless-lang: python\r\nx-stainless-retry-count: 0\r\ncontent-length: {}\r\n\r\n{body}",
-        secret(3).expose(),
+        key.expose(),
         body.len(),
     )
     .into_bytes()

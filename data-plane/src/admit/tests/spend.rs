@@ -235,10 +235,13 @@ fn what_is_taken_back_after_a_flush_has_to_be_flushed_again() {
 fn a_request_that_waits_for_one_claim_has_the_others_made_meanwhile() {
     let holder = Holder::restore("key:a", Saved::default());
     let rules = rules(Limits::default(), budget(1000, None));
-    assert!(holder.will_ask(&rules, cost(30)), "the ledger is told");
+    assert!(holder.will_ask(&rules, cost(30), UnixMillis(1)), "the ledger is told");
     let saved = holder.save(true);
     assert!(saved.claimed >= NanoUsd(30), "{saved:?}");
     holder.claimed(&saved);
     assert!(matches!(holder.try_hold(&rules, cost(30), UnixMillis(1), true), Tried::Held { .. }));
-    assert!(!holder.will_ask(&super::rules(Limits::default(), None), cost(30)), "there is no budget");
+    assert!(
+        !holder.will_ask(&super::rules(Limits::default(), None), cost(30), UnixMillis(1)),
+        "there is no budget"
+    );
 }
