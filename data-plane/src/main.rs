@@ -2,6 +2,7 @@
 
 mod admission;
 mod admit;
+mod apart;
 mod args;
 mod attempt;
 mod exchange;

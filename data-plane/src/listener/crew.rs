@@ -23,6 +23,9 @@ const SWEEP: Duration = Duration::from_secs(5);
 /// How long connections have to say that they are cut.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
+/// Threads that a worker has beside its own, for what would keep it from everything else.
+const THREADS: usize = 4;
+
 /// How a worker is told to stop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Drain {
@@ -110,7 +113,7 @@ impl Member {
             tls: tls.map(TlsAcceptor::from),
             drain,
         };
-        let runtime = Builder::new_current_thread().enable_all().max_blocking_threads(4).build()?;
+        let runtime = Builder::new_current_thread().enable_all().max_blocking_threads(THREADS).build()?;
         let thread = std::thread::Builder::new()
             .name(format!("worker-{index}"))
             .spawn(move || runtime.block_on(turn.run()))?;

@@ -8,6 +8,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::decode::{Decoder, Undecodable};
 use super::out::{OutBody, Through};
+use crate::apart::apart;
 use crate::attempt::{Waits, connection_lost, timed_out};
 use crate::fault::{Fault, Outcome};
 use crate::settle::Settle;
@@ -59,8 +60,17 @@ pub(crate) async fn buffered(
             return Ok(Buffered { body: OutBody::Through(Box::new(through)), settle: None });
         }
     }
-    let text = join(chunks, len);
-    let Some(answer) = answer::read(settle.exchange.endpoint, &text) else {
+    let (endpoint, asked) = (settle.exchange.endpoint, settle.exchange.clone());
+    let read = apart(len, move || {
+        let text = join(chunks, len);
+        let answer = answer::read(endpoint, &text)?;
+        let text = match answer.model.clone() {
+            Some(range) => with_model(&text, range, &asked.asked),
+            None => text,
+        };
+        Some((answer, text))
+    });
+    let Some((answer, text)) = read.await.flatten() else {
         return Err(bad_answer(&mut settle));
     };
     if answer.usage.is_none() {
@@ -68,10 +78,6 @@ pub(crate) async fn buffered(
     }
     settle.report(answer.usage, true);
     settle.complete();
-    let text = match answer.model {
-        Some(range) => with_model(&text, range, &settle.exchange.asked),
-        None => text,
-    };
     Ok(Buffered { body: OutBody::full(text), settle: Some(settle) })
 }
 
