@@ -52,7 +52,9 @@ async fn without_a_database_every_question_is_503_and_all_is_well_when_it_is_bac
         );
     };
     futures_util::future::join_all(questions.map(ask)).await;
-    assert_eq!(plane.log().matches("\"the database is not available\"").count(), 1, "{}", plane.log());
+    let line = "\"the database is not available\"";
+    plane.until_log(line).await;
+    assert_eq!(plane.log().matches(line).count(), 1, "{}", plane.log());
     let readiness = said(&call(plane.http, &Request::get("/health/readiness")).await.unwrap());
     assert_eq!(readiness, (503, json!({"status": "unhealthy", "db": "Not connected"})));
     for (request, status) in [
