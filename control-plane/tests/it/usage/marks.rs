@@ -5,7 +5,7 @@ use bulkhead_testkit::client::Request;
 use sqlx::Executor;
 use tonic::Code;
 
-use super::support::{Sender, event, events, incarnation, lost, mark, number, raw, spent, sums};
+use super::support::{Sender, event, events, incarnation, lost, mark, number, raw, spent, sums, until};
 use crate::support::{ControlPlane, Database, join_token, run};
 
 #[tokio::test]
@@ -141,7 +141,8 @@ async fn sums_that_overlap_in_one_transaction_hold_up_nothing() {
     // One batch is being written while the others come, so that they are written together.
     connection.execute("begin; lock table usage_hourly in access exclusive mode").await.unwrap();
     other.send(events(two, 1, &[event("k", 1)])).await;
-    control_plane.until_metric("bulkhead_usage_waiting_events", 1.0).await;
+    let held_up = "select count(*) from pg_locks where relation = 'usage_hourly'::regclass and not granted";
+    until(&mut connection, held_up, 1).await;
     left.send(sums(one, 1, 10, &vec![event("k", 1000); 3])).await;
     right.send(sums(one, 1, 20, &vec![event("k", 1000); 3])).await;
     control_plane.until_metric("bulkhead_usage_waiting_events", 7.0).await;

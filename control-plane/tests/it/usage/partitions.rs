@@ -1,27 +1,13 @@
 //! Partitions come ahead and go after the retention, whoever makes them.
 
-use std::time::{Duration, SystemTime};
-
 use sqlx::postgres::PgConnection;
 use sqlx::{AssertSqlSafe, Executor};
 
-use super::support::{Sender, event, events, incarnation, number};
-use crate::support::{ControlPlane, Database, PATIENCE, join_token};
+use super::support::{Sender, event, events, incarnation, number, until};
+use crate::support::{ControlPlane, Database, join_token};
 
 const ATTACHED: &str = "select count(*) from pg_inherits where inhparent = 'usage_events'::regclass";
 const TABLES: &str = "select count(*) from pg_class where relname ~ '^usage_events_[0-9]{8}$'";
-
-async fn until(connection: &mut PgConnection, statement: &str, wanted: i64) {
-    let started = SystemTime::now();
-    loop {
-        let is = number(connection, statement).await;
-        if is == wanted {
-            return;
-        }
-        assert!(started.elapsed().unwrap() < PATIENCE, "{statement}: {is}");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-}
 
 /// A table of a day, so many before today.
 async fn table(connection: &mut PgConnection, days_ago: i32, attach: bool) -> String {

@@ -1,6 +1,7 @@
 //! A node that sends usage as it is told to, and what the database makes of it.
 
 use std::net::SocketAddr;
+use std::time::{Duration, SystemTime};
 
 use bulkhead_proto::usage_batch::What;
 use bulkhead_proto::usage_client::UsageClient;
@@ -153,6 +154,19 @@ impl Sender {
 pub(super) async fn number(connection: &mut PgConnection, statement: &str) -> i64 {
     let row = sqlx::query(AssertSqlSafe(statement.to_owned())).fetch_one(connection).await.unwrap();
     row.get(0)
+}
+
+/// Waits until a statement says a number.
+pub(super) async fn until(connection: &mut PgConnection, statement: &str, wanted: i64) {
+    let started = SystemTime::now();
+    loop {
+        let is = number(connection, statement).await;
+        if is == wanted {
+            return;
+        }
+        assert!(started.elapsed().unwrap() < PATIENCE, "{statement}: {is}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
 }
 
 /// What was spent by a key, and by everybody: in `entity_spend`, in `usage_hourly`, and in the single events.
