@@ -75,6 +75,137 @@ pub struct Alias {
     #[prost(bool, tag = "3")]
     pub hidden: bool,
 }
+/// Retries or failures by class of failure; absent is the general number.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(skip_debug)]
+pub struct ByFailure {
+    #[prost(uint32, optional, tag = "1")]
+    pub bad_request: ::core::option::Option<u32>,
+    #[prost(uint32, optional, tag = "2")]
+    pub authentication: ::core::option::Option<u32>,
+    #[prost(uint32, optional, tag = "3")]
+    pub timeout: ::core::option::Option<u32>,
+    #[prost(uint32, optional, tag = "4")]
+    pub rate_limit: ::core::option::Option<u32>,
+    #[prost(uint32, optional, tag = "5")]
+    pub content_policy: ::core::option::Option<u32>,
+    #[prost(uint32, optional, tag = "6")]
+    pub internal: ::core::option::Option<u32>,
+    #[prost(uint32, optional, tag = "7")]
+    pub unavailable: ::core::option::Option<u32>,
+    #[prost(uint32, optional, tag = "8")]
+    pub not_found: ::core::option::Option<u32>,
+    #[prost(uint32, optional, tag = "9")]
+    pub default: ::core::option::Option<u32>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(skip_debug)]
+pub struct GroupByFailure {
+    #[prost(string, tag = "1")]
+    pub group: ::prost::alloc::string::String,
+    #[prost(message, optional, tag = "2")]
+    pub by_failure: ::core::option::Option<ByFailure>,
+}
+/// Groups to go on to when one fails.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(skip_debug)]
+pub struct Chain {
+    #[prost(string, tag = "1")]
+    pub group: ::prost::alloc::string::String,
+    #[prost(string, repeated, tag = "2")]
+    pub targets: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
+/// A list that can be absent.
+#[derive(Clone, PartialEq, ::prost::Message)]
+#[prost(skip_debug)]
+pub struct Chains {
+    #[prost(message, repeated, tag = "1")]
+    pub chains: ::prost::alloc::vec::Vec<Chain>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(skip_debug)]
+pub struct Override {
+    #[prost(string, tag = "1")]
+    pub group: ::prost::alloc::string::String,
+    #[prost(string, repeated, tag = "2")]
+    pub targets: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    #[prost(int64, tag = "3")]
+    pub expires: i64,
+    #[prost(bool, tag = "4")]
+    pub force: bool,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(skip_debug)]
+pub struct Affinity {
+    #[prost(bool, tag = "1")]
+    pub session: bool,
+    #[prost(uint32, optional, tag = "2")]
+    pub prompt_head: ::core::option::Option<u32>,
+    #[prost(uint64, tag = "3")]
+    pub ttl: u64,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+#[prost(skip_debug)]
+pub struct Routing {
+    #[prost(enumeration = "Strategy", tag = "1")]
+    pub strategy: i32,
+    #[prost(uint32, optional, tag = "2")]
+    pub num_retries: ::core::option::Option<u32>,
+    #[prost(message, optional, tag = "3")]
+    pub retry_policy: ::core::option::Option<ByFailure>,
+    #[prost(message, repeated, tag = "4")]
+    pub group_retry_policies: ::prost::alloc::vec::Vec<GroupByFailure>,
+    #[prost(uint64, tag = "5")]
+    pub retry_after: u64,
+    #[prost(message, repeated, tag = "6")]
+    pub fallbacks: ::prost::alloc::vec::Vec<Chain>,
+    #[prost(string, repeated, tag = "7")]
+    pub default_fallbacks: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Absent: `fallbacks` hold.
+    #[prost(message, optional, tag = "8")]
+    pub context_window_fallbacks: ::core::option::Option<Chains>,
+    #[prost(message, optional, tag = "9")]
+    pub content_policy_fallbacks: ::core::option::Option<Chains>,
+    #[prost(uint32, tag = "10")]
+    pub max_fallbacks: u32,
+    #[prost(message, repeated, tag = "11")]
+    pub overrides: ::prost::alloc::vec::Vec<Override>,
+    #[prost(uint64, tag = "12")]
+    pub cooldown_time: u64,
+    #[prost(uint32, optional, tag = "13")]
+    pub allowed_fails: ::core::option::Option<u32>,
+    #[prost(message, optional, tag = "14")]
+    pub allowed_fails_policy: ::core::option::Option<ByFailure>,
+    #[prost(bool, tag = "15")]
+    pub disable_cooldowns: bool,
+    #[prost(bool, tag = "16")]
+    pub context_check: bool,
+    #[prost(bool, tag = "17")]
+    pub enforce_model_limits: bool,
+    #[prost(message, optional, tag = "18")]
+    pub affinity: ::core::option::Option<Affinity>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(skip_debug)]
+pub struct Listener {
+    #[prost(string, repeated, tag = "1")]
+    pub allowed_ips: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    #[prost(string, repeated, tag = "2")]
+    pub trusted_proxies: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    #[prost(uint32, optional, tag = "3")]
+    pub max_in_flight: ::core::option::Option<u32>,
+    #[prost(bool, tag = "4")]
+    pub access_log: bool,
+}
+/// What a key or a team says of fallbacks.
+#[derive(Clone, PartialEq, ::prost::Message)]
+#[prost(skip_debug)]
+pub struct FallbackPolicy {
+    #[prost(bool, tag = "1")]
+    pub disabled: bool,
+    #[prost(message, repeated, tag = "2")]
+    pub chains: ::prost::alloc::vec::Vec<Chain>,
+}
 #[derive(Clone, PartialEq, ::prost::Message)]
 #[prost(skip_debug)]
 pub struct Settings {
@@ -108,6 +239,22 @@ pub struct Settings {
     pub forward_client_headers: bool,
     #[prost(string, tag = "15")]
     pub timezone: ::prost::alloc::string::String,
+    /// Absent: 10 s.
+    #[prost(uint64, optional, tag = "16")]
+    pub connect_timeout: ::core::option::Option<u64>,
+    #[prost(uint64, optional, tag = "17")]
+    pub first_byte_timeout: ::core::option::Option<u64>,
+    #[prost(uint64, optional, tag = "18")]
+    pub idle_timeout: ::core::option::Option<u64>,
+    #[prost(uint64, optional, tag = "19")]
+    pub overall_timeout: ::core::option::Option<u64>,
+    #[prost(bool, tag = "20")]
+    pub litellm_metrics: bool,
+    /// Absent: as LiteLLM without router_settings.
+    #[prost(message, optional, tag = "21")]
+    pub routing: ::core::option::Option<Routing>,
+    #[prost(message, optional, tag = "22")]
+    pub listener: ::core::option::Option<Listener>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 #[prost(skip_debug)]
@@ -207,6 +354,22 @@ pub struct Deployment {
     pub credential: ::core::option::Option<::prost::alloc::string::String>,
     #[prost(bool, tag = "28")]
     pub blocked: bool,
+    #[prost(uint32, optional, tag = "29")]
+    pub num_retries: ::core::option::Option<u32>,
+    #[prost(uint32, optional, tag = "30")]
+    pub max_parallel: ::core::option::Option<u32>,
+    #[prost(uint64, optional, tag = "31")]
+    pub cooldown_time: ::core::option::Option<u64>,
+    #[prost(uint32, optional, tag = "32")]
+    pub allowed_fails: ::core::option::Option<u32>,
+    #[prost(message, optional, tag = "33")]
+    pub allowed_fails_policy: ::core::option::Option<ByFailure>,
+    #[prost(uint64, optional, tag = "34")]
+    pub connect_timeout: ::core::option::Option<u64>,
+    #[prost(uint64, optional, tag = "35")]
+    pub first_byte_timeout: ::core::option::Option<u64>,
+    #[prost(uint64, optional, tag = "36")]
+    pub idle_timeout: ::core::option::Option<u64>,
     #[prost(string, repeated, tag = "100")]
     pub requires: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
@@ -236,6 +399,8 @@ pub struct Team {
     pub member_limits: ::core::option::Option<Limits>,
     #[prost(message, optional, tag = "11")]
     pub member_budget: ::core::option::Option<Budget>,
+    #[prost(message, optional, tag = "12")]
+    pub fallbacks: ::core::option::Option<FallbackPolicy>,
     /// Restrictions that a node has to know to honour this resource; one that it does not know makes it deny.
     #[prost(string, repeated, tag = "100")]
     pub requires: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
@@ -310,6 +475,9 @@ pub struct Key {
     pub tags: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
     #[prost(string, optional, tag = "16")]
     pub metadata: ::core::option::Option<::prost::alloc::string::String>,
+    /// Before the team's.
+    #[prost(message, optional, tag = "17")]
+    pub fallbacks: ::core::option::Option<FallbackPolicy>,
     #[prost(string, repeated, tag = "100")]
     pub requires: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
@@ -353,6 +521,41 @@ impl Kind {
             "KIND_USER" => Some(Self::User),
             "KIND_MEMBER" => Some(Self::Member),
             "KIND_KEY" => Some(Self::Key),
+            _ => None,
+        }
+    }
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum Strategy {
+    SimpleShuffle = 0,
+    LeastBusy = 1,
+    LatencyBased = 2,
+    UsageBased = 3,
+    CostBased = 4,
+}
+impl Strategy {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::SimpleShuffle => "STRATEGY_SIMPLE_SHUFFLE",
+            Self::LeastBusy => "STRATEGY_LEAST_BUSY",
+            Self::LatencyBased => "STRATEGY_LATENCY_BASED",
+            Self::UsageBased => "STRATEGY_USAGE_BASED",
+            Self::CostBased => "STRATEGY_COST_BASED",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "STRATEGY_SIMPLE_SHUFFLE" => Some(Self::SimpleShuffle),
+            "STRATEGY_LEAST_BUSY" => Some(Self::LeastBusy),
+            "STRATEGY_LATENCY_BASED" => Some(Self::LatencyBased),
+            "STRATEGY_USAGE_BASED" => Some(Self::UsageBased),
+            "STRATEGY_COST_BASED" => Some(Self::CostBased),
             _ => None,
         }
     }

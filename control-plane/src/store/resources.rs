@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use bulkhead_model::rows::{BudgetRow, CredentialRow, KeyRow, Limits, MemberRow, Spend, TeamRow, UserRow};
+use bulkhead_model::rows::{
+    BudgetRow, CredentialRow, FallbackPolicy, KeyRow, Limits, MemberRow, Spend, TeamRow, UserRow,
+};
 use bulkhead_model::{KeyHash, NanoUsd, Secret, UnixMillis};
 use bulkhead_proto as proto;
 use bulkhead_snapshot::wire::{Id, Row, encode};
@@ -300,6 +302,7 @@ fn team(row: &PgRow) -> Result<TeamRow, sqlx::Error> {
         spend: spend(row)?,
         blocked: row.try_get("blocked")?,
         metadata: metadata(row)?,
+        fallbacks: FallbackPolicy::default(),
         member_limits,
         member_budget: budget(row, "member_max_budget", "member_budget_duration")?,
         requires: Vec::new(),
@@ -346,6 +349,7 @@ fn key(row: &PgRow) -> Result<KeyRow, sqlx::Error> {
         user_id: row.try_get("user_id")?,
         tags: row.try_get("tags")?,
         metadata: metadata(row)?,
+        fallbacks: FallbackPolicy::default(),
         spend: spend(row)?,
         requires: Vec::new(),
     })

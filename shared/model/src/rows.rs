@@ -5,6 +5,9 @@
 
 use std::time::Duration;
 
+pub use crate::routing::{
+    AffinityRow, ByFailure, ChainRow, FallbackPolicy, ListenerRow, OverrideRow, RoutingRow, Strategy,
+};
 use crate::{KeyHash, NanoUsd, PicoUsd, Secret, UnixMillis, WindowLength};
 
 /// Limits that any holder (a key, later a team or a user) may carry. `None` is unlimited.
@@ -70,6 +73,8 @@ pub struct KeyRow {
     pub tags: Vec<String>,
     /// A JSON object that goes into its usage records.
     pub metadata: Option<String>,
+    /// What it says of fallbacks; before its team's.
+    pub fallbacks: FallbackPolicy,
     /// What it spent before.
     pub spend: Spend,
     /// Restrictions that whoever honours this row has to know; one that is not known denies.
@@ -95,6 +100,7 @@ impl KeyRow {
             user_id: None,
             tags: Vec::new(),
             metadata: None,
+            fallbacks: FallbackPolicy::default(),
             spend: Spend::default(),
             requires: Vec::new(),
         }
@@ -122,6 +128,8 @@ pub struct TeamRow {
     pub blocked: bool,
     /// A JSON object that goes into usage records.
     pub metadata: Option<String>,
+    /// What it says of fallbacks.
+    pub fallbacks: FallbackPolicy,
     /// Limits of each member without limits of its own.
     pub member_limits: Limits,
     /// The budget of each member without one of its own.
@@ -222,14 +230,30 @@ pub struct DeploymentRow {
     pub timeout: Option<Duration>,
     /// Time to the first byte, and between bytes, of a stream.
     pub stream_timeout: Option<Duration>,
+    /// Time to connect.
+    pub connect_timeout: Option<Duration>,
+    /// Time from sending to the first byte of the answer.
+    pub first_byte_timeout: Option<Duration>,
+    /// Time from one byte of the answer to the next.
+    pub idle_timeout: Option<Duration>,
     /// Weight of `simple-shuffle`, in thousandths.
     pub weight: Option<u32>,
+    /// Requests in flight at once.
+    pub max_parallel: Option<u32>,
     /// A routing hint: requests per minute.
     pub rpm: Option<u64>,
     /// A routing hint: tokens per minute.
     pub tpm: Option<u64>,
     /// Lower orders are tried first.
     pub order: Option<i64>,
+    /// As [`RoutingRow::num_retries`].
+    pub num_retries: Option<u32>,
+    /// As [`RoutingRow::cooldown_time`].
+    pub cooldown_time: Option<Duration>,
+    /// As [`RoutingRow::allowed_fails`].
+    pub allowed_fails: Option<u32>,
+    /// As [`RoutingRow::allowed_fails_policy`].
+    pub allowed_fails_policy: ByFailure,
     /// Tags for tag routing.
     pub tags: Vec<String>,
     /// Headers added upstream.
@@ -288,6 +312,14 @@ pub struct SettingsRow {
     pub request_timeout: Duration,
     /// As `DeploymentRow::stream_timeout`, where the deployment says nothing.
     pub stream_timeout: Option<Duration>,
+    /// As `DeploymentRow::connect_timeout`, where the deployment says nothing.
+    pub connect_timeout: Duration,
+    /// As `DeploymentRow::first_byte_timeout`, where the deployment says nothing.
+    pub first_byte_timeout: Option<Duration>,
+    /// As `DeploymentRow::idle_timeout`, where the deployment says nothing.
+    pub idle_timeout: Option<Duration>,
+    /// Time for all tries of a request together.
+    pub overall_timeout: Option<Duration>,
     /// As `DeploymentRow::drop_params`, where the deployment says nothing.
     pub drop_params: bool,
     /// Route by tags.
@@ -308,6 +340,12 @@ pub struct SettingsRow {
     pub timezone: String,
     /// The file names a database whose keys this gateway cannot see.
     pub mentions_database: bool,
+    /// Metrics have LiteLLM's names, too.
+    pub litellm_metrics: bool,
+    /// How requests find a deployment.
+    pub routing: RoutingRow,
+    /// Who may connect.
+    pub listener: ListenerRow,
 }
 
 impl Default for SettingsRow {
@@ -319,6 +357,10 @@ impl Default for SettingsRow {
             body_memory_bytes: 1 << 30,
             request_timeout: Duration::from_secs(6000),
             stream_timeout: None,
+            connect_timeout: Duration::from_secs(10),
+            first_byte_timeout: None,
+            idle_timeout: None,
+            overall_timeout: None,
             drop_params: false,
             tag_filtering: false,
             tag_match_any: true,
@@ -329,6 +371,9 @@ impl Default for SettingsRow {
             forward_client_headers: false,
             timezone: "UTC".to_owned(),
             mentions_database: false,
+            litellm_metrics: false,
+            routing: RoutingRow::default(),
+            listener: ListenerRow::default(),
         }
     }
 }

@@ -1,10 +1,12 @@
 //! A deployment, compiled down to what sending a request to it takes.
 
+use std::hash::{BuildHasher, RandomState};
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use bulkhead_dialect::providers::{Auth, Provider};
 use bulkhead_model::Endpoint;
-use bulkhead_model::rows::{DeploymentRow, JsonMember, SettingsRow};
+use bulkhead_model::rows::{ByFailure, DeploymentRow, JsonMember, SettingsRow};
 use bulkhead_pricing::{PriceBook, Rates};
 use bytes::Bytes;
 use http::header::{HeaderName, HeaderValue};
@@ -27,10 +29,16 @@ pub struct Target {
 /// How long to wait for what (requirements R-110).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Timeouts {
+    /// To connect.
+    pub connect: Duration,
+    /// From sending to the first byte of an answer that does not stream.
+    pub first_byte: Duration,
+    /// From sending to the first byte of a stream.
+    pub stream_first_byte: Duration,
+    /// From one byte to the next.
+    pub idle: Duration,
     /// From sending to the end of an answer that does not stream.
     pub total: Duration,
-    /// From sending to the first byte of a stream, and from one byte to the next.
-    pub idle: Duration,
     /// From sending to the end of a stream.
     pub stream_total: Duration,
 }
@@ -66,6 +74,23 @@ pub struct Deployment {
     pub headers: Vec<(HeaderName, HeaderValue)>,
     /// Timeouts.
     pub timeouts: Timeouts,
+    /// The same number for deployments of one account with a provider: same address, same credentials. Another one in
+    /// each process.
+    pub account: u64,
+    /// As declared; `None`: the general number.
+    pub num_retries: Option<u32>,
+    /// Requests in flight at once.
+    pub max_parallel: Option<u32>,
+    /// Requests per minute: a hint, or a limit where the settings say so.
+    pub rpm: Option<u64>,
+    /// Tokens per minute, likewise.
+    pub tpm: Option<u64>,
+    /// As declared; `None`: the general time.
+    pub cooldown_time: Option<Duration>,
+    /// As declared; `None`: the general number.
+    pub allowed_fails: Option<u32>,
+    /// As declared.
+    pub allowed_fails_policy: ByFailure,
     /// Share of `simple-shuffle`; all zero means uniform.
     pub weight: u64,
     /// Lower orders are tried first.
@@ -113,7 +138,16 @@ impl Deployment {
         let price = book.find(&row.provider, row.base_model.as_deref().unwrap_or(&row.model));
         let model = Pattern::new(&row.model);
         let fixed = !Pattern::is_wildcard(&row.model);
+        let headers = headers(row, provider).map_err(wrong)?;
         let mut deployment = Self {
+            account: account(&target, &headers),
+            num_retries: row.num_retries,
+            max_parallel: row.max_parallel,
+            rpm: row.rpm,
+            tpm: row.tpm,
+            cooldown_time: row.cooldown_time,
+            allowed_fails: row.allowed_fails,
+            allowed_fails_policy: row.allowed_fails_policy,
             id: row.id.as_str().into(),
             group: row.group.as_str().into(),
             provider,
@@ -126,7 +160,7 @@ impl Deployment {
             group_header: header(&row.group).map_err(wrong)?,
             remaining_requests: remaining("requests", &row.group),
             remaining_tokens: remaining("tokens", &row.group),
-            headers: headers(row, provider).map_err(wrong)?,
+            headers,
             timeouts: timeouts(row, settings),
             weight: 0,
             order: row.order.unwrap_or(0),
@@ -219,12 +253,32 @@ fn defaults(row: &DeploymentRow) -> Box<[JsonMember]> {
 
 fn timeouts(row: &DeploymentRow, settings: &SettingsRow) -> Timeouts {
     let total = row.timeout.unwrap_or(settings.request_timeout);
-    let stream_total = settings.request_timeout;
+    let of_stream = row.stream_timeout.or(row.timeout).or(settings.stream_timeout).unwrap_or(total);
+    let first_byte = row.first_byte_timeout.or(settings.first_byte_timeout);
     Timeouts {
+        connect: row.connect_timeout.unwrap_or(settings.connect_timeout),
+        first_byte: first_byte.unwrap_or(total),
+        stream_first_byte: first_byte.unwrap_or(of_stream),
+        idle: row.idle_timeout.or(settings.idle_timeout).unwrap_or(of_stream),
         total,
-        stream_total,
-        idle: row.stream_timeout.or(row.timeout).or(settings.stream_timeout).unwrap_or(total),
+        stream_total: settings.request_timeout,
     }
+}
+
+/// Headers that say whose account a request is on.
+const OF_ACCOUNT: [&str; 5] =
+    ["authorization", "x-api-key", "api-key", "openai-organization", "openai-project"];
+
+/// Hashed with a key of the process, so that nothing can be told from the number.
+fn account(target: &Target, headers: &[(HeaderName, HeaderValue)]) -> u64 {
+    static KEYED: LazyLock<RandomState> = LazyLock::new(RandomState::new);
+    let mut credentials: Vec<_> = headers
+        .iter()
+        .filter(|(name, _)| OF_ACCOUNT.contains(&name.as_str()))
+        .map(|(name, value)| (name.as_str(), value.as_bytes()))
+        .collect();
+    credentials.sort_unstable();
+    KEYED.hash_one((target, credentials))
 }
 
 /// Splits a base URL into where to connect, the `Host` header and the path before the endpoint's.

@@ -153,8 +153,9 @@ impl Key {
 
     /// The row it was compiled from.
     pub fn row(&self) -> KeyRow {
-        let Said { models, aliases, allowed_routes, limits, budget, tags, requires, in_team: _ } =
-            self.policy().said.clone();
+        let said = self.policy().said.clone();
+        let Said { models, aliases, allowed_routes, limits, budget, tags, fallbacks, requires, in_team: _ } =
+            said;
         KeyRow {
             id: self.id().to_owned(),
             hash: *self.hash(),
@@ -171,6 +172,7 @@ impl Key {
             user_id: self.user_id().map(str::to_owned),
             tags,
             metadata: self.metadata().map(str::to_owned),
+            fallbacks,
             spend: self.spend(),
             requires,
         }

@@ -88,10 +88,22 @@ impl Shard {
     /// Puts a key in the place of the one with the same hash.
     pub(crate) fn insert(&mut self, row: KeyRow, common: &mut Common) {
         let own = self.owns.add(&Own::write(&row));
-        let KeyRow { hash, models, aliases, allowed_routes, limits, budget, team_id, tags, requires, .. } =
-            row;
+        let KeyRow {
+            hash,
+            models,
+            aliases,
+            allowed_routes,
+            limits,
+            budget,
+            team_id,
+            tags,
+            fallbacks,
+            requires,
+            ..
+        } = row;
         let in_team = team_id.is_some();
-        let said = Said { models, aliases, allowed_routes, limits, budget, tags, requires, in_team };
+        let said =
+            Said { models, aliases, allowed_routes, limits, budget, tags, fallbacks, requires, in_team };
         let row = Packed { hash, policy: common.policy(said), team: team_id.map(|id| common.team(&id)), own };
         match self.find(&hash) {
             Ok(index) => self.replace(index, row),

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
-use bulkhead_model::rows::{BudgetRow, Limits};
+use bulkhead_model::rows::{BudgetRow, FallbackPolicy, Limits};
 
 use crate::access::{ModelAccess, RouteAccess};
 
@@ -35,6 +35,8 @@ pub struct Said {
     pub budget: Option<BudgetRow>,
     /// Tags for records and tag routing.
     pub tags: Vec<String>,
+    /// What it says of fallbacks; before its team's.
+    pub fallbacks: FallbackPolicy,
     /// Restrictions that have to be known.
     pub requires: Vec<String>,
     /// It belongs to a team, whose models it can inherit.

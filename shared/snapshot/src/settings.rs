@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use bulkhead_model::KeyHash;
-use bulkhead_model::rows::SettingsRow;
+use bulkhead_model::rows::{ListenerRow, SettingsRow};
+use bulkhead_model::{KeyHash, Network};
 use http::header::HeaderName;
 use jiff::tz::TimeZone;
 
 use crate::compile::CompileError;
+use crate::routing::Routing;
 
 /// Settings in the form that a request needs.
 #[derive(Debug)]
@@ -36,7 +37,31 @@ pub struct Settings {
     pub zone: TimeZone,
     /// The file names a database whose keys this gateway cannot see.
     pub mentions_database: bool,
+    /// Time for all tries of a request together.
+    pub overall_timeout: Duration,
+    /// Metrics have LiteLLM's names, too.
+    pub litellm_metrics: bool,
+    /// How requests find a deployment.
+    pub routing: Routing,
+    /// Who may connect.
+    pub listener: Listener,
 }
+
+/// Who may connect, and how many at once.
+#[derive(Debug)]
+pub struct Listener {
+    /// Where clients may be; empty allows all.
+    pub allowed_ips: Box<[Network]>,
+    /// Proxies that are believed when they say whose request they forward.
+    pub trusted_proxies: Box<[Network]>,
+    /// Requests in flight at once, in the whole process.
+    pub max_in_flight: Option<u32>,
+    /// A line for each request on standard output.
+    pub access_log: bool,
+}
+
+/// What all tries of a request may take together, where nobody says so and one try may not take longer.
+const OVERALL: Duration = Duration::from_secs(6000);
 
 impl Settings {
     pub(crate) fn compile(row: &SettingsRow) -> Result<Self, CompileError> {
@@ -63,6 +88,26 @@ impl Settings {
             forward_client_headers: row.forward_client_headers,
             zone,
             mentions_database: row.mentions_database,
+            overall_timeout: row.overall_timeout.unwrap_or(row.request_timeout.max(OVERALL)),
+            litellm_metrics: row.litellm_metrics,
+            routing: Routing::compile(&row.routing),
+            listener: Listener::compile(&row.listener).map_err(wrong)?,
+        })
+    }
+}
+
+impl Listener {
+    fn compile(row: &ListenerRow) -> Result<Self, String> {
+        let networks = |name: &str, texts: &[String]| {
+            let network =
+                |text: &String| text.parse().map_err(|error| format!("{name}: `{text}` is {error}"));
+            texts.iter().map(network).collect::<Result<Box<[Network]>, String>>()
+        };
+        Ok(Self {
+            allowed_ips: networks("allowed_ips", &row.allowed_ips)?,
+            trusted_proxies: networks("trusted_proxy_ranges", &row.trusted_proxies)?,
+            max_in_flight: row.max_in_flight,
+            access_log: row.access_log,
         })
     }
 }

@@ -9,7 +9,7 @@ mod prices;
 mod provider;
 mod target;
 
-use bulkhead_model::rows::DeploymentRow;
+use bulkhead_model::rows::{ByFailure, DeploymentRow};
 
 use crate::check;
 use crate::field::{Cx, Field, Fields};
@@ -99,6 +99,14 @@ fn row(
         organization: params.organization,
         timeout: params.timeout,
         stream_timeout: params.stream_timeout,
+        connect_timeout: None,
+        first_byte_timeout: None,
+        idle_timeout: None,
+        num_retries: None,
+        max_parallel: None,
+        cooldown_time: None,
+        allowed_fails: None,
+        allowed_fails_policy: ByFailure::default(),
         weight: params.weight,
         rpm: params.rpm,
         tpm: params.tpm,

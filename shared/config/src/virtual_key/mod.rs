@@ -6,7 +6,7 @@ mod secret;
 
 use std::collections::HashMap;
 
-use bulkhead_model::rows::{KeyRow, Limits, Spend};
+use bulkhead_model::rows::{FallbackPolicy, KeyRow, Limits, Spend};
 use bulkhead_model::{KeyHash, UnixMillis};
 
 use crate::check;
@@ -83,6 +83,7 @@ fn key(fields: &Fields<'_>, context: &Context<'_>, taken: &mut Taken, cx: &mut C
         user_id,
         tags,
         metadata,
+        fallbacks: FallbackPolicy::default(),
         spend: Spend::default(),
         requires: Vec::new(),
     })

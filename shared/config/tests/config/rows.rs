@@ -224,6 +224,7 @@ bulkhead_settings: {keepalive_seconds: 0, body_memory_mb: 64, upstream_auth_erro
         forward_client_headers: true,
         timezone: "Europe/Berlin".into(),
         mentions_database: true,
+        ..SettingsRow::default()
     };
     assert_eq!(settings, expected);
 }

@@ -11,7 +11,7 @@ use bulkhead_proto as proto;
 use prost::Message;
 use proto::resource::Body;
 
-use super::{Id, Row};
+use super::{Id, Row, routing};
 
 /// A resource as far as it was understood.
 pub enum Decoded {
@@ -185,6 +185,15 @@ fn settings(body: proto::Settings) -> Result<Decoded, String> {
         forward_client_headers: body.forward_client_headers,
         timezone: body.timezone,
         mentions_database: false,
+        connect_timeout: body
+            .connect_timeout
+            .map_or(SettingsRow::default().connect_timeout, Duration::from_millis),
+        first_byte_timeout: body.first_byte_timeout.map(Duration::from_millis),
+        idle_timeout: body.idle_timeout.map(Duration::from_millis),
+        overall_timeout: body.overall_timeout.map(Duration::from_millis),
+        litellm_metrics: body.litellm_metrics,
+        routing: routing::decode(body.routing)?,
+        listener: routing::decode_listener(body.listener),
     }))))
 }
 
@@ -242,6 +251,14 @@ fn deployment_row(body: proto::Deployment, doubts: &mut Doubts) -> DeploymentRow
         max_output_tokens: body.max_output_tokens,
         credential: body.credential,
         blocked: body.blocked,
+        num_retries: body.num_retries,
+        max_parallel: body.max_parallel,
+        cooldown_time: body.cooldown_time.map(Duration::from_millis),
+        allowed_fails: body.allowed_fails,
+        allowed_fails_policy: routing::decode_by_failure(body.allowed_fails_policy),
+        connect_timeout: body.connect_timeout.map(Duration::from_millis),
+        first_byte_timeout: body.first_byte_timeout.map(Duration::from_millis),
+        idle_timeout: body.idle_timeout.map(Duration::from_millis),
         requires: doubts.requires(body.requires),
     }
 }
@@ -258,6 +275,7 @@ fn team(body: proto::Team, doubts: &mut Doubts) -> TeamRow {
         metadata: doubts.metadata(body.metadata),
         member_limits: limits(body.member_limits),
         member_budget: doubts.budget(body.member_budget),
+        fallbacks: routing::decode_policy(body.fallbacks),
         requires: doubts.requires(body.requires),
         id: body.id,
     }
@@ -303,6 +321,7 @@ fn key(body: proto::Key, hash: KeyHash, doubts: &mut Doubts) -> KeyRow {
         user_id: body.user,
         tags: body.tags,
         metadata: doubts.metadata(body.metadata),
+        fallbacks: routing::decode_policy(body.fallbacks),
         spend: spend(body.spend),
         requires: doubts.requires(body.requires),
     }

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use prost::Message;
 use proto::resource::Body;
 
-use super::Row;
+use super::{Row, routing};
 
 /// A row as an item. Its secrets are in clear: whoever stores or sends it encrypts.
 pub fn encode(row: &Row) -> proto::Item {
@@ -51,6 +51,13 @@ fn settings(row: &SettingsRow) -> proto::Settings {
         expose_upstream_auth: row.expose_upstream_auth,
         forward_client_headers: row.forward_client_headers,
         timezone: row.timezone.clone(),
+        connect_timeout: Some(millis(row.connect_timeout)),
+        first_byte_timeout: row.first_byte_timeout.map(millis),
+        idle_timeout: row.idle_timeout.map(millis),
+        overall_timeout: row.overall_timeout.map(millis),
+        litellm_metrics: row.litellm_metrics,
+        routing: Some(routing::encode(&row.routing)),
+        listener: Some(routing::encode_listener(&row.listener)),
     }
 }
 
@@ -98,6 +105,14 @@ fn deployment(row: &DeploymentRow) -> proto::Deployment {
         max_output_tokens: row.max_output_tokens,
         credential: row.credential.clone(),
         blocked: row.blocked,
+        num_retries: row.num_retries,
+        max_parallel: row.max_parallel,
+        cooldown_time: row.cooldown_time.map(millis),
+        allowed_fails: row.allowed_fails,
+        allowed_fails_policy: routing::some_by_failure(row.allowed_fails_policy),
+        connect_timeout: row.connect_timeout.map(millis),
+        first_byte_timeout: row.first_byte_timeout.map(millis),
+        idle_timeout: row.idle_timeout.map(millis),
         requires: row.requires.clone(),
     }
 }
@@ -115,6 +130,7 @@ fn team(row: &TeamRow) -> proto::Team {
         metadata: row.metadata.clone(),
         member_limits: Some(limits(&row.member_limits)),
         member_budget: row.member_budget.as_ref().map(budget),
+        fallbacks: routing::encode_policy(&row.fallbacks),
         requires: row.requires.clone(),
     }
 }
@@ -160,6 +176,7 @@ fn key(row: &KeyRow) -> proto::Key {
         user: row.user_id.clone(),
         tags: row.tags.clone(),
         metadata: row.metadata.clone(),
+        fallbacks: routing::encode_policy(&row.fallbacks),
         requires: row.requires.clone(),
     }
 }
@@ -168,7 +185,7 @@ fn clear(secret: &Secret) -> String {
     secret.expose().to_owned()
 }
 
-fn millis(duration: Duration) -> u64 {
+pub(super) fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 

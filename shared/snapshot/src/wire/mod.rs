@@ -5,6 +5,7 @@
 
 mod decode;
 mod encode;
+mod routing;
 #[cfg(test)]
 pub(crate) mod tests;
 

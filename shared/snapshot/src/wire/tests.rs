@@ -1,6 +1,9 @@
 use std::time::Duration;
 
-use bulkhead_model::rows::{AliasRow, BudgetRow, ExtraHeader, JsonMember, Limits, Spend};
+use bulkhead_model::rows::{
+    AffinityRow, AliasRow, BudgetRow, ByFailure, ChainRow, ExtraHeader, FallbackPolicy, JsonMember, Limits,
+    ListenerRow, OverrideRow, RoutingRow, Spend, Strategy as Picking,
+};
 use bulkhead_model::{NanoUsd, PicoUsd, Secret, UnixMillis, WindowLength};
 use bytes::Bytes;
 use proptest::collection::vec;
@@ -67,12 +70,105 @@ fn time() -> impl Strategy<Value = Option<Duration>> {
     of(any::<u64>().prop_map(Duration::from_millis))
 }
 
+fn by_failure() -> impl Strategy<Value = ByFailure> {
+    any::<[Option<u32>; 9]>().prop_map(|numbers| {
+        let [
+            bad_request,
+            authentication,
+            timeout,
+            rate_limit,
+            content_policy,
+            internal,
+            unavailable,
+            not_found,
+            default,
+        ] = numbers;
+        ByFailure {
+            bad_request,
+            authentication,
+            timeout,
+            rate_limit,
+            content_policy,
+            internal,
+            unavailable,
+            not_found,
+            default,
+        }
+    })
+}
+
+fn chains() -> impl Strategy<Value = Vec<ChainRow>> {
+    vec((text(), texts()).prop_map(|(group, targets)| ChainRow { group, targets }), 0..3)
+}
+
+fn fallbacks() -> impl Strategy<Value = FallbackPolicy> {
+    (any::<bool>(), chains()).prop_map(|(disabled, chains)| FallbackPolicy { disabled, chains })
+}
+
+fn routing() -> impl Strategy<Value = RoutingRow> {
+    let strategy = prop_oneof![
+        Just(Picking::SimpleShuffle),
+        Just(Picking::LeastBusy),
+        Just(Picking::LatencyBased),
+        Just(Picking::UsageBased),
+        Just(Picking::CostBased),
+    ];
+    let overriding =
+        (text(), texts(), any::<i64>(), any::<bool>()).prop_map(|(group, targets, expires, force)| {
+            OverrideRow { group, targets, expires: UnixMillis(expires), force }
+        });
+    let retries = (of(any::<u32>()), by_failure(), vec((text(), by_failure()), 0..3), any::<u64>());
+    let where_to = (chains(), texts(), of(chains()), of(chains()), any::<u32>(), vec(overriding, 0..3));
+    let cooling = (any::<u64>(), of(any::<u32>()), by_failure());
+    let affinity = (any::<bool>(), of(any::<u32>()), any::<u64>());
+    (strategy, retries, where_to, cooling, any::<[bool; 3]>(), affinity).prop_map(
+        |(strategy, retries, where_to, cooling, flags, (session, prompt_head, ttl))| {
+            let (num_retries, retry_policy, group_retry_policies, retry_after) = retries;
+            let (fallbacks, default_fallbacks, context_window, content_policy, max_fallbacks, overrides) =
+                where_to;
+            let (cooldown_time, allowed_fails, allowed_fails_policy) = cooling;
+            let [disable_cooldowns, context_check, enforce_model_limits] = flags;
+            RoutingRow {
+                strategy,
+                num_retries,
+                retry_policy,
+                group_retry_policies,
+                retry_after: Duration::from_millis(retry_after),
+                fallbacks,
+                default_fallbacks,
+                context_window_fallbacks: context_window,
+                content_policy_fallbacks: content_policy,
+                max_fallbacks,
+                overrides,
+                cooldown_time: Duration::from_millis(cooldown_time),
+                allowed_fails,
+                allowed_fails_policy,
+                disable_cooldowns,
+                context_check,
+                enforce_model_limits,
+                affinity: AffinityRow { session, prompt_head, ttl: Duration::from_millis(ttl) },
+            }
+        },
+    )
+}
+
+fn listener() -> impl Strategy<Value = ListenerRow> {
+    (texts(), texts(), of(any::<u32>()), any::<bool>()).prop_map(
+        |(allowed_ips, trusted_proxies, max_in_flight, access_log)| ListenerRow {
+            allowed_ips,
+            trusted_proxies,
+            max_in_flight,
+            access_log,
+        },
+    )
+}
+
 pub(crate) fn key() -> impl Strategy<Value = KeyRow> {
     let name = (text(), hash(), text(), of(text()));
-    let may = (texts(), pairs(), texts(), limits(), budget());
+    let may = (texts(), pairs(), texts(), limits(), budget(), fallbacks());
     let rest = (of(any::<i64>()), any::<bool>(), of(text()), of(text()), texts(), metadata(), spend());
     (name, may, rest).prop_map(|((id, hash, name, alias), may, rest)| {
-        let (models, aliases, allowed_routes, limits, budget) = may;
+        let (models, aliases, allowed_routes, limits, budget, fallbacks) = may;
         let (expires, blocked, team_id, user_id, tags, metadata, spend) = rest;
         let expires = expires.map(UnixMillis);
         KeyRow {
@@ -91,6 +187,7 @@ pub(crate) fn key() -> impl Strategy<Value = KeyRow> {
             user_id,
             tags,
             metadata,
+            fallbacks,
             spend,
             requires: Vec::new(),
         }
@@ -99,9 +196,9 @@ pub(crate) fn key() -> impl Strategy<Value = KeyRow> {
 
 fn team() -> impl Strategy<Value = TeamRow> {
     let one = (text(), of(text()), texts(), pairs(), limits(), budget());
-    let two = (spend(), any::<bool>(), metadata(), limits(), budget());
+    let two = (spend(), any::<bool>(), metadata(), fallbacks(), limits(), budget());
     (one, two).prop_map(|((id, alias, models, aliases, limits, budget), two)| {
-        let (spend, blocked, metadata, member_limits, member_budget) = two;
+        let (spend, blocked, metadata, fallbacks, member_limits, member_budget) = two;
         let requires = Vec::new();
         TeamRow {
             id,
@@ -113,6 +210,7 @@ fn team() -> impl Strategy<Value = TeamRow> {
             spend,
             blocked,
             metadata,
+            fallbacks,
             member_limits,
             member_budget,
             requires,
@@ -176,7 +274,11 @@ fn deployment() -> impl Strategy<Value = Shown> {
         of(any::<u64>()),
         any::<bool>(),
     );
-    (what, times, lists, rest).prop_map(|(what, times, lists, rest)| {
+    let waits = (time(), time(), time());
+    let failing = (of(any::<u32>()), of(any::<u32>()), time(), of(any::<u32>()), by_failure());
+    (what, times, lists, rest, waits, failing).prop_map(|(what, times, lists, rest, waits, failing)| {
+        let (connect_timeout, first_byte_timeout, idle_timeout) = waits;
+        let (num_retries, max_parallel, cooldown_time, allowed_fails, allowed_fails_policy) = failing;
         let (id, group, provider, model, own, credential) = what;
         let (timeout, stream_timeout, weight, rpm, tpm, order) = times;
         let (tags, extra_headers, extra_body, call_params, drop_always, access_groups) = lists;
@@ -196,6 +298,14 @@ fn deployment() -> impl Strategy<Value = Shown> {
             organization,
             timeout,
             stream_timeout,
+            connect_timeout,
+            first_byte_timeout,
+            idle_timeout,
+            num_retries,
+            max_parallel,
+            cooldown_time,
+            allowed_fails,
+            allowed_fails_policy,
             weight,
             rpm,
             tpm,
@@ -223,11 +333,21 @@ fn settings() -> impl Strategy<Value = SettingsRow> {
     let alias =
         (text(), text(), any::<bool>()).prop_map(|(name, group, hidden)| AliasRow { name, group, hidden });
     let one = (of(hash()), of(text()), 1..=u64::MAX, 1..=u64::MAX, 1..=u64::MAX, time());
-    let flags = any::<[bool; 5]>();
+    let flags = any::<[bool; 6]>();
+    let waits = (any::<u64>(), time(), time(), time());
     let two = (vec(alias, 0..3), 400u16..600, any::<u64>(), text());
-    (one, flags, two).prop_map(|(one, flags, (aliases, budget_exceeded_status, keepalive, timezone))| {
+    (one, flags, two, waits, routing(), listener()).prop_map(|(one, flags, two, waits, routing, listener)| {
+        let (connect_timeout, first_byte_timeout, idle_timeout, overall_timeout) = waits;
+        let (aliases, budget_exceeded_status, keepalive, timezone) = two;
         let (master_key, key_header, max_request_bytes, body_memory_bytes, timeout, stream_timeout) = one;
-        let [drop_params, tag_filtering, tag_match_any, expose_upstream_auth, forward_client_headers] = flags;
+        let [
+            drop_params,
+            tag_filtering,
+            tag_match_any,
+            expose_upstream_auth,
+            forward_client_headers,
+            litellm_metrics,
+        ] = flags;
         SettingsRow {
             master_key,
             key_header,
@@ -245,6 +365,13 @@ fn settings() -> impl Strategy<Value = SettingsRow> {
             forward_client_headers,
             timezone,
             mentions_database: false,
+            connect_timeout: Duration::from_millis(connect_timeout),
+            first_byte_timeout,
+            idle_timeout,
+            overall_timeout,
+            litellm_metrics,
+            routing,
+            listener,
         }
     })
 }
