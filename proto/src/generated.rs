@@ -184,6 +184,8 @@ pub struct Routing {
     pub enforce_model_limits: bool,
     #[prost(message, optional, tag = "18")]
     pub affinity: ::core::option::Option<Affinity>,
+    #[prost(uint32, optional, tag = "19")]
+    pub default_max_parallel: ::core::option::Option<u32>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 #[prost(skip_debug)]

@@ -75,7 +75,7 @@ litellm_settings:
 general_settings:
   master_key: sk-1234
   max_request_size_mb: lots
-  allowed_ips: [10.0.0.1]
+  allowed_ips: [10.0.0/8]
 bulkhead_settings:
   keepalive_seconds: -1
   accept_unenforced: [json_logs]
@@ -108,7 +108,7 @@ const TOLD: &[(u32, &str, &str)] = &[
     (22, "litellm_settings.max_budget", "accept_unenforced: [max_budget]"),
     (24, "general_settings.master_key", "openssl rand -hex 24"),
     (25, "general_settings.max_request_size_mb", "max_request_size_mb: 100"),
-    (26, "general_settings.allowed_ips", "accept_unenforced: [allowed_ips]"),
+    (26, "general_settings.allowed_ips[0]", "10.0.0.0/8"),
     (28, "bulkhead_settings.keepalive_seconds", "keepalive_seconds: 15"),
     (29, "bulkhead_settings.accept_unenforced[0]", "without this name"),
     (33, "virtual_keys[0].rpm_limit", "rpm_limit: 60"),

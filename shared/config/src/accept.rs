@@ -56,8 +56,16 @@ pub(crate) fn read(list: &Field<'_>, cx: &mut Cx<'_>) {
             cx.accept.names.push(Accepted { name, place, path, used: false });
             continue;
         }
-        let near = suggest::question(suggest::nearest(key, table::restricting_names()));
         let remedy = "a name from an error about a restriction, or the list without this name";
+        if table::enforces(section, key) {
+            item.error(
+                cx,
+                format!("`{name}` is enforced by this version, so there is nothing to accept"),
+                remedy,
+            );
+            continue;
+        }
+        let near = suggest::question(suggest::nearest(key, table::restricting_names()));
         item.error(cx, format!("`{name}` is no restriction that could be accepted{near}"), remedy);
     }
 }

@@ -3,7 +3,6 @@
 use crate::field::{Cx, Field, Fields};
 use crate::suggest;
 use crate::table::{self, Class, Items, Section};
-use crate::yaml::Value;
 
 const NOTHING: &str = "nothing; the key may stay for LiteLLM";
 
@@ -54,7 +53,7 @@ fn classed(field: &Field<'_>, section: Section, class: Class, cx: &mut Cx<'_>) {
         _ if field.node.is_unset() => {}
         Class::Harmless(not_done) => harmless(field, section, not_done, cx),
         Class::Restricting(unenforced) => restriction(field, section, field.name(), unenforced, cx),
-        Class::RestrictingItems(items) => each_item(field, section, items, cx),
+        Class::Items(items) => each_item(field, section, items, cx),
     }
 }
 
@@ -64,22 +63,11 @@ fn harmless(field: &Field<'_>, section: Section, not_done: &str, cx: &mut Cx<'_>
 }
 
 fn each_item(field: &Field<'_>, section: Section, items: &Items, cx: &mut Cx<'_>) {
-    let texts: Vec<&str> = match &field.node.value {
-        Value::Scalar(one) => vec![one.text.as_str()],
-        Value::List(list) => list.iter().filter_map(text).collect(),
-        Value::Map(_) => Vec::new(),
-    };
-    let restricting = texts.iter().find(|item| items.restricts(item));
-    match restricting {
+    let texts = field.plain_texts();
+    match texts.iter().find(|item| items.restricts(item)) {
         Some(item) => restriction(field, section, item, items.unenforced, cx),
+        None if !texts.is_empty() && texts.iter().all(|item| items.honours(item)) => {}
         None => harmless(field, section, items.harmless, cx),
-    }
-}
-
-fn text(node: &crate::yaml::Node) -> Option<&str> {
-    match &node.value {
-        Value::Scalar(scalar) => Some(scalar.text.as_str()),
-        Value::List(_) | Value::Map(_) => None,
     }
 }
 

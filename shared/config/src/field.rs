@@ -267,6 +267,18 @@ impl<'n> Field<'n> {
         items.iter().filter_map(|item| item.text(cx, example)).collect()
     }
 
+    /// The texts of a list or the one text that stands for it, as they are written.
+    pub(crate) fn plain_texts(&self) -> Vec<&'n str> {
+        let text = |node: &'n Node| match &node.value {
+            Value::Scalar(scalar) => Some(scalar.text.as_str()),
+            Value::List(_) | Value::Map(_) => None,
+        };
+        match &self.node.value {
+            Value::List(items) => items.iter().filter_map(text).collect(),
+            Value::Scalar(_) | Value::Map(_) => text(self.node).into_iter().collect(),
+        }
+    }
+
     /// The fields of a mapping.
     pub(crate) fn fields(&self, cx: &mut Cx<'_>, example: &str) -> Option<Fields<'n>> {
         match &self.node.value {

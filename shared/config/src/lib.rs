@@ -12,6 +12,7 @@ mod accept;
 mod check;
 mod deployment;
 mod environment;
+mod failures;
 mod field;
 pub mod flag;
 mod include;
@@ -100,7 +101,8 @@ fn validate(root: &Fields<'_>, complete: bool, cx: &mut Cx<'_>) -> Declared {
     }
     settings::accept_unenforced(root, cx);
     check::strict(root, Section::Top, cx);
-    let settings::Settings { mut row, aliases, master_key } = settings::read(root, complete, cx);
+    let settings::Settings { mut row, aliases, mut mentions, master_key } =
+        settings::read(root, complete, cx);
     let deployments = root.get("model_list").map(|list| deployment::read(&list, cx)).unwrap_or_default();
     let reach = Reach::new(&deployments, aliases.names());
     if complete {
@@ -108,9 +110,12 @@ fn validate(root: &Fields<'_>, complete: bool, cx: &mut Cx<'_>) -> Declared {
         no_models(root, &reach, cx);
     }
     let context = virtual_key::Context { master_key: row.master_key, reach: complete.then_some(&reach) };
-    let keys =
-        root.get("virtual_keys").map(|list| virtual_key::read(&list, &context, cx)).unwrap_or_default();
+    let keys = root
+        .get("virtual_keys")
+        .map(|list| virtual_key::read(&list, &context, &mut mentions, cx))
+        .unwrap_or_default();
     if complete {
+        mentions.check(&reach, cx);
         cx.accept.report_unused(&mut cx.report);
     }
     Declared { settings: row, deployments: deployments.rows, keys, master_key, ..Declared::default() }

@@ -60,6 +60,15 @@ impl Reach {
         self.serves(model) || self.aliases.iter().any(|alias| alias == model)
     }
 
+    /// True when a request can come to a chain of fallbacks for this group: by its name, without its provider or with
+    /// one before it.
+    pub(crate) fn can_fail(&self, group: &str) -> bool {
+        let bare = |name: &str| name.split_once('/').map(|(_, bare)| bare.to_owned());
+        self.answers(group)
+            || bare(group).is_some_and(|bare| self.answers(&bare))
+            || self.groups().any(|name| bare(name).is_some_and(|bare| bare == group))
+    }
+
     /// True when an entry of a key's `models` allows anything at all.
     pub(crate) fn allows_something(&self, entry: &str) -> bool {
         let special = ["*", "all-proxy-models", "all-team-models", "no-default-models"];

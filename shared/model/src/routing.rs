@@ -115,6 +115,8 @@ pub struct RoutingRow {
     pub allowed_fails_policy: ByFailure,
     /// Failing deployments stay in use.
     pub disable_cooldowns: bool,
+    /// As `DeploymentRow::max_parallel`, where the deployment says nothing.
+    pub default_max_parallel: Option<u32>,
     /// Deployments whose context window a prompt does not fit are passed over.
     pub context_check: bool,
     /// `rpm` and `tpm` of deployments are limits, not hints.
@@ -141,6 +143,7 @@ impl Default for RoutingRow {
             allowed_fails: None,
             allowed_fails_policy: ByFailure::default(),
             disable_cooldowns: false,
+            default_max_parallel: None,
             context_check: false,
             enforce_model_limits: false,
             affinity: AffinityRow::default(),

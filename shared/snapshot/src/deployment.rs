@@ -142,7 +142,7 @@ impl Deployment {
         let mut deployment = Self {
             account: account(&target, &headers),
             num_retries: row.num_retries,
-            max_parallel: row.max_parallel,
+            max_parallel: row.max_parallel.or(settings.routing.default_max_parallel),
             rpm: row.rpm,
             tpm: row.tpm,
             cooldown_time: row.cooldown_time,

@@ -2,6 +2,7 @@
 
 use bulkhead_model::PicoUsd;
 
+use super::cooling::Cooling;
 use super::prices;
 use crate::check;
 use crate::field::{Cx, Field, Fields};
@@ -16,6 +17,7 @@ pub(super) struct Info {
     pub(super) access_groups: Vec<String>,
     pub(super) max_input_tokens: Option<u64>,
     pub(super) max_output_tokens: Option<u64>,
+    pub(super) cooling: Cooling,
     pub(super) prices: Vec<(String, PicoUsd)>,
 }
 
@@ -54,6 +56,7 @@ impl Info {
                 .unwrap_or_default(),
             max_input_tokens: fields.get("max_input_tokens").and_then(|field| field.whole(cx, "128000")),
             max_output_tokens: fields.get("max_output_tokens").and_then(|field| field.whole(cx, "16384")),
+            cooling: Cooling::read(fields, cx),
             prices: prices::read(fields, cx),
         }
     }

@@ -1,6 +1,7 @@
 //! `model_list`: from its elements to deployments.
 
 mod base_url;
+mod cooling;
 mod every_provider;
 mod identity;
 mod info;
@@ -9,7 +10,7 @@ mod prices;
 mod provider;
 mod target;
 
-use bulkhead_model::rows::{ByFailure, DeploymentRow};
+use bulkhead_model::rows::DeploymentRow;
 
 use crate::check;
 use crate::field::{Cx, Field, Fields};
@@ -88,6 +89,7 @@ fn row(
     params: Params,
     info: Info,
 ) -> DeploymentRow {
+    let cooling = params.cooling.or(info.cooling);
     DeploymentRow {
         id,
         group,
@@ -99,14 +101,14 @@ fn row(
         organization: params.organization,
         timeout: params.timeout,
         stream_timeout: params.stream_timeout,
-        connect_timeout: None,
-        first_byte_timeout: None,
-        idle_timeout: None,
-        num_retries: None,
-        max_parallel: None,
-        cooldown_time: None,
-        allowed_fails: None,
-        allowed_fails_policy: ByFailure::default(),
+        connect_timeout: params.connect_timeout,
+        first_byte_timeout: params.first_byte_timeout,
+        idle_timeout: params.idle_timeout,
+        num_retries: params.num_retries,
+        max_parallel: params.max_parallel,
+        cooldown_time: cooling.time,
+        allowed_fails: cooling.allowed_fails,
+        allowed_fails_policy: cooling.policy.unwrap_or_default(),
         weight: params.weight,
         rpm: params.rpm,
         tpm: params.tpm,

@@ -6,10 +6,12 @@ use bulkhead_model::PicoUsd;
 use bulkhead_model::rows::{ExtraHeader, JsonMember};
 use http::header::{self, HeaderName};
 
+use super::cooling::Cooling;
 use super::prices;
 use crate::check;
 use crate::field::{Cx, Field, Fields};
 use crate::json;
+use crate::settings::tries;
 use crate::table::{self, Section};
 
 #[derive(Clone, Default)]
@@ -17,6 +19,12 @@ pub(super) struct Params {
     pub(super) organization: Option<String>,
     pub(super) timeout: Option<Duration>,
     pub(super) stream_timeout: Option<Duration>,
+    pub(super) connect_timeout: Option<Duration>,
+    pub(super) first_byte_timeout: Option<Duration>,
+    pub(super) idle_timeout: Option<Duration>,
+    pub(super) num_retries: Option<u32>,
+    pub(super) max_parallel: Option<u32>,
+    pub(super) cooling: Cooling,
     pub(super) weight: Option<u32>,
     pub(super) rpm: Option<u64>,
     pub(super) tpm: Option<u64>,
@@ -41,6 +49,12 @@ impl Params {
                 .and_then(|field| super::printable(&field, "org-123", cx)),
             timeout: fields.get("timeout").and_then(|field| field.seconds(cx, "60")),
             stream_timeout: fields.get("stream_timeout").and_then(|field| field.seconds(cx, "30")),
+            connect_timeout: fields.get("connect_timeout").and_then(|field| field.seconds(cx, "10")),
+            first_byte_timeout: fields.get("first_byte_timeout").and_then(|field| field.seconds(cx, "60")),
+            idle_timeout: fields.get("idle_timeout").and_then(|field| field.seconds(cx, "60")),
+            num_retries: retries(fields, cx),
+            max_parallel: fields.get("max_parallel_requests").and_then(|field| field.whole(cx, "100")),
+            cooling: Cooling::read(fields, cx),
             weight: fields.get("weight").and_then(|field| thousandths(&field, cx)),
             rpm: fields.get("rpm").and_then(|field| field.whole(cx, "60")),
             tpm: fields.get("tpm").and_then(|field| field.whole(cx, "100000")),
@@ -58,6 +72,13 @@ impl Params {
             prices: prices::read(fields, cx),
         }
     }
+}
+
+/// `num_retries`, else the provider SDK's `max_retries`: both are how often LiteLLM tries again.
+fn retries(fields: &Fields<'_>, cx: &mut Cx<'_>) -> Option<u32> {
+    let [retries, sdk] =
+        ["num_retries", "max_retries"].map(|name| fields.get(name).and_then(|field| tries(&field, cx)));
+    retries.or(sdk)
 }
 
 fn thousandths(field: &Field<'_>, cx: &mut Cx<'_>) -> Option<u32> {

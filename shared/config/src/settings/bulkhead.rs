@@ -1,6 +1,6 @@
 //! `bulkhead_settings`: what LiteLLM has no key for.
 
-use bulkhead_model::rows::SettingsRow;
+use bulkhead_model::rows::{AffinityRow, SettingsRow};
 
 use super::general::megabytes;
 use crate::accept;
@@ -29,9 +29,38 @@ pub(super) fn read(section: &Fields<'_>, row: &mut SettingsRow, cx: &mut Cx<'_>)
     if let Some(bytes) = section.get("body_memory_mb").and_then(|field| megabytes(&field, cx)) {
         row.body_memory_bytes = bytes;
     }
+    timeouts(section, row, cx);
+    affinity(section, &mut row.routing.affinity, cx);
+    if let Some(log) = section.get("access_log").and_then(|field| field.boolean(cx)) {
+        row.listener.access_log = log;
+    }
     if let Some(field) = section.get("upstream_auth_errors") {
         row.expose_upstream_auth = upstream_auth_errors(&field, cx).unwrap_or(false);
     }
+}
+
+fn timeouts(section: &Fields<'_>, row: &mut SettingsRow, cx: &mut Cx<'_>) {
+    let mut seconds =
+        |name: &str, example: &str| section.get(name).and_then(|field| field.seconds(cx, example));
+    row.first_byte_timeout = seconds("first_byte_timeout", "60");
+    row.idle_timeout = seconds("idle_timeout", "60");
+    row.overall_timeout = seconds("overall_timeout", "900");
+    if let Some(timeout) = seconds("connect_timeout", "10") {
+        row.connect_timeout = timeout;
+    }
+}
+
+fn affinity(section: &Fields<'_>, row: &mut AffinityRow, cx: &mut Cx<'_>) {
+    if let Some(on) = section.get("session_affinity").and_then(|field| field.boolean(cx)) {
+        row.session = on;
+    }
+    let expected = "a number of bytes from 1 to 65536 such as 4096";
+    let head = section.get("prompt_affinity_bytes").and_then(|field| {
+        field.parse(cx, expected, "4096", |scalar| {
+            scalar.text.trim().parse().ok().filter(|bytes| (1..=65_536).contains(bytes))
+        })
+    });
+    row.prompt_head = head.or(row.prompt_head);
 }
 
 fn upstream_auth_errors(field: &Field<'_>, cx: &mut Cx<'_>) -> Option<bool> {

@@ -3,12 +3,18 @@
 use bulkhead_model::rows::SettingsRow;
 use jiff::tz::TimeZone;
 
+use super::fallbacks::{self, Mentions};
+use super::retries;
 use crate::check;
 use crate::field::{Cx, Field, Fields};
 use crate::table::Section;
 
-pub(super) fn read(section: &Fields<'_>, row: &mut SettingsRow, cx: &mut Cx<'_>) {
+pub(super) fn read(section: &Fields<'_>, row: &mut SettingsRow, mentions: &mut Mentions, cx: &mut Cx<'_>) {
     check::strict(section, Section::Litellm, cx);
+    fallbacks::read(section, &mut row.routing, mentions, cx);
+    retries::read(section, &mut row.routing, cx);
+    let callbacks = ["callbacks", "success_callback"].into_iter().filter_map(|name| section.get(name));
+    row.litellm_metrics = callbacks.flat_map(|field| field.plain_texts()).any(|name| name == "prometheus");
     if let Some(drop) = section.get("drop_params").and_then(|field| field.boolean(cx)) {
         row.drop_params = drop;
     }

@@ -2,14 +2,18 @@
 
 mod alias;
 mod bulkhead;
+mod fallbacks;
 mod general;
 mod litellm;
 mod master_key;
+mod retries;
 mod router;
 
 pub(crate) use alias::check as check_aliases;
 pub(crate) use bulkhead::accept_unenforced;
+pub(crate) use fallbacks::{Mentions, chains};
 pub use master_key::weakness as master_key_weakness;
+pub(crate) use retries::tries;
 
 use bulkhead_model::rows::SettingsRow;
 use bulkhead_model::{KeyHash, Secret};
@@ -20,6 +24,7 @@ use crate::field::{Cx, Fields};
 pub(crate) struct Settings {
     pub(crate) row: SettingsRow,
     pub(crate) aliases: alias::Aliases,
+    pub(crate) mentions: Mentions,
     pub(crate) master_key: Option<Secret>,
 }
 
@@ -27,12 +32,13 @@ pub(crate) struct Settings {
 /// that could not be read.
 pub(crate) fn read(root: &Fields<'_>, complete: bool, cx: &mut Cx<'_>) -> Settings {
     let mut row = SettingsRow::default();
+    let mut mentions = Mentions::default();
     if let Some(section) = section(root, "litellm_settings", cx) {
-        litellm::read(&section, &mut row, cx);
+        litellm::read(&section, &mut row, &mut mentions, cx);
     }
     let mut aliases = alias::Aliases::default();
     if let Some(section) = section(root, "router_settings", cx) {
-        aliases = router::read(&section, &mut row, cx);
+        aliases = router::read(&section, &mut row, &mut mentions, cx);
     }
     let general = section(root, "general_settings", cx);
     if let Some(section) = &general {
@@ -47,7 +53,7 @@ pub(crate) fn read(root: &Fields<'_>, complete: bool, cx: &mut Cx<'_>) -> Settin
         bulkhead::read(&section, &mut row, cx);
     }
     bulkhead::check_memory(root, &row, cx);
-    Settings { row, aliases, master_key }
+    Settings { row, aliases, mentions, master_key }
 }
 
 fn section<'n>(root: &Fields<'n>, name: &str, cx: &mut Cx<'_>) -> Option<Fields<'n>> {

@@ -5,8 +5,6 @@ use super::{Row, harmless, honoured, restricting, silent};
 const NO_CLOUD: &str =
     "providers that need signed requests or cloud tokens are not available in this version";
 const NO_ROUTER_MODEL: &str = "models that choose another model are not available in this version";
-const NO_RETRY: &str = "not available in this version; a failed request is not retried";
-const NO_COOLDOWN: &str = "not available in this version; failing deployments stay in rotation";
 const NO_HEALTH_CHECK: &str = "not available in this version; deployments are not probed in the background";
 const NO_EDIT: &str = "not available in this version; requests and answers pass as they are";
 const NO_HINT: &str = "not available in this version; it does not take part in routing";
@@ -27,6 +25,9 @@ pub(super) const LITELLM_PARAMS: &[Row] = &[
     honoured(&[
         "timeout",
         "stream_timeout",
+        "connect_timeout",
+        "first_byte_timeout",
+        "idle_timeout",
         "rpm",
         "tpm",
         "weight",
@@ -35,8 +36,8 @@ pub(super) const LITELLM_PARAMS: &[Row] = &[
         "extra_headers",
         "extra_body",
     ]),
-    honoured(&["drop_params", "additional_drop_params", "base_model"]),
-    restricting(&["max_parallel_requests"], "parallel requests to a deployment are not limited"),
+    honoured(&["drop_params", "additional_drop_params", "base_model", "max_parallel_requests"]),
+    honoured(&["num_retries", "max_retries", "cooldown_time", "allowed_fails", "allowed_fails_policy"]),
     restricting(&["max_budget"], "a deployment has no budget"),
     restricting(
         &["default_api_key_tpm_limit", "default_api_key_rpm_limit"],
@@ -51,8 +52,6 @@ pub(super) const LITELLM_PARAMS: &[Row] = &[
         "model_info",
     ]),
     harmless(&["litellm_credential_name"], "not available in this version; write the credentials here"),
-    harmless(&["max_retries", "num_retries"], NO_RETRY),
-    harmless(&["cooldown_time", "allowed_fails", "allowed_fails_policy"], NO_COOLDOWN),
     harmless(&["itpm", "otpm", "tag_regex", "region_name", "provider_affinity_header"], NO_HINT),
     harmless(
         &["timeout_by_service_tier", "stream_timeout_by_service_tier"],
@@ -89,7 +88,7 @@ pub(super) const LITELLM_PARAMS: &[Row] = &[
     ),
     harmless(
         &["fallbacks", "context_window_fallback_dict"],
-        "not available in this version; write a second deployment",
+        "not read here; write `fallbacks` under router_settings",
     ),
     harmless(
         &[
@@ -106,6 +105,7 @@ pub(super) const LITELLM_PARAMS: &[Row] = &[
 
 pub(super) const MODEL_INFO: &[Row] = &[
     honoured(&["id", "mode", "base_model", "access_groups", "max_input_tokens", "max_output_tokens"]),
+    honoured(&["allowed_fails", "allowed_fails_policy", "cooldown_time"]),
     restricting(&["team_id"], "the model is not kept to one team"),
     restricting(&["blocked"], "the model is served all the same"),
     restricting(&["access_windows"], "the model is served at all times"),
@@ -132,7 +132,6 @@ pub(super) const MODEL_INFO: &[Row] = &[
     silent(&["team_public_model_name", "discoverable", "metadata"]),
     silent(&["MAX_PTU_COUNT", "MAX_COST_PER_PTU_PER_HOUR", "ptu_*", "cost_per_ptu_per_hour"]),
     harmless(&["health_check_*", "disable_background_health_check"], NO_HEALTH_CHECK),
-    harmless(&["allowed_fails", "allowed_fails_policy", "cooldown_time"], NO_COOLDOWN),
     harmless(&["member_auto_router", "internal_router_model"], NO_ROUTER_MODEL),
     harmless(&["allow_fail_open", "enable_tag_filtering"], NO_HINT),
 ];

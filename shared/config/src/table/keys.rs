@@ -22,7 +22,7 @@ pub(super) const VIRTUAL_KEYS: &[Row] = &[
         "max_parallel_requests",
         "blocked",
     ]),
-    honoured(&["team_id", "user_id", "tags", "metadata"]),
+    honoured(&["team_id", "user_id", "tags", "metadata", "router_settings"]),
     restricting(
         &["model_max_budget", "budget_limits"],
         "a key has one budget; further ones are not enforced",
@@ -52,7 +52,7 @@ pub(super) const VIRTUAL_KEYS: &[Row] = &[
     silent(&["disable_global_guardrails", "send_invite_email", "rotation_interval"]),
     harmless(&["soft_budget"], "alerts are not available in this version"),
     harmless(&["spend"], "a key's spend starts at what the ledger holds"),
-    harmless(&["config", "router_settings"], "settings per key are not available in this version"),
+    harmless(&["config"], "settings per key are not available in this version"),
     harmless(&["budget_fallbacks"], "not available in this version; a spent budget refuses"),
     harmless(&["throttle_on_budget_exceeded"], "not available in this version; a spent budget refuses"),
     harmless(&["rpm_limit_type", "tpm_limit_type"], "limits are always enforced, never only under load"),

@@ -24,13 +24,15 @@ pub(crate) enum Class {
     Harmless(&'static str),
     /// It limits what may be done, and that limit is not enforced: an error, unless `accept_unenforced` names it.
     Restricting(&'static str),
-    /// A list of which some items restrict; the others are harmless.
-    RestrictingItems(&'static Items),
+    /// A list of which some items are honoured and some restrict; the others are harmless.
+    Items(&'static Items),
 }
 
-/// See [`Class::RestrictingItems`].
+/// See [`Class::Items`].
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Items {
+    /// Read by the code of the section.
+    honoured: &'static [&'static str],
     /// The items that restrict.
     restricting: &'static [&'static str],
     /// Items with a dot name code of the operator's own, which may do anything and so restricts too.
@@ -42,6 +44,11 @@ pub(crate) struct Items {
 }
 
 impl Items {
+    /// True for an item that is honoured.
+    pub(crate) fn honours(&self, item: &str) -> bool {
+        self.honoured.contains(&item)
+    }
+
     /// True for an item that restricts.
     pub(crate) fn restricts(&self, item: &str) -> bool {
         self.restricting.contains(&item) || (self.own_code && item.contains('.'))
@@ -70,8 +77,8 @@ const fn restricting(names: &'static [&'static str], unenforced: &'static str) -
     Row { names, class: Class::Restricting(unenforced) }
 }
 
-const fn restricting_items(names: &'static [&'static str], items: &'static Items) -> Row {
-    Row { names, class: Class::RestrictingItems(items) }
+const fn items(names: &'static [&'static str], items: &'static Items) -> Row {
+    Row { names, class: Class::Items(items) }
 }
 
 /// A section of the file.
@@ -147,9 +154,18 @@ impl Section {
 
 /// True for a name that some section knows as restricting.
 pub(crate) fn restricts(section: Option<&str>, name: &str) -> bool {
+    classes(section, name).any(is_restricting)
+}
+
+/// True for a name that some section honours.
+pub(crate) fn enforces(section: Option<&str>, name: &str) -> bool {
+    classes(section, name).any(|class| class == Class::Honoured)
+}
+
+fn classes(section: Option<&str>, name: &str) -> impl Iterator<Item = Class> {
     let sections =
-        Section::ALL.into_iter().filter(|known| section.is_none_or(|section| section == known.name()));
-    sections.filter_map(|section| section.class(name)).any(is_restricting)
+        Section::ALL.into_iter().filter(move |known| section.is_none_or(|section| section == known.name()));
+    sections.filter_map(move |section| section.class(name))
 }
 
 /// Every restricting name, for "did you mean".
@@ -159,7 +175,11 @@ pub(crate) fn restricting_names() -> impl Iterator<Item = &'static str> {
 }
 
 fn is_restricting(class: Class) -> bool {
-    matches!(class, Class::Restricting(_) | Class::RestrictingItems(_))
+    match class {
+        Class::Restricting(_) => true,
+        Class::Items(items) => items.own_code || !items.restricting.is_empty(),
+        Class::Honoured | Class::Silent | Class::Harmless(_) => false,
+    }
 }
 
 #[cfg(test)]

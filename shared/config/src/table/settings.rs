@@ -1,17 +1,13 @@
 //! Keys of the file itself and of its settings sections.
 
-use super::{Items, Row, harmless, honoured, restricting, restricting_items, silent};
+use super::{Items, Row, harmless, honoured, items, restricting, silent};
 
 const NO_DATABASE: &str = "this concerns the database, which only the control plane has";
 const NO_REDIS: &str = "Redis is not used in this version";
 const NO_CACHE: &str = "not available in this version; no answer is cached";
-const NO_RETRY: &str = "not available in this version; a failed request is not retried";
-const NO_FALLBACK: &str = "not available in this version; requests are not retried elsewhere";
-const NO_COOLDOWN: &str = "not available in this version; failing deployments stay in rotation";
-const NO_AFFINITY: &str = "not available in this version; requests stick to no deployment";
 const NO_HEALTH_CHECK: &str = "not available in this version; deployments are not probed in the background";
 const NO_LOGGING: &str = "logging callbacks are not available; usage goes to the gateway's own records";
-const NO_METRICS_OPTION: &str = "metrics are on the operations listener, with names of their own";
+const NO_METRICS_OPTION: &str = "not read; metrics are on the operations listener, as they are built in";
 const NO_ROUTE: &str = "not available in this version; the routes it is about answer 404";
 const NO_ALERTING: &str = "alerts are not available in this version";
 const NO_DASHBOARD: &str = "this concerns the dashboard, which only the control plane has";
@@ -55,35 +51,37 @@ pub(super) const TOP: &[Row] = &[
 ];
 
 static PRE_CALL_CHECKS: Items = Items {
-    restricting: &["enforce_model_rate_limits", "router_budget_limiting"],
+    honoured: &["enforce_model_rate_limits", "deployment_affinity", "session_affinity", "prompt_caching"],
+    restricting: &["router_budget_limiting"],
     own_code: false,
-    unenforced: "rate limits and budgets of deployments are not enforced (rpm and tpm are routing hints)",
-    harmless: "not available in this version; requests stick to no deployment",
+    unenforced: "budgets of deployments are not enforced",
+    harmless: "of these checks some are not available in this version",
 };
 
 pub(super) const ROUTER: &[Row] = &[
     honoured(&["routing_strategy", "model_group_alias", "enable_tag_filtering", "tag_filtering_match_any"]),
-    honoured(&["timeout", "stream_timeout"]),
+    honoured(&["timeout", "stream_timeout", "enable_pre_call_checks", "default_max_parallel_requests"]),
+    honoured(&["num_retries", "retry_after", "retry_policy", "model_group_retry_policy"]),
+    honoured(&["fallbacks", "default_fallbacks", "context_window_fallbacks"]),
+    honoured(&["content_policy_fallbacks", "max_fallbacks"]),
+    honoured(&["cooldown_time", "allowed_fails", "allowed_fails_policy", "disable_cooldowns"]),
+    honoured(&["deployment_affinity_ttl_seconds"]),
     restricting(&["provider_budget_config"], "budgets of providers are not enforced"),
-    restricting(&["default_max_parallel_requests"], "parallel requests to a deployment are not limited"),
     restricting(&["guardrail_list"], "guardrails are not run"),
-    restricting_items(&["optional_pre_call_checks"], &PRE_CALL_CHECKS),
+    items(&["optional_pre_call_checks"], &PRE_CALL_CHECKS),
     harmless(
         &["routing_strategy_args", "routing_groups", "weights"],
-        "not available; simple-shuffle is used",
+        "not available in this version; one strategy holds for every group",
+    ),
+    harmless(&["max_retries"], "not read; write `num_retries`"),
+    harmless(
+        &["enable_weighted_failover"],
+        "not needed: a retry goes to another deployment of the group where there is one",
     ),
     harmless(
-        &["num_retries", "max_retries", "retry_after", "retry_policy", "model_group_retry_policy"],
-        NO_RETRY,
+        &["model_group_affinity_config"],
+        "not available in this version; affinity is the same for every group",
     ),
-    harmless(&["fallbacks", "default_fallbacks", "context_window_fallbacks"], NO_FALLBACK),
-    harmless(&["content_policy_fallbacks", "max_fallbacks", "enable_weighted_failover"], NO_FALLBACK),
-    harmless(&["cooldown_time", "allowed_fails", "allowed_fails_policy", "disable_cooldowns"], NO_COOLDOWN),
-    harmless(
-        &["enable_pre_call_checks"],
-        "not available in this version; prompts are not measured beforehand",
-    ),
-    harmless(&["deployment_affinity_ttl_seconds", "model_group_affinity_config"], NO_AFFINITY),
     harmless(
         &["enable_health_check_routing", "health_check_*", "background_health_check_*"],
         NO_HEALTH_CHECK,
@@ -107,8 +105,16 @@ pub(super) const ROUTER: &[Row] = &[
     silent(&["expose_router_debug_in_errors", "auto_router_capability_limit"]),
 ];
 
+/// The callback that asks for LiteLLM's metrics.
+const METRICS: &[&str] = &["prometheus"];
+
+/// Callbacks that only observe.
+static SUCCESS_CALLBACKS: Items =
+    Items { honoured: METRICS, restricting: &[], own_code: false, unenforced: "", harmless: NO_LOGGING };
+
 /// Callbacks that refuse or change requests; the others observe.
 static CALLBACKS: Items = Items {
+    honoured: METRICS,
     restricting: &[
         "presidio",
         "hide_secrets",
@@ -132,7 +138,10 @@ static CALLBACKS: Items = Items {
 
 pub(super) const LITELLM: &[Row] = &[
     honoured(&["drop_params", "request_timeout", "budget_exceeded_status_code", "timezone"]),
-    restricting_items(&["callbacks"], &CALLBACKS),
+    honoured(&["num_retries", "allowed_fails", "fallbacks", "default_fallbacks", "max_fallbacks"]),
+    honoured(&["context_window_fallbacks", "content_policy_fallbacks"]),
+    items(&["callbacks"], &CALLBACKS),
+    items(&["success_callback"], &SUCCESS_CALLBACKS),
     restricting(&["max_budget"], "there is no budget for the gateway as a whole"),
     restricting(&["max_end_user_budget", "max_end_user_budget_id"], "end users have no budgets"),
     restricting(&["validate_end_user_id_in_db"], "end users are not looked up"),
@@ -157,7 +166,7 @@ pub(super) const LITELLM: &[Row] = &[
     silent(&["suppress_debug_info", "telemetry", "email", "token"]),
     harmless(&["set_verbose", "json_logs", "logging", "log_auth_failure_key_identity"], OWN_LOGS),
     harmless(&["log_client_error_tracebacks", "request_correlation_in_logs"], OWN_LOGS),
-    harmless(&["success_callback", "failure_callback", "service_callback", "service_callbacks"], NO_LOGGING),
+    harmless(&["failure_callback", "service_callback", "service_callbacks"], NO_LOGGING),
     harmless(
         &["input_callback", "audit_log_callbacks", "callback_settings", "langfuse_*", "langsmith_*"],
         NO_LOGGING,
@@ -181,10 +190,8 @@ pub(super) const LITELLM: &[Row] = &[
         NO_METRICS_OPTION,
     ),
     harmless(&["disable_end_user_cost_tracking*", "enable_end_user_cost_tracking*"], NO_METRICS_OPTION),
-    harmless(&["num_retries", "num_retries_per_request"], NO_RETRY),
-    harmless(&["fallbacks", "default_fallbacks", "model_fallbacks", "max_fallbacks"], NO_FALLBACK),
-    harmless(&["context_window_fallbacks", "content_policy_fallbacks"], NO_FALLBACK),
-    harmless(&["allowed_fails"], NO_COOLDOWN),
+    harmless(&["num_retries_per_request"], "not read; write `num_retries`"),
+    harmless(&["model_fallbacks"], "not read; write `fallbacks`"),
     harmless(&["cache", "cache_params", "caching", "caching_with_models", "default_in_memory_ttl"], NO_CACHE),
     harmless(&["enable_caching_on_provider_specific_optional_params"], NO_CACHE),
     harmless(&["default_redis_*", "enable_redis_auth_cache", "force_redis_hash_tag_grouping"], NO_REDIS),
@@ -272,6 +279,8 @@ pub(super) const LITELLM: &[Row] = &[
 pub(super) const GENERAL: &[Row] = &[
     honoured(&["master_key", "litellm_key_header_name", "max_request_size_mb"]),
     honoured(&["forward_client_headers_to_llm_api", "database_url"]),
+    honoured(&["allowed_ips", "use_x_forwarded_for", "trusted_proxy_ranges"]),
+    honoured(&["max_in_flight_requests_per_worker", "global_max_parallel_requests"]),
     restricting(&["custom_auth", "custom_auth_run_common_checks"], "custom authentication code is not run"),
     restricting(
         &["custom_key_generate", "custom_key_update", "custom_key_policy"],
@@ -285,18 +294,13 @@ pub(super) const GENERAL: &[Row] = &[
     restricting(&["role_permissions"], "permissions of roles are not enforced"),
     restricting(&["enforce_user_param", "enforced_params"], "requests without the parameter are not refused"),
     restricting(&["reject_clientside_metadata_tags"], "tags that a client sends are not refused"),
-    restricting(&["allowed_ips"], "addresses of clients are not checked"),
     restricting(
         &["public_routes", "admin_only_routes", "allowed_routes"],
         "routes are as built in; this list is not applied",
     ),
     restricting(
-        &["max_parallel_requests", "global_max_parallel_requests"],
-        "parallel requests are limited per key only",
-    ),
-    restricting(
-        &["max_in_flight_requests_per_worker", "max_queued_requests_per_worker"],
-        "requests in flight are not limited by number",
+        &["max_parallel_requests"],
+        "parallel requests are limited per key, and as a whole by global_max_parallel_requests",
     ),
     restricting(&["max_response_size_mb"], "the size of answers is not limited"),
     restricting(
@@ -361,7 +365,10 @@ pub(super) const GENERAL: &[Row] = &[
         NO_HEALTH_CHECK,
     ),
     harmless(&["user_header_mappings", "user_header_name"], "end users are told by the `user` field only"),
-    harmless(&["use_x_forwarded_for", "trusted_proxy_ranges"], "addresses of clients are not used"),
+    harmless(
+        &["max_queued_requests_per_worker"],
+        "nothing queues: a request over the cap is refused at once",
+    ),
     harmless(&["key_management_system", "key_management_settings", "use_google_kms"], NO_SECRET_MANAGER),
     harmless(&["use_azure_key_vault", "encryption_algorithm"], NO_SECRET_MANAGER),
     harmless(&["missing_session_id", "always_include_stream_usage"], "not available in this version"),
@@ -383,5 +390,8 @@ pub(super) const GENERAL: &[Row] = &[
     harmless(&["allow_cli_sso_*", "disable_auto_add_proxy_admin_to_teams"], NO_DASHBOARD),
 ];
 
-pub(super) const BULKHEAD: &[Row] =
-    &[honoured(&["accept_unenforced", "keepalive_seconds", "body_memory_mb", "upstream_auth_errors"])];
+pub(super) const BULKHEAD: &[Row] = &[
+    honoured(&["accept_unenforced", "keepalive_seconds", "body_memory_mb", "upstream_auth_errors"]),
+    honoured(&["connect_timeout", "first_byte_timeout", "idle_timeout", "overall_timeout"]),
+    honoured(&["session_affinity", "prompt_affinity_bytes", "access_log"]),
+];

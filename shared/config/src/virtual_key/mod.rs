@@ -1,12 +1,13 @@
 //! `virtual_keys`: keys in the file, with the fields of LiteLLM's `/key/generate`.
 
 mod budget;
+mod fallbacks;
 mod routes;
 mod secret;
 
 use std::collections::HashMap;
 
-use bulkhead_model::rows::{FallbackPolicy, KeyRow, Limits, Spend};
+use bulkhead_model::rows::{KeyRow, Limits, Spend};
 use bulkhead_model::{KeyHash, UnixMillis};
 
 use crate::check;
@@ -14,6 +15,7 @@ use crate::field::{Cx, Field, Fields};
 use crate::json;
 use crate::problem::Place;
 use crate::reach::Reach;
+use crate::settings::Mentions;
 use crate::suggest;
 use crate::table::Section;
 
@@ -34,17 +36,28 @@ struct Taken {
 const EXAMPLE: &str = "{key_alias: alice, key: os.environ/ALICE_KEY, models: [gpt-4o]}";
 
 /// Reads the list.
-pub(crate) fn read(list: &Field<'_>, context: &Context<'_>, cx: &mut Cx<'_>) -> Vec<KeyRow> {
+pub(crate) fn read(
+    list: &Field<'_>,
+    context: &Context<'_>,
+    mentions: &mut Mentions,
+    cx: &mut Cx<'_>,
+) -> Vec<KeyRow> {
     let mut taken = Taken::default();
     let mut rows = Vec::new();
     for item in list.items(cx, &format!("[{EXAMPLE}]")).unwrap_or_default() {
         let fields = item.fields(cx, EXAMPLE);
-        rows.extend(fields.and_then(|fields| key(&fields, context, &mut taken, cx)));
+        rows.extend(fields.and_then(|fields| key(&fields, context, &mut taken, mentions, cx)));
     }
     rows
 }
 
-fn key(fields: &Fields<'_>, context: &Context<'_>, taken: &mut Taken, cx: &mut Cx<'_>) -> Option<KeyRow> {
+fn key(
+    fields: &Fields<'_>,
+    context: &Context<'_>,
+    taken: &mut Taken,
+    mentions: &mut Mentions,
+    cx: &mut Cx<'_>,
+) -> Option<KeyRow> {
     check::strict(fields, Section::VirtualKeys, cx);
     let declared = secret::read(fields, cx);
     let alias = fields.get("key_alias").and_then(|field| alias(&field, taken, cx));
@@ -55,6 +68,7 @@ fn key(fields: &Fields<'_>, context: &Context<'_>, taken: &mut Taken, cx: &mut C
     let models = fields.get("models").map(|field| models(&field, context, cx)).unwrap_or_default();
     let aliases = fields.get("aliases").map(|field| aliases(&field, context, cx)).unwrap_or_default();
     let allowed_routes = routes::read(fields, cx);
+    let fallbacks = fallbacks::read(fields, mentions, cx);
     let limits = Limits {
         rpm: limit(fields, "rpm_limit", "60", cx),
         tpm: limit(fields, "tpm_limit", "100000", cx),
@@ -83,7 +97,7 @@ fn key(fields: &Fields<'_>, context: &Context<'_>, taken: &mut Taken, cx: &mut C
         user_id,
         tags,
         metadata,
-        fallbacks: FallbackPolicy::default(),
+        fallbacks,
         spend: Spend::default(),
         requires: Vec::new(),
     })

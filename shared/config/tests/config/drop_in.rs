@@ -184,8 +184,13 @@ fn a_realistic_file_loads_to_the_expected_rows() {
     assert_eq!(declared.keys[0].id, "ci");
     let warned: Vec<_> = declared.warnings.iter().map(|warning| warning.path.as_str()).collect();
     assert!(
-        warned.contains(&"router_settings.fallbacks") && warned.contains(&"general_settings.database_url")
+        warned.contains(&"router_settings.redis_host") && warned.contains(&"general_settings.database_url")
     );
+    assert!(!warned.iter().any(|path| path.contains("fallbacks") || path.contains("retries")));
+    let routing = &declared.settings.routing;
+    assert_eq!((routing.num_retries, routing.allowed_fails), (Some(2), Some(3)));
+    assert_eq!(routing.fallbacks[0].targets, ["claude-sonnet"]);
+    assert_eq!(routing.context_window_fallbacks.as_ref().unwrap()[0].group, "gpt-4o-mini");
     assert_eq!(declared.files.len(), 2);
 }
 

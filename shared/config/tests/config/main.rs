@@ -11,6 +11,8 @@ mod master_key;
 #[cfg(test)]
 mod mistakes;
 #[cfg(test)]
+mod routing;
+#[cfg(test)]
 mod rows;
 #[cfg(test)]
 mod secrets;

@@ -20,7 +20,7 @@ router_settings:
     empty: {hidden: true}
   enable_tag_filtering: perhaps
   provider_budget_config: {openai: {budget_limit: 1, time_period: 1d}}
-  optional_pre_call_checks: [prompt_caching, enforce_model_rate_limits]
+  optional_pre_call_checks: [prompt_caching, router_budget_limiting]
 "#,
         &[
             (
@@ -60,7 +60,7 @@ router_settings:
             (
                 12,
                 "router_settings.optional_pre_call_checks",
-                "with `enforce_model_rate_limits`",
+                "with `router_budget_limiting`",
                 "accept_unenforced",
             ),
         ],
@@ -103,7 +103,7 @@ general_settings:
   litellm_key_header_name: "x key"
   max_request_size_mb: lots
   forward_client_headers_to_llm_api: 3
-  allowed_ips: [10.0.0.1]
+  allowed_ips: [10.0.0.1, 10.0.0/8]
   enable_jwt_auth: true
   custom_auth: auth.user_api_key_auth
   master_kye: x
@@ -113,7 +113,7 @@ general_settings:
             (3, "general_settings.litellm_key_header_name", "expected the name of a header", "x-litellm-key"),
             (4, "general_settings.max_request_size_mb", "text \"lots\"", "max_request_size_mb: 100"),
             (5, "general_settings.forward_client_headers_to_llm_api", "the number 3, expected true", "true"),
-            (6, "general_settings.allowed_ips", "addresses of clients are not checked", "accept_unenforced"),
+            (6, "general_settings.allowed_ips[1]", "expected an address or a network", "10.0.0.0/8"),
             (7, "general_settings.enable_jwt_auth", "restricts", "accept_unenforced: [enable_jwt_auth]"),
             (8, "general_settings.custom_auth", "custom authentication", "accept_unenforced"),
             (9, "general_settings.master_kye", "did you mean `master_key`", "master_key"),
@@ -167,7 +167,7 @@ model_list:
       additional_drop_params: ["tools[*].strict"]
       drop_params: maybe
       temperature: .5
-      max_parallel_requests: 4
+      max_parallel_requests: lots
   - litellm_params: {model: openai/gpt-4o}
   - model_name: no-params
   - model_name: no-model
@@ -240,7 +240,12 @@ model_list:
                 "tools",
             ),
             (16, "model_list[0].litellm_params.drop_params", "text \"maybe\"", "drop_params: true"),
-            (18, "model_list[0].litellm_params.max_parallel_requests", "restricts", "accept_unenforced"),
+            (
+                18,
+                "model_list[0].litellm_params.max_parallel_requests",
+                "text \"lots\"",
+                "max_parallel_requests: 100",
+            ),
             (19, "model_list[1].model_name", "`model_name` is missing", "model_name: gpt-4o"),
             (20, "model_list[2].litellm_params", "`litellm_params` is missing", "model: openai/gpt-4o"),
             (22, "model_list[3].litellm_params.model", "`model` is missing", "model: openai/gpt-4o"),

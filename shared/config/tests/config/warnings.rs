@@ -16,15 +16,15 @@ litellm_settings:
   set_verbose: true
   json_logs: true
   success_callback: [langfuse]
-  callbacks: [prometheus]
-  fallbacks: [{gpt-4o: [gpt-4o]}]
+  callbacks: [prometheus, otel]
+  fallbacks: [{gpt-4: [gpt-4o]}]
   cache: true
   turn_off_message_logging: true
 router_settings:
-  num_retries: 3
-  cooldown_time: 5
+  max_retries: 3
+  routing_strategy_args: {ttl: 5}
   redis_host: h
-  routing_strategy: least-busy
+  routing_strategy: lar1
 general_settings:
   proxy_batch_write_at: 10
   database_connection_pool_limit: 10
@@ -40,10 +40,10 @@ mcp_servers: {x: {url: http://h}}
         (7, "litellm_settings.json_logs", "no effect", "may stay"),
         (8, "litellm_settings.success_callback", "logging callbacks", "may stay"),
         (9, "litellm_settings.callbacks", "logging callbacks", "may stay"),
-        (10, "litellm_settings.fallbacks", "requests are not retried elsewhere", "may stay"),
+        (10, "litellm_settings.fallbacks[0].gpt-4", "no model_name is `gpt-4`", "gpt-4o"),
         (11, "litellm_settings.cache", "no answer is cached", "may stay"),
-        (14, "router_settings.num_retries", "not retried", "may stay"),
-        (15, "router_settings.cooldown_time", "stay in rotation", "may stay"),
+        (14, "router_settings.max_retries", "write `num_retries`", "may stay"),
+        (15, "router_settings.routing_strategy_args", "one strategy", "may stay"),
         (16, "router_settings.redis_host", "Redis is not used", "may stay"),
         (17, "router_settings.routing_strategy", "simple-shuffle is used", "simple-shuffle"),
         (19, "general_settings.proxy_batch_write_at", "the database", "may stay"),
@@ -58,23 +58,30 @@ mcp_servers: {x: {url: http://h}}
 
 #[test]
 fn a_key_of_many_deployments_is_warned_about_once() {
-    let element = "  - {model_name: a, litellm_params: {model: openai/a, api_key: k, max_retries: 2}}\n";
+    let element = "  - {model_name: a, litellm_params: {model: openai/a, api_key: k, tag_regex: [a]}}\n";
     let declared = World::new(&format!("model_list:\n{element}{element}{element}")).declared();
     assert_problems(
         &declared.warnings,
-        &[(2, "model_list[0].litellm_params.max_retries", "not retried", "may stay")],
+        &[(2, "model_list[0].litellm_params.tag_regex", "take part in routing", "may stay")],
     );
 }
 
 #[test]
 fn accepted_restrictions_become_warnings() {
-    let yaml = "litellm_settings: {max_budget: 10}\ngeneral_settings: {allowed_ips: [10.0.0.1]}\n\
-                bulkhead_settings: {accept_unenforced: [litellm_settings.max_budget, allowed_ips]}\n";
+    let yaml = "litellm_settings: {max_budget: 10}\ngeneral_settings: {public_routes: [/x]}\n\
+                bulkhead_settings: {accept_unenforced: [litellm_settings.max_budget, public_routes]}\n";
     let expected = [
         (4, "litellm_settings.max_budget", "restricts, and is not enforced", "accept_unenforced names it"),
-        (5, "general_settings.allowed_ips", "restricts, and is not enforced", "accept_unenforced names it"),
+        (5, "general_settings.public_routes", "restricts, and is not enforced", "accept_unenforced names it"),
     ];
     assert_problems(&warnings(yaml), &expected);
+}
+
+#[test]
+fn what_is_enforced_needs_no_acceptance() {
+    let yaml = "general_settings: {allowed_ips: [10.0.0.1]}\nbulkhead_settings: {accept_unenforced: [allowed_ips]}\n";
+    let path = "bulkhead_settings.accept_unenforced[0]";
+    assert_problems(&World::new(yaml).problems(), &[(2, path, "enforced by this version", "without this name")]);
 }
 
 #[test]

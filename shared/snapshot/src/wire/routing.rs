@@ -27,6 +27,7 @@ pub(super) fn encode(row: &RoutingRow) -> proto::Routing {
         allowed_fails,
         allowed_fails_policy,
         disable_cooldowns,
+        default_max_parallel,
         context_check,
         enforce_model_limits,
         affinity,
@@ -54,6 +55,7 @@ pub(super) fn encode(row: &RoutingRow) -> proto::Routing {
         allowed_fails: *allowed_fails,
         allowed_fails_policy: some_by_failure(*allowed_fails_policy),
         disable_cooldowns: *disable_cooldowns,
+        default_max_parallel: *default_max_parallel,
         context_check: *context_check,
         enforce_model_limits: *enforce_model_limits,
         affinity: Some(proto::Affinity {
@@ -90,6 +92,7 @@ pub(super) fn decode(body: Option<proto::Routing>) -> Result<RoutingRow, String>
         allowed_fails: body.allowed_fails,
         allowed_fails_policy: decode_by_failure(body.allowed_fails_policy),
         disable_cooldowns: body.disable_cooldowns,
+        default_max_parallel: body.default_max_parallel,
         context_check: body.context_check,
         enforce_model_limits: body.enforce_model_limits,
         affinity: affinity.unwrap_or_default(),

@@ -119,14 +119,14 @@ fn routing() -> impl Strategy<Value = RoutingRow> {
         });
     let retries = (of(any::<u32>()), by_failure(), vec((text(), by_failure()), 0..3), any::<u64>());
     let where_to = (chains(), texts(), of(chains()), of(chains()), any::<u32>(), vec(overriding, 0..3));
-    let cooling = (any::<u64>(), of(any::<u32>()), by_failure());
+    let cooling = (any::<u64>(), of(any::<u32>()), by_failure(), of(any::<u32>()));
     let affinity = (any::<bool>(), of(any::<u32>()), any::<u64>());
     (strategy, retries, where_to, cooling, any::<[bool; 3]>(), affinity).prop_map(
         |(strategy, retries, where_to, cooling, flags, (session, prompt_head, ttl))| {
             let (num_retries, retry_policy, group_retry_policies, retry_after) = retries;
             let (fallbacks, default_fallbacks, context_window, content_policy, max_fallbacks, overrides) =
                 where_to;
-            let (cooldown_time, allowed_fails, allowed_fails_policy) = cooling;
+            let (cooldown_time, allowed_fails, allowed_fails_policy, default_max_parallel) = cooling;
             let [disable_cooldowns, context_check, enforce_model_limits] = flags;
             RoutingRow {
                 strategy,
@@ -144,6 +144,7 @@ fn routing() -> impl Strategy<Value = RoutingRow> {
                 allowed_fails,
                 allowed_fails_policy,
                 disable_cooldowns,
+                default_max_parallel,
                 context_check,
                 enforce_model_limits,
                 affinity: AffinityRow { session, prompt_head, ttl: Duration::from_millis(ttl) },
