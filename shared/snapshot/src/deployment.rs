@@ -1,7 +1,5 @@
 //! A deployment, compiled down to what sending a request to it takes.
 
-use std::hash::{BuildHasher, RandomState};
-use std::sync::LazyLock;
 use std::time::Duration;
 
 use bulkhead_dialect::providers::{Auth, Provider};
@@ -10,38 +8,13 @@ use bulkhead_model::rows::{ByFailure, DeploymentRow, JsonMember, SettingsRow};
 use bulkhead_pricing::{PriceBook, Rates};
 use bytes::Bytes;
 use http::header::{HeaderName, HeaderValue};
-use http::uri::{PathAndQuery, Uri};
+use http::uri::PathAndQuery;
 
+use crate::account::account;
+use crate::address::{Target, encode, parse_base};
 use crate::compile::CompileError;
 use crate::pattern::Pattern;
-
-/// Where connections go: what makes two connections interchangeable.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Target {
-    /// TLS or not.
-    pub https: bool,
-    /// Host name or address literal, without brackets.
-    pub host: Box<str>,
-    /// Port.
-    pub port: u16,
-}
-
-/// How long to wait for what (requirements R-110).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Timeouts {
-    /// To connect.
-    pub connect: Duration,
-    /// From sending to the first byte of an answer that does not stream.
-    pub first_byte: Duration,
-    /// From sending to the first byte of a stream.
-    pub stream_first_byte: Duration,
-    /// From one byte to the next.
-    pub idle: Duration,
-    /// From sending to the end of an answer that does not stream.
-    pub total: Duration,
-    /// From sending to the end of a stream.
-    pub stream_total: Duration,
-}
+use crate::timeouts::{Timeouts, timeouts};
 
 /// One place where a model is served.
 #[derive(Debug)]
@@ -251,70 +224,6 @@ fn defaults(row: &DeploymentRow) -> Box<[JsonMember]> {
     params.chain(&row.extra_body).cloned().collect()
 }
 
-fn timeouts(row: &DeploymentRow, settings: &SettingsRow) -> Timeouts {
-    let total = row.timeout.unwrap_or(settings.request_timeout);
-    let of_stream = row.stream_timeout.or(row.timeout).or(settings.stream_timeout).unwrap_or(total);
-    let first_byte = row.first_byte_timeout.or(settings.first_byte_timeout);
-    Timeouts {
-        connect: row.connect_timeout.unwrap_or(settings.connect_timeout),
-        first_byte: first_byte.unwrap_or(total),
-        stream_first_byte: first_byte.unwrap_or(of_stream),
-        idle: row.idle_timeout.or(settings.idle_timeout).unwrap_or(of_stream),
-        total,
-        stream_total: settings.request_timeout,
-    }
-}
-
-/// Headers that say whose account a request is on.
-const OF_ACCOUNT: [&str; 5] =
-    ["authorization", "x-api-key", "api-key", "openai-organization", "openai-project"];
-
-/// Hashed with a key of the process, so that nothing can be told from the number.
-fn account(target: &Target, headers: &[(HeaderName, HeaderValue)]) -> u64 {
-    static KEYED: LazyLock<RandomState> = LazyLock::new(RandomState::new);
-    let mut credentials: Vec<_> = headers
-        .iter()
-        .filter(|(name, _)| OF_ACCOUNT.contains(&name.as_str()))
-        .map(|(name, value)| (name.as_str(), value.as_bytes()))
-        .collect();
-    credentials.sort_unstable();
-    KEYED.hash_one((target, credentials))
-}
-
-/// Splits a base URL into where to connect, the `Host` header and the path before the endpoint's.
-fn parse_base(base: &str, provider: &Provider) -> Result<(Target, HeaderValue, String), String> {
-    let wrong = || format!("`{base}` is not an http or https URL");
-    let uri: Uri = base.parse().map_err(|_| wrong())?;
-    let https = match uri.scheme_str() {
-        Some("https") => true,
-        Some("http") => false,
-        _ => return Err(wrong()),
-    };
-    let authority = uri.authority().ok_or_else(wrong)?;
-    let host = authority.host().trim_start_matches('[').trim_end_matches(']');
-    let port = authority.port_u16().unwrap_or(if https { 443 } else { 80 });
-    let target = Target { https, host: host.into(), port };
-    Ok((target, header(authority.as_str())?, base_path(uri.path(), provider)))
-}
-
-/// The path of a base URL without what people add by habit: a trailing slash, the endpoint itself. Anthropic's and
-/// Azure's base URLs come without the version that their paths start with.
-fn base_path(path: &str, provider: &Provider) -> String {
-    let mut path = path.trim_end_matches('/');
-    let endpoints = Endpoint::ALL.iter().map(|endpoint| endpoint.path());
-    for endpoint in endpoints.filter(|endpoint| *endpoint != "/completions").chain(["/completions"]) {
-        path = path.strip_suffix(endpoint).unwrap_or(path);
-    }
-    match provider.auth {
-        Auth::XApiKey if !path.ends_with("/v1") => format!("{path}/v1"),
-        Auth::AzureApiKey => {
-            let path = path.strip_suffix("/v1").unwrap_or(path);
-            path.strip_suffix("/openai").unwrap_or(path).to_owned()
-        }
-        _ => path.to_owned(),
-    }
-}
-
 fn headers(row: &DeploymentRow, provider: &Provider) -> Result<Vec<(HeaderName, HeaderValue)>, String> {
     let mut out = Vec::new();
     if let Some(key) = row.api_key.as_ref().filter(|key| !key.is_empty()) {
@@ -350,25 +259,12 @@ fn remaining(what: &str, group: &str) -> Option<HeaderName> {
     HeaderName::from_bytes(format!("x-litellm-key-remaining-{what}-{group}").as_bytes()).ok()
 }
 
-fn header(text: &str) -> Result<HeaderValue, String> {
+pub(crate) fn header(text: &str) -> Result<HeaderValue, String> {
     HeaderValue::from_str(text).map_err(|_| format!("`{text}` holds characters that a header cannot"))
 }
 
 fn json_text(text: &str) -> Bytes {
     serde_json::Value::from(text).to_string().into()
-}
-
-/// Percent-encodes one path segment, so that a model name cannot leave it.
-fn encode(segment: &str) -> String {
-    let mut out = String::with_capacity(segment.len());
-    for byte in segment.bytes() {
-        match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'~' | b'.' => out.push(char::from(byte)),
-            _ => out.push_str(&format!("%{byte:02X}")),
-        }
-    }
-    // A segment of dots alone would climb.
-    if out.bytes().all(|byte| byte == b'.') { out.replace('.', "%2E") } else { out }
 }
 
 #[cfg(test)]
@@ -450,13 +346,18 @@ mod tests {
         }
     }
 
+    fn compiled(row: &DeploymentRow, settings: &SettingsRow) -> Deployment {
+        Deployment::compile(row, settings, &PriceBook::embedded()).unwrap()
+    }
+
     #[test]
-    fn a_model_name_cannot_climb_out_of_its_segment() {
-        for (model, segment) in
-            [("..", "%2E%2E"), ("a/../b", "a%2F..%2Fb"), ("x?y#z", "x%3Fy%23z"), ("é", "%C3%A9")]
-        {
-            assert_eq!(encode(model), segment);
-        }
+    fn parallel_requests_have_a_default() {
+        let mut settings = SettingsRow::default();
+        settings.routing.default_max_parallel = Some(9);
+        let mut row = deployment("g", "gpt-4o", "openai");
+        assert_eq!(compiled(&row, &settings).max_parallel, Some(9));
+        row.max_parallel = Some(2);
+        assert_eq!(compiled(&row, &settings).max_parallel, Some(2));
     }
 
     #[test]

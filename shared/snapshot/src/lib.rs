@@ -5,6 +5,8 @@
 //! (aliases, wildcards, provider sets, prices) is built here, before the swap.
 
 mod access;
+mod account;
+mod address;
 mod catalog;
 mod compile;
 mod deployment;
@@ -18,13 +20,15 @@ mod principal;
 mod routing;
 mod settings;
 mod table;
+mod timeouts;
 mod version;
 pub mod wire;
 
 pub use access::{ModelAccess, RouteAccess};
+pub use address::Target;
 pub use catalog::{Catalog, Full, Incoming, Refused};
 pub use compile::{CompileError, Declared, Snapshot, check_deployment};
-pub use deployment::{Deployment, Target, Timeouts};
+pub use deployment::Deployment;
 pub use key::{Key, Keys};
 pub use models::{Group, ModelTable, Resolved, Shown};
 pub use pattern::Pattern;
@@ -33,4 +37,5 @@ pub use principal::{Member, Team, User, id as member_id};
 pub use routing::{FallbackKind, Routing};
 pub use settings::{Listener, Settings};
 pub use table::{Keyed, Table};
+pub use timeouts::Timeouts;
 pub use version::{Digest, Version, digest_of_delta, digest_of_items};

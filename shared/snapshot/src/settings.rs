@@ -111,3 +111,28 @@ impl Listener {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_tries_together_have_at_least_as_much_time_as_one() {
+        let secs = Duration::from_secs;
+        let overall = |overall_timeout, request_timeout| {
+            let row = SettingsRow { overall_timeout, request_timeout, ..SettingsRow::default() };
+            Settings::compile(&row).unwrap().overall_timeout
+        };
+        assert_eq!(overall(None, secs(60)), secs(6000));
+        assert_eq!(overall(None, secs(9000)), secs(9000));
+        assert_eq!(overall(Some(secs(30)), secs(60)), secs(30));
+    }
+
+    #[test]
+    fn what_is_no_network_is_refused() {
+        let listener =
+            ListenerRow { allowed_ips: vec!["10.0.0.0/8".into(), "here".into()], ..Default::default() };
+        let error = Settings::compile(&SettingsRow { listener, ..SettingsRow::default() }).unwrap_err();
+        assert!(error.what.starts_with("allowed_ips: `here` is not an address"), "{}", error.what);
+    }
+}

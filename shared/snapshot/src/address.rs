@@ -1,0 +1,80 @@
+//! Where a provider is.
+
+use bulkhead_dialect::providers::{Auth, Provider};
+use bulkhead_model::Endpoint;
+use http::header::HeaderValue;
+use http::uri::Uri;
+
+use crate::deployment::header;
+
+/// Where connections go: what makes two connections interchangeable.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Target {
+    /// TLS or not.
+    pub https: bool,
+    /// Host name or address literal, without brackets.
+    pub host: Box<str>,
+    /// Port.
+    pub port: u16,
+}
+
+/// Splits a base URL into where to connect, the `Host` header and the path before the endpoint's.
+pub(crate) fn parse_base(base: &str, provider: &Provider) -> Result<(Target, HeaderValue, String), String> {
+    let wrong = || format!("`{base}` is not an http or https URL");
+    let uri: Uri = base.parse().map_err(|_| wrong())?;
+    let https = match uri.scheme_str() {
+        Some("https") => true,
+        Some("http") => false,
+        _ => return Err(wrong()),
+    };
+    let authority = uri.authority().ok_or_else(wrong)?;
+    let host = authority.host().trim_start_matches('[').trim_end_matches(']');
+    let port = authority.port_u16().unwrap_or(if https { 443 } else { 80 });
+    let target = Target { https, host: host.into(), port };
+    Ok((target, header(authority.as_str())?, base_path(uri.path(), provider)))
+}
+
+/// The path of a base URL without what people add by habit: a trailing slash, the endpoint itself. Anthropic's and
+/// Azure's base URLs come without the version that their paths start with.
+fn base_path(path: &str, provider: &Provider) -> String {
+    let mut path = path.trim_end_matches('/');
+    let endpoints = Endpoint::ALL.iter().map(|endpoint| endpoint.path());
+    for endpoint in endpoints.filter(|endpoint| *endpoint != "/completions").chain(["/completions"]) {
+        path = path.strip_suffix(endpoint).unwrap_or(path);
+    }
+    match provider.auth {
+        Auth::XApiKey if !path.ends_with("/v1") => format!("{path}/v1"),
+        Auth::AzureApiKey => {
+            let path = path.strip_suffix("/v1").unwrap_or(path);
+            path.strip_suffix("/openai").unwrap_or(path).to_owned()
+        }
+        _ => path.to_owned(),
+    }
+}
+
+/// Percent-encodes one path segment, so that a model name cannot leave it.
+pub(crate) fn encode(segment: &str) -> String {
+    let mut out = String::with_capacity(segment.len());
+    for byte in segment.bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'~' | b'.' => out.push(char::from(byte)),
+            _ => out.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    // A segment of dots alone would climb.
+    if out.bytes().all(|byte| byte == b'.') { out.replace('.', "%2E") } else { out }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_model_name_cannot_climb_out_of_its_segment() {
+        for (model, segment) in
+            [("..", "%2E%2E"), ("a/../b", "a%2F..%2Fb"), ("x?y#z", "x%3Fy%23z"), ("é", "%C3%A9")]
+        {
+            assert_eq!(encode(model), segment);
+        }
+    }
+}
