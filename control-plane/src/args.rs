@@ -149,6 +149,15 @@ pub(crate) struct Serve {
     #[arg(long, value_name = "ADDRESS", env = "BULKHEAD_OPS_LISTEN", default_value = "127.0.0.1:4011")]
     pub(crate) ops_listen: String,
 
+    /// The path under which a front proxy has the management API, such as /llmproxy; also SERVER_ROOT_PATH. It may strip
+    /// the path or keep it.
+    #[arg(long, value_name = "PATH", env = "BULKHEAD_ROOT_PATH")]
+    pub(crate) root_path: Option<String>,
+
+    /// Origins from which browsers may call, separated by commas, or `*`; also LITELLM_CORS_ORIGINS.
+    #[arg(long, value_name = "ORIGINS", env = "BULKHEAD_CORS_ORIGINS")]
+    pub(crate) cors_origins: Option<String>,
+
     /// Serve the management API by TLS with this certificate chain (PEM).
     #[arg(long, value_name = "FILE", env = "BULKHEAD_TLS_CERT", requires = "tls_key")]
     pub(crate) tls_cert: Option<PathBuf>,

@@ -58,6 +58,19 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FILE", env = "BULKHEAD_TLS_KEY", requires = "tls_cert")]
     pub(crate) tls_key: Option<PathBuf>,
 
+    /// The path under which a front proxy has this gateway, such as /llmproxy; also SERVER_ROOT_PATH. It may strip the
+    /// path or keep it.
+    #[arg(long, value_name = "PATH", env = "BULKHEAD_ROOT_PATH")]
+    pub(crate) root_path: Option<String>,
+
+    /// Origins from which browsers may call, separated by commas, or `*`; also LITELLM_CORS_ORIGINS.
+    #[arg(long, value_name = "ORIGINS", env = "BULKHEAD_CORS_ORIGINS")]
+    pub(crate) cors_origins: Option<String>,
+
+    /// Write a line of JSON for each request to standard output, whatever the configuration says.
+    #[arg(long, env = "BULKHEAD_ACCESS_LOG", value_parser = FalseyValueParser::new())]
+    pub(crate) access_log: bool,
+
     /// How long to go on taking connections when told to stop, unready already: a load balancer that sends by
     /// readiness notices only after a moment. By default not at all.
     #[arg(long, value_name = "TIME", env = "BULKHEAD_DRAIN_WAIT", value_parser = duration)]

@@ -22,7 +22,7 @@ use tokio::time::{MissedTickBehavior, interval, sleep};
 use crate::admit::{Gate, Ledger, unsettled};
 use crate::args::Args;
 use crate::flags::{Peer, both};
-use crate::listener::{Bound, Crew, Drain, bind};
+use crate::listener::{AccessLog, Bound, Crew, Drain, Front, bind};
 use crate::management::Management;
 use crate::ops::{self, Ops};
 use crate::read::BodyMemory;
@@ -55,12 +55,12 @@ impl From<anyhow::Error> for Failure {
 pub(crate) fn run(args: Args, env: HashMap<String, String>) -> Result<(), Failure> {
     let grace = seconds(&env, "GRACEFUL_SHUTDOWN_TIMEOUT", GRACEFUL_SHUTDOWN_TIMEOUT);
     let patience = seconds(&env, "KEEPALIVE_TIMEOUT", KEEPALIVE_TIMEOUT);
-    let flags = both(certificate(&args), management(&args));
-    let (source, (certificate, management)) =
+    let flags = both(both(certificate(&args), management(&args)), front(&args, &env));
+    let (source, ((certificate, management), front)) =
         both(Source::read(&args, env), flags).map_err(Failure::Configuration)?;
     let control =
         Builder::new_current_thread().enable_all().max_blocking_threads(4).build().context("no runtime")?;
-    let start = Start { source, certificate, management, patience };
+    let start = Start { source, certificate, management, front, patience };
     let served = control.block_on(async {
         let mut signals = Signals::new().context("cannot listen to signals")?;
         let running = start.run(&args).await?;
@@ -82,6 +82,15 @@ fn management(args: &Args) -> Result<Option<Peer>, Problems> {
     url.map(|url| Peer::parse("--management-url", url)).transpose().map_err(|problem| Problems(vec![problem]))
 }
 
+fn front(args: &Args, env: &HashMap<String, String>) -> Result<Front, Problems> {
+    let variable = |name: &str| env.get(name).map(String::as_str);
+    let one = |problem| Problems(vec![problem]);
+    let root = bulkhead_front::root_path(args.root_path.as_deref(), variable("SERVER_ROOT_PATH")).map_err(one);
+    let cors = bulkhead_front::cors(args.cors_origins.as_deref(), variable("LITELLM_CORS_ORIGINS")).map_err(one);
+    let (root, cors) = both(root, cors)?;
+    Ok(Front { root, cors, log: AccessLog::new(args.access_log), ..Front::default() })
+}
+
 fn seconds(env: &HashMap<String, String>, name: &str, default: u64) -> Duration {
     let value = env.get(name).and_then(|text| text.parse().ok()).filter(|seconds| *seconds > 0);
     Duration::from_secs(value.unwrap_or(default))
@@ -92,12 +101,13 @@ struct Start {
     source: Source,
     certificate: Option<Arc<Certificate>>,
     management: Option<Peer>,
+    front: Front,
     patience: Duration,
 }
 
 impl Start {
     async fn run(self, args: &Args) -> anyhow::Result<Running> {
-        let Self { source, certificate, management, patience } = self;
+        let Self { source, certificate, management, front, patience } = self;
         // SIGHUP is heard from here on, so that it does not end a process that says it listens.
         let (config_files, tls_files) = (Watch::new()?, Watch::new()?);
         let lock = lock(&args.state_dir)?;
@@ -109,11 +119,11 @@ impl Start {
         let management = management.map(|peer| forwarder(peer, args.management_timeout)).transpose()?;
         let name = args.node_name.clone().unwrap_or_else(host_name);
         let spool = source.state_keys().map(|keys| (keys, args.managed.spool()));
-        let ties = Ties { ops_address, patience, link: source.link(), management, spool };
+        let ties = Ties { ops_address, front, patience, link: source.link(), management, spool };
         let node = open(&args.state_dir, &name, ties)?;
         source.follow(&node, name, config_files)?;
         let (phase, draining) = watch::channel(Drain::No);
-        let tls = certificate.clone().map(|certificate| certificate.server_config("http/1.1"));
+        let tls = certificate.clone().map(|certificate| certificate.server_config(&["h2", "http/1.1"]));
         let crew = Crew::start(workers(&node), tls, &draining).context("cannot start the workers")?;
         let ops = Ops { node: node.clone(), crew: crew.clone() };
         let _operations = side_thread("operations", ops::serve(operations, ops))?;
@@ -164,6 +174,7 @@ impl Running {
             }
         };
         ended.context("the workers did not end")?;
+        node.front.log.close();
         node.recorder.close();
         // Before what may take long: whoever ends the process meanwhile leaves no claims behind.
         node.gate.ledger().close();
@@ -187,6 +198,7 @@ fn workers(node: &Arc<Node>) -> Vec<Arc<Worker>> {
 /// What a node has beside its state.
 struct Ties {
     ops_address: String,
+    front: Front,
     patience: Duration,
     link: Option<Arc<Link>>,
     management: Option<Management>,
@@ -202,7 +214,7 @@ fn forwarder(peer: Peer, patience: Duration) -> anyhow::Result<Management> {
 
 /// Opens the state directory's ledger and records. What a crash left unsettled becomes a record of its own.
 fn open(state: &Path, name: &str, ties: Ties) -> anyhow::Result<Arc<Node>> {
-    let Ties { ops_address, patience, link, management, spool } = ties;
+    let Ties { ops_address, front, patience, link, management, spool } = ties;
     let recorder = match spool {
         Some((keys, options)) => Recorder::managed(state, keys, options, Clock::System),
         None => Recorder::standalone(state, name, random::number()),
@@ -224,6 +236,7 @@ fn open(state: &Path, name: &str, ties: Ties) -> anyhow::Result<Arc<Node>> {
         recorder,
         clock: Clock::System,
         ops_address,
+        front,
         draining: AtomicBool::new(false),
         time_is_up: AtomicBool::new(false),
         patience,

@@ -11,6 +11,7 @@ use http::HeaderValue;
 
 use crate::admit::Gate;
 use crate::fault::Fault;
+use crate::listener::Front;
 use crate::metrics::WorkerMetrics;
 use crate::read::BodyMemory;
 use crate::respond::PrefixedNames;
@@ -34,6 +35,8 @@ pub(crate) struct Node {
     pub(crate) link: Option<Arc<crate::snapshot::Link>>,
     /// Where the management API is forwarded to.
     pub(crate) management: Option<crate::management::Management>,
+    /// What requests pass before anybody looks for their route.
+    pub(crate) front: Front,
     pub(crate) draining: AtomicBool,
     /// Set when what is still in flight has to end.
     pub(crate) time_is_up: AtomicBool,

@@ -28,6 +28,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodFilter, on};
 use bulkhead_config::Source;
+use bulkhead_front::RootPath;
 use bulkhead_pricing::PriceBook;
 use serde_json::json;
 
@@ -40,6 +41,7 @@ use route::Route;
 
 pub(crate) use auth::MasterKey;
 pub(crate) use health::{LIVENESS, READINESS};
+pub(crate) use openapi::PAGES;
 
 /// The largest body; nothing that is declared comes near it.
 const LARGEST_BODY: usize = 2 << 20;
@@ -81,10 +83,14 @@ pub(crate) fn routes() -> Vec<Route> {
     .collect()
 }
 
-/// The API; `more` are routes of others, which answer, authenticate and are documented in the same way.
-pub(crate) fn router(state: State, more: Vec<Route>) -> Router {
-    let routes: Vec<Arc<Route>> = routes().into_iter().chain(more).map(Arc::new).collect();
-    let mut router = openapi::pages(&routes);
+/// All routes; `more` are those of others, which answer, authenticate and are documented in the same way.
+pub(crate) fn all(more: Vec<Route>) -> Vec<Arc<Route>> {
+    routes().into_iter().chain(more).map(Arc::new).collect()
+}
+
+/// The API, which a front proxy has under `root`.
+pub(crate) fn router(state: State, routes: Vec<Arc<Route>>, root: &RootPath) -> Router {
+    let mut router = openapi::pages(&routes, root);
     for route in routes {
         let (path, filter) =
             (route.path, MethodFilter::try_from(route.method.clone()).unwrap_or(MethodFilter::GET));

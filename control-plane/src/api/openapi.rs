@@ -7,6 +7,7 @@ use axum::Router;
 use axum::http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE};
 use axum::response::IntoResponse;
 use axum::routing::get;
+use bulkhead_front::RootPath;
 use serde_json::{Map, Value, json};
 
 use super::auth::Access;
@@ -16,17 +17,27 @@ const PAGE: &str = include_str!("openapi.html");
 const POLICY: &str =
     "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'";
 
+/// The paths of what is served here.
+pub(crate) const PAGES: [&str; 4] = [DOCUMENT, ROUTES, ROOT, DOCS];
+const DOCUMENT: &str = "/openapi.json";
+const ROUTES: &str = "/routes";
+const ROOT: &str = "/";
+const DOCS: &str = "/docs";
+
 /// Serves the document and the pages.
-pub(super) fn pages(routes: &[Arc<Route>]) -> Router {
-    let document = document(routes).to_string();
+pub(super) fn pages(routes: &[Arc<Route>], root: &RootPath) -> Router {
+    let document = document(routes, root).to_string();
     let listed = listed(routes).to_string();
-    let page =
-        || async { ([(CONTENT_TYPE, "text/html; charset=utf-8"), (CONTENT_SECURITY_POLICY, POLICY)], PAGE) };
+    // The page's links are relative, and nobody knows where its address has a slash.
+    let page = PAGE.replacen("<base>", &format!("<base href=\"{}/\">", root.as_str()), 1);
+    let page = get(move || async move {
+        ([(CONTENT_TYPE, "text/html; charset=utf-8"), (CONTENT_SECURITY_POLICY, POLICY)], page)
+    });
     Router::new()
-        .route("/openapi.json", get(move || async move { json_text(document.clone()) }))
-        .route("/routes", get(move || async move { json_text(listed.clone()) }))
-        .route("/", get(page))
-        .route("/docs", get(page))
+        .route(DOCUMENT, get(move || async move { json_text(document.clone()) }))
+        .route(ROUTES, get(move || async move { json_text(listed.clone()) }))
+        .route(ROOT, page.clone())
+        .route(DOCS, page)
 }
 
 fn json_text(text: String) -> impl IntoResponse {
@@ -43,7 +54,7 @@ fn listed(routes: &[Arc<Route>]) -> Value {
     json!({"routes": paths.into_iter().map(entry).collect::<Vec<_>>()})
 }
 
-fn document(routes: &[Arc<Route>]) -> Value {
+fn document(routes: &[Arc<Route>], root: &RootPath) -> Value {
     let mut paths: Map<String, Value> = Map::new();
     for route in routes {
         let path = paths.entry(route.path).or_insert_with(|| json!({}));
@@ -51,7 +62,7 @@ fn document(routes: &[Arc<Route>]) -> Value {
             path.insert(route.method.as_str().to_ascii_lowercase(), operation(route));
         }
     }
-    json!({
+    let mut document = json!({
         "openapi": "3.1.0",
         "info": {
             "title": "Bulkhead management API",
@@ -80,7 +91,11 @@ fn document(routes: &[Arc<Route>]) -> Value {
                 },
             },
         },
-    })
+    });
+    if !root.as_str().is_empty() {
+        document["servers"] = json!([{"url": root.as_str()}]);
+    }
+    document
 }
 
 fn operation(route: &Route) -> Value {

@@ -106,6 +106,18 @@ impl Route {
         Self { query, ..self }
     }
 
+    /// True for a path that is this route's.
+    pub(crate) fn fits(&self, path: &str) -> bool {
+        let (mut parts, mut wanted) = (path.split('/'), self.path.split('/'));
+        loop {
+            match (parts.next(), wanted.next()) {
+                (None, None) => return true,
+                (Some(part), Some(wanted)) if part == wanted || wanted.starts_with('{') && !part.is_empty() => {}
+                _ => return false,
+            }
+        }
+    }
+
     /// True where it changes nothing.
     pub(crate) fn reads(&self) -> bool {
         self.access != Access::Admin

@@ -2,6 +2,7 @@
 
 mod database;
 mod declared;
+mod front;
 mod given;
 mod http;
 mod options;
@@ -71,7 +72,7 @@ async fn serve(
     nodes: TcpListener,
     operations: TcpListener,
 ) -> anyhow::Result<()> {
-    let Options { database, seal, given, files, http_tls, grpc_tls, listen, keep_changes, keep_usage } =
+    let Options { database, seal, given, files, http_tls, grpc_tls, front, listen, keep_changes, keep_usage } =
         options;
     let store = Store::new(&database, seal, CONNECTIONS)?;
     let (status, started) = Status::new();
@@ -104,7 +105,7 @@ async fn serve(
     let nodes = nodes.into_std()?;
     let (http_files, grpc_files) = (Watch::new()?, Watch::new()?);
     let (given_files, database_files) = (Watch::new()?, Watch::new()?);
-    let grpc_tls = grpc_tls.map(|certificate| renewed(certificate, grpc_files, "h2"));
+    let grpc_tls = grpc_tls.map(|certificate| renewed(certificate, grpc_files, &["h2"]));
     let stream = side_thread("stream", 2, stream.run(nodes, grpc_tls))?;
 
     let master_key = Arc::new(MasterKey::new(KeyHash::of(given.master_key.expose())));
@@ -115,10 +116,12 @@ async fn serve(
         env: |name| std::env::var(name).ok(),
         read: |path| std::fs::read_to_string(path),
     };
-    let app = http::app(api::router(api, publish::routes()), status.clone(), counts.clone());
+    let routes = api::all(publish::routes());
+    let front = front.before(&routes);
+    let app = http::app(api::router(api, routes, front.root()), status.clone(), counts.clone());
     let mut stopped = stop.subscribe();
-    let http_tls = http_tls.map(|certificate| renewed(certificate, http_files, "http/1.1"));
-    let http = tokio::spawn(http::serve(http, http_tls, app, async move {
+    let http_tls = http_tls.map(|certificate| renewed(certificate, http_files, &["h2", "http/1.1"]));
+    let http = tokio::spawn(http::serve(http, http_tls, front, app, async move {
         let _ = stopped.wait_for(|stopping| *stopping).await;
     }));
     if let Some(file) = database_flags.file() {
@@ -155,9 +158,9 @@ fn say(what: &str, listener: &TcpListener, tls: bool) -> anyhow::Result<()> {
 }
 
 /// What a listener offers with a certificate that is read anew when its files change.
-fn renewed(certificate: Arc<Certificate>, files: Watch, protocol: &str) -> Arc<ServerConfig> {
+fn renewed(certificate: Arc<Certificate>, files: Watch, protocols: &[&str]) -> Arc<ServerConfig> {
     tokio::spawn(certificate.clone().watch(files));
-    certificate.server_config(protocol)
+    certificate.server_config(protocols)
 }
 
 async fn told_to_stop() -> anyhow::Result<()> {

@@ -9,9 +9,11 @@ use bulkhead_config::{Problem, Problems};
 use bulkhead_files::Certificate;
 use bulkhead_model::Secret;
 
+use super::front::Front;
 use super::given::{Files, Given};
 use crate::Failure;
 use crate::args::Serve;
+use crate::flags::variable_of;
 use crate::seal::Seal;
 
 /// What `serve` goes by.
@@ -22,6 +24,7 @@ pub(super) struct Options {
     pub(super) files: Arc<Files>,
     pub(super) http_tls: Option<Arc<Certificate>>,
     pub(super) grpc_tls: Option<Arc<Certificate>>,
+    pub(super) front: Front,
     pub(super) listen: bool,
     pub(super) keep_changes: i64,
     /// Days.
@@ -39,15 +42,16 @@ impl Options {
         };
         let seal = given.as_ref().and_then(|given| note(args.keys.seal(&given.master_key), &mut problems));
         let tls = Self::rest(args, &mut problems);
-        let read = database.zip(given).zip(seal).zip(tls).filter(|_| problems.is_empty());
-        let Some((((database, given), seal), (http_tls, grpc_tls))) = read else {
+        let front = front(args, &mut problems);
+        let read = database.zip(given).zip(seal).zip(tls).zip(front).filter(|_| problems.is_empty());
+        let Some(((((database, given), seal), (http_tls, grpc_tls)), front)) = read else {
             let problems = problems.iter().map(Problem::to_string);
             return Err(Failure::Usage(wrong.into_iter().chain(problems).collect::<Vec<_>>().join("\n")));
         };
         let &Serve { no_listen_notify, keep_changes, usage_retention_days, .. } = args;
         let (listen, keep_usage) = (!no_listen_notify, usage_retention_days);
         let files = Arc::new(files);
-        Ok(Self { database, seal, given, files, http_tls, grpc_tls, listen, keep_changes, keep_usage })
+        Ok(Self { database, seal, given, files, http_tls, grpc_tls, front, listen, keep_changes, keep_usage })
     }
 
     fn rest(args: &Serve, problems: &mut Vec<Problem>) -> Option<Tls> {
@@ -59,6 +63,14 @@ impl Options {
         };
         http.zip(grpc).zip(plaintext).map(|(tls, ())| tls)
     }
+}
+
+/// What requests of the management API pass first.
+fn front(args: &Serve, problems: &mut Vec<Problem>) -> Option<Front> {
+    let (root, cors) = (variable_of("SERVER_ROOT_PATH"), variable_of("LITELLM_CORS_ORIGINS"));
+    let root = note(bulkhead_front::root_path(args.root_path.as_deref(), root.as_deref()), problems);
+    let cors = note(bulkhead_front::cors(args.cors_origins.as_deref(), cors.as_deref()), problems);
+    root.zip(cors).map(|(root, cors)| Front { root, cors })
 }
 
 type Tls = (Option<Arc<Certificate>>, Option<Arc<Certificate>>);

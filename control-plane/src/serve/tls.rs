@@ -4,7 +4,6 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::serve::Listener;
 use rustls::ServerConfig;
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
@@ -15,7 +14,7 @@ use tokio_stream::StreamExt;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::server::TcpIncoming;
 
-const HANDSHAKE: Duration = Duration::from_secs(10);
+pub(super) const HANDSHAKE: Duration = Duration::from_secs(10);
 /// Handshakes that are done and wait to be served.
 const DONE: usize = 64;
 /// After a connection that could not be accepted: there may be too many.
@@ -55,25 +54,5 @@ async fn accept(
                 let _ = ready.send(Ok(connection)).await;
             }
         });
-    }
-}
-
-/// The listener of an HTTP server.
-pub(super) struct Secured(pub(super) Handshakes);
-
-impl Listener for Secured {
-    type Io = TlsStream<TcpStream>;
-    /// Nobody asks who it is.
-    type Addr = ();
-
-    async fn accept(&mut self) -> (Self::Io, Self::Addr) {
-        match self.0.next().await {
-            Some(Ok(connection)) => (connection, ()),
-            _ => std::future::pending().await,
-        }
-    }
-
-    fn local_addr(&self) -> io::Result<Self::Addr> {
-        Ok(())
     }
 }

@@ -13,6 +13,7 @@ mod audit;
 mod certificates;
 mod histories;
 mod interleavings;
+mod listener;
 mod metrics;
 mod migrations;
 mod nodes;

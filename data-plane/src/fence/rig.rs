@@ -15,6 +15,7 @@ use bulkhead_snapshot::wire::{Row, encode};
 use bulkhead_snapshot::{Catalog, Incoming, Snapshot, Version};
 
 use crate::admit::{Gate, Ledger};
+use crate::listener::Front;
 use crate::read::BodyMemory;
 use crate::snapshot::Reloads;
 use crate::upstream::Dialer;
@@ -53,6 +54,7 @@ impl Rig {
             reloads: Reloads::default(),
             link: None,
             management: None,
+            front: Front::default(),
             draining: AtomicBool::new(false),
             time_is_up: AtomicBool::new(false),
             patience: Duration::from_secs(75),

@@ -50,7 +50,7 @@ impl Bound {
             };
             match accepted {
                 // Each worker has a reactor of its own, so the socket leaves this one's.
-                Ok((socket, _)) => hand_over(&crew, socket.into_std()),
+                Ok((socket, peer)) => hand_over(&crew, socket.into_std(), peer),
                 Err(error) if is_of_the_connection(&error) => {}
                 Err(error) => {
                     // Out of descriptors or memory: connections that end will make room.
@@ -66,15 +66,15 @@ impl Bound {
 fn accept_the_rest(listener: TcpListener, crew: &Crew) -> io::Result<()> {
     let listener = listener.into_std()?;
     for _ in 0..BACKLOG {
-        let Ok((socket, _)) = listener.accept() else { break };
-        hand_over(crew, socket.set_nonblocking(true).map(|()| socket));
+        let Ok((socket, peer)) = listener.accept() else { break };
+        hand_over(crew, socket.set_nonblocking(true).map(|()| socket), peer);
     }
     Ok(())
 }
 
-fn hand_over(crew: &Crew, socket: io::Result<TcpStream>) {
+fn hand_over(crew: &Crew, socket: io::Result<TcpStream>, peer: SocketAddr) {
     match socket.and_then(|socket| socket.set_nodelay(true).map(|()| socket)) {
-        Ok(socket) => crew.assign(socket),
+        Ok(socket) => crew.assign(socket, peer.ip()),
         Err(error) => tracing::debug!(%error, "a connection ended before it was served"),
     }
 }

@@ -53,19 +53,51 @@ impl Arrival {
     }
 }
 
+/// What an HTTP/2 client says first.
+const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
 /// A connection that notes when requests arrive.
 pub(super) struct Noted<S> {
     stream: S,
     arrival: Arc<Arrival>,
+    /// Until it is clear what the client speaks: the part of the preface that is there. hyper knows HTTP/2 by its preface
+    /// only where all of that is there at once.
+    held: Option<Vec<u8>>,
 }
 
 impl<S> Noted<S> {
     pub(super) fn new(stream: S, arrival: Arc<Arrival>) -> Self {
-        Self { stream, arrival }
+        Self { stream, arrival, held: Some(Vec::new()) }
     }
 
     pub(super) fn into_inner(self) -> S {
         self.stream
+    }
+}
+
+impl<S: AsyncRead + Unpin> Noted<S> {
+    /// The first bytes of a connection.
+    fn poll_first(&mut self, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        loop {
+            let held = self.held.get_or_insert_default();
+            buffer.put_slice(held);
+            let with_held = buffer.filled().len();
+            let polled = Pin::new(&mut self.stream).poll_read(cx, buffer);
+            let more = buffer.filled().len() > with_held;
+            self.arrival.looked(more || !held.is_empty());
+            if polled.is_pending() {
+                buffer.set_filled(before);
+                return Poll::Pending;
+            }
+            let so_far = buffer.filled().get(before..).unwrap_or_default();
+            if !more || so_far.len() >= PREFACE.len() || !PREFACE.starts_with(so_far) {
+                self.held = None;
+                return polled;
+            }
+            *held = so_far.to_vec();
+            buffer.set_filled(before);
+        }
     }
 }
 
@@ -75,6 +107,9 @@ impl<S: AsyncRead + Unpin> AsyncRead for Noted<S> {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        if self.held.is_some() {
+            return self.poll_first(cx, buffer);
+        }
         let before = buffer.filled().len();
         let polled = Pin::new(&mut self.stream).poll_read(cx, buffer);
         self.arrival.looked(buffer.filled().len() > before);

@@ -1,7 +1,7 @@
 //! The workers: a thread each, with a current-thread runtime, connections and a pool of its own (design §9).
 
 use std::io;
-use std::net::TcpStream;
+use std::net::{IpAddr, TcpStream};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,11 +9,11 @@ use bulkhead_telemetry::metric::Gauge;
 use rustls::ServerConfig;
 use tokio::runtime::Builder;
 use tokio::sync::{mpsc, watch};
-use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::task::TaskTracker;
 
-use super::connection;
+use super::connection::{self, Accepted};
 use crate::worker::Worker;
 
 /// Connections that wait for a worker to take them; more are closed.
@@ -22,6 +22,8 @@ const HEARTBEAT: Duration = Duration::from_millis(500);
 const SWEEP: Duration = Duration::from_secs(5);
 /// How long connections have to say that they are cut.
 const LAST_WORDS: Duration = Duration::from_secs(1);
+/// How long a connection without a request is kept when the drain begins: a request may be on its way.
+const FAREWELL: Duration = Duration::from_secs(1);
 
 /// Threads that a worker has beside its own, for what would keep it from everything else.
 const THREADS: usize = 4;
@@ -37,12 +39,6 @@ pub(crate) enum Drain {
     Cut,
 }
 
-/// A connection on its way to a worker.
-struct Accepted {
-    socket: TcpStream,
-    at: Instant,
-}
-
 /// All workers.
 pub(crate) struct Crew {
     members: Vec<Member>,
@@ -50,7 +46,7 @@ pub(crate) struct Crew {
 
 struct Member {
     worker: Arc<Worker>,
-    handover: mpsc::Sender<Accepted>,
+    handover: mpsc::Sender<Accepted<TcpStream>>,
     /// Connections given to this worker and not ended.
     load: Arc<Gauge>,
     thread: parking_lot::Mutex<Option<std::thread::JoinHandle<()>>>,
@@ -72,10 +68,10 @@ impl Crew {
     }
 
     /// Gives a connection to the worker with the fewest.
-    pub(super) fn assign(&self, socket: TcpStream) {
+    pub(super) fn assign(&self, socket: TcpStream, peer: IpAddr) {
         let Some(member) = self.members.iter().min_by_key(|member| member.load.get()) else { return };
         member.load.add(1);
-        if member.handover.try_send(Accepted { socket, at: Instant::now() }).is_err() {
+        if member.handover.try_send(Accepted { socket, peer, at: Instant::now() }).is_err() {
             member.load.sub(1);
             member.worker.metrics.turned_away.add(1);
             tracing::warn!("a connection was closed: its worker does not take any");
@@ -124,7 +120,7 @@ impl Member {
 /// What a worker's thread does.
 struct Turn {
     worker: Arc<Worker>,
-    sockets: mpsc::Receiver<Accepted>,
+    sockets: mpsc::Receiver<Accepted<TcpStream>>,
     load: Arc<Gauge>,
     tls: Option<TlsAcceptor>,
     drain: watch::Receiver<Drain>,
@@ -154,16 +150,16 @@ impl Turn {
         self.finish(&tasks).await;
     }
 
-    fn take(&self, accepted: Accepted, tasks: &TaskTracker) {
+    fn take(&self, accepted: Accepted<TcpStream>, tasks: &TaskTracker) {
         let guard = LoadGuard(self.load.clone());
-        let Accepted { socket, at } = accepted;
+        let Accepted { socket, peer, at } = accepted;
         let socket = match tokio::net::TcpStream::from_std(socket) {
             Ok(socket) => socket,
             Err(error) => return tracing::debug!(%error, "a connection ended before it was served"),
         };
         let (worker, tls, drain) = (self.worker.clone(), self.tls.clone(), self.drain.clone());
         tasks.spawn(async move {
-            connection::serve(worker, socket, at, tls, drain).await;
+            connection::serve(worker, Accepted { socket, peer, at }, tls, drain).await;
             drop(guard);
         });
     }
@@ -194,6 +190,15 @@ impl Turn {
             () = beating => {}
         }
     }
+}
+
+/// Waits until a connection is to take no more requests, then until it is to end.
+pub(super) async fn next_phase(phase: Drain, drain: &mut watch::Receiver<Drain>) -> Drain {
+    let _ = drain.wait_for(|drain| *drain != phase).await;
+    if phase == Drain::No {
+        let _ = timeout(FAREWELL, drain.wait_for(|drain| *drain == Drain::Cut)).await;
+    }
+    *drain.borrow()
 }
 
 struct LoadGuard(Arc<Gauge>);

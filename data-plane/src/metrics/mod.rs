@@ -20,6 +20,8 @@ pub(crate) struct WorkerMetrics {
     pub(crate) dropped_params: Counter,
     /// Tasks that panicked.
     pub(crate) panics: Counter,
+    /// HTTP/2 connections closed because their client gave its requests up at once.
+    pub(crate) floods: Counter,
     /// Connections closed because this worker takes no more.
     pub(crate) turned_away: Counter,
     /// What answers took that was not the provider, up to their heads.
@@ -40,6 +42,7 @@ impl Default for WorkerMetrics {
             connections: Gauge::default(),
             dropped_params: Counter::default(),
             panics: Counter::default(),
+            floods: Counter::default(),
             turned_away: Counter::default(),
             overhead: Histogram::new(&FINE),
             series: AllSeries::default(),

@@ -3,4 +3,4 @@
 
 mod routes;
 
-pub(crate) use routes::{Plain, Route, Takes, dialect_of, route, served};
+pub(crate) use routes::{Plain, Route, Takes, dialect_of, is_known, route, served};

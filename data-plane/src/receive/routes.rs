@@ -1,8 +1,10 @@
 //! The one static table of routes.
 //!
 //! A path matches byte for byte: no decoding, no cleaning, no prefixes, so that what is authorised is what is served
-//! (requirements R-151).
+//! (requirements R-151). Where a path has a part of the client's own, that has to be canonical: a proxy before the
+//! gateway may have decided by the path that it makes of another spelling.
 
+use bulkhead_front::is_canonical;
 use bulkhead_model::{Dialect, Endpoint};
 use http::Method;
 
@@ -85,6 +87,11 @@ pub(crate) fn route<'p>(method: &Method, path: &'p str) -> Route<'p> {
     if is_management(path) { Route::Management } else { Route::Unknown }
 }
 
+/// True for a path that has a route, for some method.
+pub(crate) fn is_known(path: &str) -> bool {
+    [Method::GET, Method::POST].iter().any(|method| route(method, path) != Route::Unknown)
+}
+
 /// The dialect that errors are written in.
 pub(crate) fn dialect_of(path: &str) -> Dialect {
     inference(path).map_or(Dialect::OpenAi, |(endpoint, _)| endpoint.dialect())
@@ -138,7 +145,7 @@ fn inference(path: &str) -> Option<(Endpoint, Option<&str>)> {
 
 /// A model name may hold slashes.
 fn model_in_path(path: &str) -> Option<(Endpoint, Option<&str>)> {
-    let rest = strip(path, BEFORE_MODEL)?;
+    let rest = strip(path, BEFORE_MODEL).filter(|_| is_canonical(path))?;
     [Endpoint::ChatCompletions, Endpoint::Completions, Endpoint::Embeddings].into_iter().find_map(
         |endpoint| {
             let model = rest.strip_suffix(endpoint.path())?;
@@ -152,6 +159,9 @@ fn get_only(path: &str) -> Option<Route<'_>> {
     if let Some((_, route)) = READ.iter().find(|(of, _)| *of == path) {
         return Some(*route);
     }
+    if !is_canonical(path) {
+        return None;
+    }
     if path == "/ui" || path.starts_with("/ui/") {
         return Some(Route::Plain(Plain::Ui));
     }
@@ -160,7 +170,7 @@ fn get_only(path: &str) -> Option<Route<'_>> {
 
 /// Reading, deleting, cancelling a response, and listing what went into it.
 fn is_stored_response(method: &Method, path: &str) -> bool {
-    let Some(below) = strip(path, BEFORE_RESPONSE_ID) else { return false };
+    let Some(below) = strip(path, BEFORE_RESPONSE_ID).filter(|_| is_canonical(path)) else { return false };
     match below.split_once('/') {
         None => !below.is_empty() && [Method::GET, Method::HEAD, Method::DELETE].contains(method),
         Some((id, "cancel")) => !id.is_empty() && method == Method::POST,
@@ -240,6 +250,9 @@ const MANAGEMENT_HEALTH: &[&str] = &[
 
 /// True for a route of LiteLLM's management API.
 pub(crate) fn is_management(path: &str) -> bool {
+    if !is_canonical(path) {
+        return false;
+    }
     let mut segments = path.split('/').skip(1);
     match segments.next() {
         Some("v1" | "v2" | "v3") => segments.next().is_some_and(|second| MANAGEMENT_V.contains(&second)),
@@ -320,6 +333,92 @@ mod tests {
         }
     }
 
+    /// What a proxy may make of a path: decoded, slashes merged, folders resolved, parameters cut off.
+    fn as_others_read_it(path: &str) -> String {
+        let mut decoded = path.to_owned();
+        for (hex, text) in [("%2e", "."), ("%2E", "."), ("%2f", "/"), ("%5c", "/"), ("\\", "/"), ("%6b", "k")]
+        {
+            decoded = decoded.replace(hex, text);
+        }
+        let mut segments = Vec::new();
+        for segment in decoded.split('/').map(|segment| segment.split(';').next().unwrap_or_default()) {
+            match segment {
+                "" | "." => {}
+                ".." => drop(segments.pop()),
+                segment => segments.push(segment),
+            }
+        }
+        format!("/{}", segments.join("/"))
+    }
+
+    /// A route without what the client chose.
+    fn kind(route: Route<'_>) -> String {
+        match route {
+            Route::Inference { endpoint, .. } => format!("{endpoint:?}"),
+            Route::Model(_) => "a model".to_owned(),
+            route => format!("{route:?}"),
+        }
+    }
+
+    const PIECES: &[&str] = &[
+        "",
+        ".",
+        "..",
+        "%2e",
+        "%2E%2e",
+        "..;x",
+        ";x",
+        "v1",
+        "V1",
+        "v1;x",
+        "models",
+        "chat",
+        "completions",
+        "messages",
+        "engines",
+        "openai",
+        "deployments",
+        "embeddings",
+        "key",
+        "%6bey",
+        "generate",
+        "health",
+        "readiness",
+        "ui",
+        "a",
+        "a%2fb",
+        "..%2fkey",
+        "..%5ckey",
+        "\\",
+        "responses",
+        "x;y",
+        "metrics",
+        "team",
+        "model",
+        "info",
+        "gpt-4o",
+    ];
+
+    proptest::proptest! {
+        #![proptest_config(proptest::prelude::ProptestConfig::with_cases(20_000))]
+
+        /// Whoever decides about a path before the gateway, by whatever reading, decides about the route that is served.
+        #[test]
+        fn a_path_has_the_route_that_everybody_reads_in_it(
+            pieces in proptest::collection::vec(proptest::sample::select(PIECES), 1..7), post: bool,
+        ) {
+            let path = format!("/{}", pieces.join("/"));
+            let method = if post { Method::POST } else { Method::GET };
+            let routed = route(&method, &path);
+            if routed != Route::Unknown {
+                let others = as_others_read_it(&path);
+                // A slash at the end is the one difference that is left: what ends with one is only ever listed so.
+                let other = if path.ends_with('/') && path.len() > 1 { format!("{others}/") } else { others };
+                proptest::prop_assert_eq!(kind(routed), kind(route(&method, &other)), "{} as {}", path, other);
+            }
+        }
+    }
+
     #[test]
     fn look_alikes_are_unknown() {
         for path in [
@@ -339,6 +438,16 @@ mod tests {
             "/keys",
             "/v1/responses/",
             "/v1/responses/resp_1/nope",
+            "/v1/models/../../key/generate",
+            "/v1/models/%2e%2e/x",
+            "/engines/../chat/completions",
+            "/engines/a//chat/completions",
+            "/openai/deployments/x/../y/chat/completions",
+            "/key/../v1/models",
+            "/key//generate",
+            "/key/generate;x",
+            "/ui/../key/generate",
+            "*",
         ] {
             assert_eq!(route(&Method::POST, path), Route::Unknown, "{path}");
         }

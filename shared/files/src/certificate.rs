@@ -39,10 +39,10 @@ impl Certificate {
         Ok(Arc::new(Self { files, read, in_force }))
     }
 
-    /// What a listener offers that speaks this protocol.
-    pub fn server_config(self: Arc<Self>, protocol: &str) -> Arc<ServerConfig> {
+    /// What a listener offers that speaks these protocols, the best one first.
+    pub fn server_config(self: Arc<Self>, protocols: &[&str]) -> Arc<ServerConfig> {
         let mut config = ServerConfig::builder().with_no_client_auth().with_cert_resolver(self);
-        config.alpn_protocols = vec![protocol.as_bytes().to_vec()];
+        config.alpn_protocols = protocols.iter().map(|protocol| protocol.as_bytes().to_vec()).collect();
         Arc::new(config)
     }
 

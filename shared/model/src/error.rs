@@ -69,6 +69,8 @@ kinds! {
     ExpiredKey: "expired_key" Client 401 "expired_key";
     /// The key may not call this route.
     RouteDenied: "route_denied" Client 403 "auth_error";
+    /// The client's address is not among those that may call.
+    AddressDenied: "address_denied" Client 403 "auth_error";
     /// The key may not use this model.
     ModelDenied: "model_denied" Client 403 "key_model_access_denied";
     /// The key's team may not use this model.
@@ -106,6 +108,8 @@ kinds! {
 
     /// The memory budget for bodies is used up.
     Overloaded: "overloaded" Gateway 503 "service_unavailable_error";
+    /// As many requests are in flight as the configuration allows.
+    AtCapacity: "at_capacity" Gateway 503 "overloaded_error";
     /// Usage waits for the control plane, more than there is room for on disk.
     UsageSpoolFull: "usage_spool_full" Gateway 503 "service_unavailable_error";
     /// No snapshot yet.

@@ -25,12 +25,14 @@ pub mod provider;
 pub mod proxy;
 pub mod stamp;
 
+mod front;
 mod gateway_yaml;
 mod mounted;
 mod patience;
 mod port;
 mod thread;
 
+pub use front::FrontProxy;
 pub use gateway_yaml::GatewayYaml;
 pub use mounted::Mounted;
 pub use patience::eventually;

@@ -64,6 +64,12 @@ pub(super) fn counters(ops: &Ops, page: &mut Page) {
         sum(|it| it.turned_away.get()),
     );
     page.counter(
+        "connections_flooded",
+        "HTTP/2 connections closed because their client gave its requests up at once",
+        sum(|it| it.floods.get()),
+    );
+    page.counter("access_log_lost", "Lines of the access log that nobody took", ops.node.front.log.lost());
+    page.counter(
         "body_memory_refusals",
         "Requests refused because the memory for bodies was used up",
         ops.node.body_memory.refused(),

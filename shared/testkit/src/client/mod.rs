@@ -2,6 +2,7 @@
 //! the time of its arrival, and leaves whenever a test wants it to.
 
 mod answer;
+mod http2;
 mod request;
 mod sse;
 
@@ -14,6 +15,7 @@ use tokio::net::TcpStream;
 use tokio::time::Instant;
 
 pub use answer::{Answer, End, Read};
+pub use http2::{Http2Answer, Http2Client, Http2Stream};
 pub use request::Request;
 pub use sse::{SseEvent, events};
 

@@ -1,5 +1,7 @@
 //! Requests as bytes.
 
+use bytes::Bytes;
+
 /// A request that is written exactly as it was built: nothing is added but the framing of the body.
 #[derive(Debug, Clone)]
 pub struct Request {
@@ -84,6 +86,23 @@ impl Request {
         }
         head.push_str("\r\n");
         head.into_bytes()
+    }
+
+    /// The same over HTTP/2: the head, and the body if there is one.
+    pub(super) fn over_http2(&self) -> (http::Request<()>, Option<Bytes>) {
+        let mut line = self.line.split(' ');
+        let (method, target) = (line.next().unwrap_or_default(), line.next().unwrap_or_default());
+        let host = self.headers.iter().find(|(name, _)| name == "host").map_or("localhost", |(_, host)| host);
+        let mut head = http::Request::builder().method(method).uri(format!("http://{host}{target}"));
+        for (name, value) in self.headers.iter().filter(|(name, _)| name != "host") {
+            head = head.header(name, value);
+        }
+        let body = match &self.body {
+            Body::None => None,
+            Body::Length(body) => Some(Bytes::copy_from_slice(body)),
+            Body::Chunks(chunks) => Some(chunks.concat().into()),
+        };
+        (head.body(()).expect("a request"), body)
     }
 
     /// The whole request.
