@@ -1118,11 +1118,11 @@ pub struct Mark {
     #[prost(uint64, tag = "2")]
     pub through: u64,
 }
-/// One exchange with a provider, or the sum of several. Texts are cut and free of NUL.
+/// One exchange with a provider (a leg of a request), or the sum of several. Texts are cut and free of NUL.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 #[prost(skip_debug)]
 pub struct UsageEvent {
-    /// When the request was read, Unix milliseconds, by the node's clock.
+    /// When the leg began, Unix milliseconds, by the node's clock.
     #[prost(int64, tag = "1")]
     pub time: i64,
     #[prost(string, tag = "2")]
@@ -1193,7 +1193,7 @@ pub struct UsageEvent {
     pub duration_ms: u64,
     #[prost(uint64, optional, tag = "32")]
     pub first_byte_ms: ::core::option::Option<u64>,
-    /// Exchanges in this sum, and those of them that failed; 0 requests is one.
+    /// Requests in this sum, and those of them that failed; 0 requests is one, unless they were handed on.
     #[prost(uint64, tag = "33")]
     pub requests: u64,
     #[prost(uint64, tag = "34")]
@@ -1201,6 +1201,32 @@ pub struct UsageEvent {
     /// The path of the endpoint (`/v1/chat/completions`).
     #[prost(string, tag = "35")]
     pub endpoint: ::prost::alloc::string::String,
+    /// The number of this try of its request, from 1. What is handed on is followed by another leg, and counts as no
+    /// request: the last leg does. Its tokens and its money count.
+    #[prost(uint32, tag = "36")]
+    pub leg: u32,
+    #[prost(bool, tag = "37")]
+    pub handed_on: bool,
+    /// What the request had needed by then.
+    #[prost(uint32, tag = "38")]
+    pub retries: u32,
+    #[prost(uint32, tag = "39")]
+    pub fallbacks: u32,
+    /// As all durations from the beginning of the leg.
+    #[prost(uint64, optional, tag = "40")]
+    pub first_token_ms: ::core::option::Option<u64>,
+    /// From sending the request to the head of the answer, or to the failure.
+    #[prost(uint64, optional, tag = "41")]
+    pub upstream_ms: ::core::option::Option<u64>,
+    /// The part of the duration in which the provider was not waited for.
+    #[prost(uint64, tag = "42")]
+    pub overhead_us: u64,
+    /// Why it went to this deployment, in fixed words (`alias, simple-shuffle, order 2`).
+    #[prost(string, tag = "43")]
+    pub rule: ::prost::alloc::string::String,
+    /// The provider's status, where it answered without success.
+    #[prost(uint32, tag = "44")]
+    pub status: u32,
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]

@@ -105,6 +105,15 @@ fn clean(said: &mut UsageEvent) {
         requests,
         failures,
         endpoint,
+        leg,
+        handed_on,
+        retries,
+        fallbacks,
+        first_token_ms,
+        upstream_ms,
+        overhead_us,
+        rule,
+        status,
     } = said;
     *time = (*time).clamp(0, LAST);
     let texts = [
@@ -123,6 +132,7 @@ fn clean(said: &mut UsageEvent) {
         end_user,
         service_tier,
         endpoint,
+        rule,
     ];
     texts.into_iter().chain(failure.as_mut()).chain(tags.iter_mut()).for_each(clean_text);
     tags.truncate(TAGS);
@@ -137,13 +147,20 @@ fn clean(said: &mut UsageEvent) {
         input_audio_tokens,
         output_audio_tokens,
         duration_ms,
+        overhead_us,
         requests,
         failures,
     ];
-    for number in numbers.into_iter().chain(first_byte_ms.as_mut()) {
+    let times = [first_byte_ms, first_token_ms, upstream_ms];
+    for number in numbers.into_iter().chain(times.into_iter().flatten()) {
         *number = (*number).min(i64::MAX.cast_unsigned());
     }
-    *requests = (*requests).max(1);
+    for small in [leg, retries, fallbacks, status] {
+        *small = (*small).min(i32::MAX.cast_unsigned());
+    }
+    // The leg that followed is the request.
+    let (least, most) = if *handed_on { (0, 0) } else { (1, u64::MAX) };
+    *requests = (*requests).clamp(least, most);
     *failures = (*failures).max(u64::from(failure.is_some())).min(*requests);
     for amount in [cost, bound].into_iter().flatten() {
         *amount = (*amount).max(0);
@@ -197,6 +214,15 @@ mod tests {
         assert_eq!((event.said.tags, event.said.failure), (vec![" ".to_owned(); 64], Some(" ".to_owned())));
         assert_eq!((event.said.input_tokens, event.said.time), (i64::MAX.cast_unsigned(), LAST));
         assert_eq!((event.said.requests, event.said.failures), (1, 1));
+    }
+
+    #[test]
+    fn what_was_handed_on_is_no_request_and_no_failure() {
+        let said = UsageEvent { handed_on: true, failure: Some("f".to_owned()), ..UsageEvent::default() };
+        for requests in [0, 7] {
+            let event = read(&UsageEvent { requests, failures: requests, ..said.clone() });
+            assert_eq!((event.said.requests, event.said.failures), (0, 0));
+        }
     }
 
     #[test]

@@ -81,7 +81,7 @@ fn sums(said: &UsageEvent) -> Sums {
     Sums {
         requests: number(said.requests),
         failures: number(said.failures),
-        unpriced: if said.cost.is_none() { number(said.requests) } else { 0 },
+        unpriced: unpriced(said),
         input_tokens: number(said.input_tokens),
         output_tokens: number(said.output_tokens),
         cache_read_tokens: number(said.cache_read_tokens),
@@ -90,6 +90,16 @@ fn sums(said: &UsageEvent) -> Sums {
         cost,
         doubt,
         duration_ms: number(said.duration_ms),
+    }
+}
+
+/// Exchanges whose price is not known. One that was handed on is no request; what it used costs all the same.
+fn unpriced(said: &UsageEvent) -> i64 {
+    let has_used = said.input_tokens > 0 || said.output_tokens > 0;
+    match (said.cost, said.handed_on) {
+        (Some(_), _) => 0,
+        (None, false) => i64::try_from(said.requests).unwrap_or(i64::MAX),
+        (None, true) => i64::from(has_used),
     }
 }
 

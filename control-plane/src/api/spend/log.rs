@@ -114,6 +114,12 @@ fn metadata(log: &Log) -> Value {
         "stream": log.stream,
         "service_tier": log.service_tier,
         "node": log.node,
+        "leg": log.leg,
+        "handed_on": log.handed_on,
+        "attempted_retries": log.retries,
+        "attempted_fallbacks": log.fallbacks,
+        "routed_by": log.rule,
+        "upstream_status": log.status,
     })
 }
 

@@ -49,13 +49,25 @@ pub(crate) struct Log {
     pub(crate) bound: Option<i64>,
     pub(crate) duration_ms: i64,
     pub(crate) first_byte_ms: Option<i64>,
+    /// Of its request, from 1; 0 is not known.
+    pub(crate) leg: i32,
+    /// Another leg followed: it counts as no request.
+    pub(crate) handed_on: bool,
+    pub(crate) retries: i32,
+    pub(crate) fallbacks: i32,
+    pub(crate) first_token_ms: Option<i64>,
+    pub(crate) upstream_ms: Option<i64>,
+    pub(crate) overhead_us: i64,
+    pub(crate) rule: String,
+    pub(crate) status: Option<i32>,
 }
 
 const COLUMNS: &str = "incarnation, seq, node, at, call_id, call_type, endpoint, stream, failure, model, model_group, \
      provider, provider_model, deployment, key_id, key_hash, key_alias, team_id, user_id, organization_id, end_user, \
      tags, source, requests, failures, input_tokens, output_tokens, cache_read_tokens, cache_write_tokens, \
      cache_write_1h_tokens, reasoning_tokens, input_audio_tokens, output_audio_tokens, service_tier, cost, bound, \
-     duration_ms, first_byte_ms";
+     duration_ms, first_byte_ms, leg, handed_on, retries, fallbacks, first_token_ms, upstream_ms, overhead_us, rule, \
+     status";
 
 /// What logs can be ordered by, and the columns.
 pub(crate) const SORTS: &[(&str, &str)] = &[

@@ -57,6 +57,11 @@ impl Rows {
         self.bytes(&value.to_be_bytes());
     }
 
+    /// A small count, which fits where it was cut.
+    pub(super) fn integer(&mut self, value: u32) {
+        self.bytes(&i32::try_from(value).unwrap_or(i32::MAX).to_be_bytes());
+    }
+
     pub(super) fn big(&mut self, value: i64) {
         self.bytes(&value.to_be_bytes());
     }

@@ -20,8 +20,9 @@ const COLUMNS: &str = "day, incarnation, seq, node, at, call_id, call_type, endp
     model_group, provider, provider_model, deployment, key_id, key_hash, key_alias, team_id, user_id, \
     organization_id, end_user, tags, source, requests, failures, input_tokens, output_tokens, cache_read_tokens, \
     cache_write_tokens, cache_write_1h_tokens, reasoning_tokens, input_audio_tokens, output_audio_tokens, \
-    service_tier, cost, bound, duration_ms, first_byte_ms";
-const COUNT: i16 = 39;
+    service_tier, cost, bound, duration_ms, first_byte_ms, leg, handed_on, retries, fallbacks, first_token_ms, \
+    upstream_ms, overhead_us, rule, status";
+const COUNT: i16 = 48;
 
 /// An event, clean.
 pub(crate) struct Stored<'e> {
@@ -114,7 +115,20 @@ fn row(rows: &mut Rows, event: &Stored<'_>) {
     rows.big_or_null(said.cost);
     rows.big_or_null(said.bound);
     rows.count(said.duration_ms);
-    rows.big_or_null(said.first_byte_ms.map(|millis| i64::try_from(millis).unwrap_or(i64::MAX)));
+    let millis = |millis: Option<u64>| millis.map(|millis| i64::try_from(millis).unwrap_or(i64::MAX));
+    rows.big_or_null(millis(said.first_byte_ms));
+    rows.integer(said.leg);
+    rows.bool(said.handed_on);
+    rows.integer(said.retries);
+    rows.integer(said.fallbacks);
+    rows.big_or_null(millis(said.first_token_ms));
+    rows.big_or_null(millis(said.upstream_ms));
+    rows.count(said.overhead_us);
+    rows.text(&said.rule);
+    match said.status {
+        0 => rows.null(),
+        status => rows.integer(status),
+    }
 }
 
 /// Keeps what cannot be stored, for a look.

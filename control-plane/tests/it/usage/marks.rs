@@ -1,6 +1,7 @@
 //! Duplicates, overlaps, gaps, sums, losses: what the marks make of them.
 
 use bulkhead_model::KeyHash;
+use bulkhead_proto::UsageEvent;
 use bulkhead_testkit::client::Request;
 use sqlx::Executor;
 use tonic::Code;
@@ -77,6 +78,9 @@ async fn everything_that_is_said_of_an_event_is_stored() {
     said.service_tier = "flex".to_owned();
     said.bound = Some(9);
     (said.duration_ms, said.first_byte_ms) = (100, Some(20));
+    (said.leg, said.retries, said.fallbacks, said.status) = (3, 1, 1, 503);
+    (said.first_token_ms, said.upstream_ms, said.overhead_us) = (Some(30), Some(15), 900);
+    said.rule = "default fallback, exact, only one".to_owned();
     sender.answered(events(one, 1, &[said.clone(), event("master", 1)])).await;
     let row: serde_json::Value =
         sqlx::query_scalar("select to_jsonb(usage_events) - 'day' - 'at' from usage_events where seq = 1")
@@ -104,6 +108,42 @@ async fn everything_that_is_said_of_an_event_is_stored() {
         spent,
         [(0, "", 8), (1, "k", 7), (1, "master", 1), (2, "t", 7), (3, "u", 7), (4, "t\u{1f}u", 7)]
     );
+}
+
+#[tokio::test]
+async fn a_request_of_several_legs_is_one_request_and_all_its_money_counts() {
+    let database = Database::migrated().await;
+    let mut connection = database.connect().await;
+    let control_plane = ControlPlane::start(&database).await;
+    let one = incarnation(1);
+    let mut sender = Sender::opened(&control_plane, &join_token(&database, "a"), one).await;
+    let leg = |leg: u32, cost: Option<i64>, failure: Option<&str>| UsageEvent {
+        leg,
+        cost,
+        handed_on: leg < 3,
+        retries: u32::from(leg > 1),
+        fallbacks: u32::from(leg > 2),
+        failure: failure.map(str::to_owned),
+        ..event("k", 0)
+    };
+    let legs =
+        [leg(1, Some(5), Some("upstream_overloaded")), leg(2, None, Some("upstream_server")), leg(3, Some(7), None)];
+    assert_eq!(sender.answered(events(one, 1, &legs)).await, 3);
+    assert_eq!(spent(&mut connection, "k").await, (12, 12, 12, 12));
+    let sums: (i64, i64, i64, i64) = sqlx::query_as(
+        "select sum(requests)::bigint, sum(failures)::bigint, sum(unpriced)::bigint, sum(input_tokens)::bigint
+         from usage_hourly where key_id = 'k'",
+    )
+    .fetch_one(&mut connection)
+    .await
+    .unwrap();
+    assert_eq!(sums, (1, 0, 1, 30), "the second leg used tokens at a price that nobody knows");
+    let legs: Vec<(i32, bool, i64, i64)> =
+        sqlx::query_as("select leg, handed_on, requests, failures from usage_events order by seq")
+            .fetch_all(&mut connection)
+            .await
+            .unwrap();
+    assert_eq!(legs, [(1, true, 0, 0), (2, true, 0, 0), (3, false, 1, 0)]);
 }
 
 #[tokio::test]

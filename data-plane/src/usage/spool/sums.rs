@@ -157,18 +157,25 @@ fn of(event: &UsageEvent) -> Of {
     }
 }
 
-/// The sum of one event.
+/// The sum of one event. What was handed on is no request: the leg after it is.
 fn alone(event: UsageEvent) -> UsageEvent {
-    let failed = u64::from(event.failure.is_some());
+    let failed = u64::from(event.failure.is_some() && !event.handed_on);
     UsageEvent {
         time: event.time.div_euclid(HOUR).saturating_mul(HOUR),
         call_id: String::new(),
         failures: if event.requests == 0 { failed } else { event.failures },
-        requests: event.requests.max(1),
+        requests: event.requests.max(u64::from(!event.handed_on)),
         failure: None,
         end_user: String::new(),
         tags: Vec::new(),
         first_byte_ms: None,
+        leg: 0,
+        retries: 0,
+        fallbacks: 0,
+        first_token_ms: None,
+        upstream_ms: None,
+        rule: String::new(),
+        status: 0,
         ..event
     }
 }
@@ -187,11 +194,13 @@ fn add(sum: &mut UsageEvent, event: UsageEvent) {
     add(&mut sum.input_audio_tokens, event.input_audio_tokens);
     add(&mut sum.output_audio_tokens, event.output_audio_tokens);
     add(&mut sum.duration_ms, event.duration_ms);
+    add(&mut sum.overhead_us, event.overhead_us);
     add(&mut sum.requests, event.requests);
     add(&mut sum.failures, event.failures);
     add_money(&mut sum.cost, event.cost);
     add_money(&mut sum.bound, event.bound);
     sum.stream &= event.stream;
+    sum.handed_on &= event.handed_on;
     // What is not the same for all is said of none.
     keep_same(&mut sum.model, &event.model);
     keep_same(&mut sum.provider_model, &event.provider_model);

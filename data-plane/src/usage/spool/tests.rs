@@ -378,6 +378,24 @@ fn over_the_cap_the_oldest_is_summed_up_and_its_money_is_kept() {
 }
 
 #[test]
+fn legs_that_were_handed_on_are_no_requests_in_sums_either() {
+    let leg = |cost: i64, handed_on: bool| {
+        let failure = handed_on.then(|| "upstream_server".to_owned());
+        encoded(&UsageEvent { handed_on, failure, leg: 2, ..event(cost, "key") })
+    };
+    let sum = |events: &[Bytes]| {
+        let part = sums::Part::of(1, events).remove(0);
+        decoded(&part.batch(Incarnation([1; 16]))).remove(0)
+    };
+    let mixed = sum(&[leg(3, true), leg(4, false)]);
+    assert_eq!((mixed.requests, mixed.failures, mixed.handed_on, mixed.cost), (1, 0, false, Some(7)));
+    let handed_on = sum(&[leg(3, true), leg(4, true)]);
+    assert_eq!((handed_on.requests, handed_on.failures, handed_on.handed_on), (0, 0, true));
+    let again = sum(&[encoded(&handed_on), encoded(&mixed)]);
+    assert_eq!((again.requests, again.handed_on, again.cost), (1, false, Some(14)));
+}
+
+#[test]
 fn sums_are_folded_together_when_they_are_too_many() {
     let mut rig = Rig::new(Options { cap: 256 << 10, full: Full::Fold });
     let count: i64 = 60_000;
