@@ -11,6 +11,7 @@ mod openapi;
 pub(crate) mod query;
 pub(crate) mod refusal;
 pub(crate) mod route;
+mod routing;
 mod shape;
 mod spend;
 mod teams;
@@ -75,6 +76,7 @@ pub(crate) fn routes() -> Vec<Route> {
         users::routes(),
         models::routes(),
         credentials::routes(),
+        routing::routes(),
         spend::routes(),
         health::routes(),
     ]

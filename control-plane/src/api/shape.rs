@@ -85,6 +85,9 @@ pub(super) fn metadata(given: Map<String, Value>, restricting: &[&'static str]) 
     if let Some(name) = hidden {
         return Err(super::refusal::unenforced(&format!("metadata.{name}")));
     }
+    if given.get("disable_fallbacks").is_some_and(|value| !value.is_boolean() && !value.is_null()) {
+        return Err(Refusal::field("metadata.disable_fallbacks", "true or false is wanted"));
+    }
     let metadata = Value::Object(given);
     if metadata.to_string().len() > LARGEST_OBJECT {
         return Err(Refusal::field("metadata", "this is larger than 64 KiB"));

@@ -29,7 +29,7 @@ body! {
         "allowed_cache_controls" "allowed_passthrough_routes" "denied_passthrough_routes"
         "allowed_vector_store_indexes" "access_group_ids" "budget_id" "organization_id"
     ]
-    ignored ["config" "router_settings" "prompts" "disable_global_guardrails" "secret_manager_settings"]
+    ignored ["config" "prompts" "disable_global_guardrails" "secret_manager_settings"]
 }
 
 impl TermFields {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bulkhead_model::PicoUsd;
-use bulkhead_model::rows::{DeploymentRow, ExtraHeader, JsonMember};
+use bulkhead_model::rows::{ByFailure, DeploymentRow, ExtraHeader, JsonMember};
 use serde_json::{Map, Value};
 
 use crate::store::files::Given;
@@ -30,6 +30,14 @@ fn params(row: &DeploymentRow) -> Map<String, Value> {
     set("litellm_credential_name", row.credential.clone().map(Value::from));
     set("timeout", row.timeout.map(seconds));
     set("stream_timeout", row.stream_timeout.map(seconds));
+    set("connect_timeout", row.connect_timeout.map(seconds));
+    set("first_byte_timeout", row.first_byte_timeout.map(seconds));
+    set("idle_timeout", row.idle_timeout.map(seconds));
+    set("num_retries", row.num_retries.map(Value::from));
+    set("max_parallel_requests", row.max_parallel.map(Value::from));
+    set("cooldown_time", row.cooldown_time.map(seconds));
+    set("allowed_fails", row.allowed_fails.map(Value::from));
+    set("allowed_fails_policy", allowed_fails(row.allowed_fails_policy));
     set("weight", row.weight.map(thousandths));
     set("rpm", row.rpm.map(Value::from));
     set("tpm", row.tpm.map(Value::from));
@@ -66,6 +74,34 @@ fn info(row: &DeploymentRow) -> Map<String, Value> {
 
 fn seconds(time: Duration) -> Value {
     time.as_secs_f64().into()
+}
+
+fn allowed_fails(policy: ByFailure) -> Option<Value> {
+    let ByFailure {
+        bad_request,
+        authentication,
+        timeout,
+        rate_limit,
+        content_policy,
+        internal,
+        unavailable,
+        not_found,
+        default,
+    } = policy;
+    let numbers = [
+        ("BadRequestErrorAllowedFails", bad_request),
+        ("AuthenticationErrorAllowedFails", authentication),
+        ("TimeoutErrorAllowedFails", timeout),
+        ("RateLimitErrorAllowedFails", rate_limit),
+        ("ContentPolicyViolationErrorAllowedFails", content_policy),
+        ("InternalServerErrorAllowedFails", internal),
+        ("ServiceUnavailableErrorAllowedFails", unavailable),
+        ("NotFoundErrorAllowedFails", not_found),
+        ("DefaultAllowedFails", default),
+    ];
+    let said: Map<String, Value> =
+        numbers.into_iter().filter_map(|(name, number)| Some((name.to_owned(), number?.into()))).collect();
+    (!said.is_empty()).then(|| said.into())
 }
 
 fn thousandths(weight: u32) -> Value {

@@ -24,7 +24,7 @@ pub(crate) async fn put_master_key(store: &Store, key: KeyHash, when: When) -> R
 
 async fn once(store: &Store, key: KeyHash, when: When) -> Result<Outcome, StoreError> {
     let mut change = store.change(BY).await?;
-    let declared = settings::read(change.connection()).await?;
+    let declared = settings::locked(change.connection()).await?;
     let (row, owner) =
         declared.map_or_else(|| (SettingsRow::default(), None), |declared| (declared.row, declared.owner));
     let outcome = match standing(change.connection(), Kind::MasterKey, &key.0, when).await? {

@@ -161,11 +161,27 @@ async fn standing(
 }
 
 async fn write(change: &mut Change, file: &File) -> Result<(), NotApplied> {
-    settings::put(change, &file.declared.settings, Some(&file.name)).await?;
+    let fallbacks = put_settings(change, file).await?;
     let deployments: Vec<_> = file.declared.deployments.iter().map(given::of).collect();
     let models = files::put_deployments(change, &file.name, &deployments).await?;
     let keys = files::put_keys(change, &file.name, &file.declared.keys).await?;
     let models = models.into_iter().map(|id| format!("model {id}"));
-    let others: Vec<_> = models.chain(keys.into_iter().map(|id| format!("key {id}"))).collect();
+    let keys = keys.into_iter().map(|id| format!("key {id}"));
+    let others: Vec<_> = fallbacks.into_iter().chain(models).chain(keys).collect();
     if others.is_empty() { Ok(()) } else { Err(NotApplied::Others(others)) }
+}
+
+/// Overrides are no part of a file: those there are stay. What the API declared comes back; then nothing may be committed.
+async fn put_settings(change: &mut Change, file: &File) -> Result<Vec<String>, StoreError> {
+    let mut row = file.declared.settings.clone();
+    let Some(before) = settings::locked(change.connection()).await? else {
+        settings::put(change, &row, Some(&file.name)).await?;
+        return Ok(Vec::new());
+    };
+    let routing = before.row.routing;
+    row.routing.overrides = routing.overrides;
+    settings::put(change, &row, Some(&file.name)).await?;
+    let lists = [Some(routing.fallbacks), routing.context_window_fallbacks, routing.content_policy_fallbacks];
+    let declared = lists.into_iter().flatten().flatten().map(|chain| format!("fallbacks of {}", chain.group));
+    Ok(if before.owner.is_none() { declared.collect() } else { Vec::new() })
 }

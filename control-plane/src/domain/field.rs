@@ -363,6 +363,8 @@ macro_rules! words {
     };
 }
 
+pub(crate) use words;
+
 words! {
     /// What a user may do.
     Role {

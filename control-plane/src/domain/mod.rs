@@ -2,6 +2,7 @@
 
 pub(crate) mod body;
 pub(crate) mod deployment;
+pub(crate) mod fallback;
 pub(crate) mod field;
 pub(crate) mod id;
 pub(crate) mod routes;

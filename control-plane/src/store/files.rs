@@ -11,6 +11,7 @@ use sqlx::{PgConnection, Row};
 use time::OffsetDateTime;
 
 use super::{Change, StoreError, resources};
+use crate::domain::fallback;
 use crate::seal::Purpose;
 
 /// What was applied: generations of one kind follow each other, whatever happens to the other kind.
@@ -274,14 +275,15 @@ async fn put_key(change: &mut Change, file: &str, key: &KeyRow) -> Result<(), St
     sqlx::query(
         "insert into keys (token, id, name, alias, team_id, user_id, models, aliases, allowed_routes, rpm_limit, tpm_limit,
              max_parallel_requests, max_budget, budget_duration, expires_at, blocked, tags, metadata, owner, created_by,
-             updated_by)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $19, $19)
+             updated_by, router_settings)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $19, $19, $20)
          on conflict (id) do update set (token, name, alias, team_id, user_id, models, aliases, allowed_routes, rpm_limit,
              tpm_limit, max_parallel_requests, max_budget, budget_duration, expires_at, blocked, tags, metadata, owner,
-             updated_by, updated_at) = (excluded.token, excluded.name, excluded.alias, excluded.team_id, excluded.user_id,
+             updated_by, router_settings, updated_at) = (excluded.token, excluded.name, excluded.alias, excluded.team_id, excluded.user_id,
              excluded.models, excluded.aliases, excluded.allowed_routes, excluded.rpm_limit, excluded.tpm_limit,
              excluded.max_parallel_requests, excluded.max_budget, excluded.budget_duration, excluded.expires_at,
-             excluded.blocked, excluded.tags, excluded.metadata, excluded.owner, excluded.updated_by, now())",
+             excluded.blocked, excluded.tags, excluded.metadata, excluded.owner, excluded.updated_by,
+             excluded.router_settings, now())",
     )
     .persistent(false)
     .bind(key.hash.0.as_slice())
@@ -303,6 +305,7 @@ async fn put_key(change: &mut Change, file: &str, key: &KeyRow) -> Result<(), St
     .bind(&key.tags)
     .bind(metadata.unwrap_or_else(|| Value::Object(Map::new())))
     .bind(file)
+    .bind(fallback::stored(&key.fallbacks.chains))
     .execute(change.connection())
     .await?;
     Ok(())

@@ -24,6 +24,7 @@ pub(crate) struct StoredKey {
     pub(crate) allowed_routes: Vec<String>,
     pub(crate) tags: Vec<String>,
     pub(crate) expires_at: Option<OffsetDateTime>,
+    pub(crate) router_settings: Value,
     #[sqlx(flatten)]
     pub(crate) terms: Terms,
     #[sqlx(flatten)]
@@ -51,7 +52,8 @@ impl StoredKey {
             .bind(self.allowed_routes.clone())
             .bind(self.tags.clone())
             .bind(self.expires_at);
-        self.terms.bind(statement).bind(self.stamp.updated_by.clone())
+        let statement = self.terms.bind(statement).bind(self.stamp.updated_by.clone());
+        statement.bind(self.router_settings.clone())
     }
 }
 
@@ -86,7 +88,7 @@ pub(crate) struct KeyFilter {
 }
 
 const COLUMNS: &str = "keys.token, keys.id, keys.name, keys.alias, keys.team_id, keys.user_id, keys.service_account, \
-     keys.aliases, keys.allowed_routes, keys.tags, keys.expires_at, keys.models, keys.rpm_limit, keys.tpm_limit, \
+     keys.aliases, keys.allowed_routes, keys.tags, keys.expires_at, keys.router_settings, keys.models, keys.rpm_limit, keys.tpm_limit, \
      keys.max_parallel_requests, keys.max_budget, keys.soft_budget, keys.budget_duration, keys.spend, \
      keys.spend_generation, keys.blocked, keys.metadata, keys.owner, keys.created_at, keys.created_by, \
      keys.updated_at, keys.updated_by";
@@ -237,9 +239,9 @@ pub(crate) async fn insert(connection: &mut PgConnection, key: &StoredKey) -> Re
     let statement = sqlx::query(
         "insert into keys (id, token, name, alias, team_id, user_id, service_account, aliases, allowed_routes, tags,
          expires_at, models, rpm_limit, tpm_limit, max_parallel_requests, max_budget, soft_budget, budget_duration,
-         spend, spend_generation, blocked, metadata, updated_by, created_by)
+         spend, spend_generation, blocked, metadata, updated_by, created_by, router_settings)
          values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22,
-         $23, $23)",
+         $23, $23, $24)",
     );
     key.bind(statement.persistent(false)).execute(connection).await?;
     Ok(())
@@ -251,7 +253,8 @@ pub(crate) async fn update(connection: &mut PgConnection, key: &StoredKey) -> Re
         "update keys set token = $2, name = $3, alias = $4, team_id = $5, user_id = $6, service_account = $7,
          aliases = $8, allowed_routes = $9, tags = $10, expires_at = $11, models = $12, rpm_limit = $13,
          tpm_limit = $14, max_parallel_requests = $15, max_budget = $16, soft_budget = $17, budget_duration = $18,
-         spend = $19, spend_generation = $20, blocked = $21, metadata = $22, updated_by = $23, updated_at = now()
+         spend = $19, spend_generation = $20, blocked = $21, metadata = $22, updated_by = $23,
+         router_settings = $24, updated_at = now()
          where id = $1",
     );
     key.bind(statement.persistent(false)).execute(&mut *connection).await?;

@@ -6,6 +6,7 @@
 pub(crate) mod audit;
 mod change;
 pub(crate) mod credentials;
+mod fallbacks;
 pub(crate) mod files;
 pub(crate) mod history;
 pub(crate) mod keys;

@@ -107,6 +107,15 @@ fn model(row: &sqlx::postgres::PgRow, seal: &Seal) -> Result<StoredModel, StoreE
     })
 }
 
+/// The names that deployments serve, once each.
+pub(crate) async fn groups(connection: &mut PgConnection) -> Result<Vec<String>, StoreError> {
+    let rows = sqlx::query("select distinct group_name from deployments order by group_name")
+        .persistent(false)
+        .fetch_all(connection)
+        .await?;
+    Ok(rows.iter().map(|row| row.try_get("group_name")).collect::<Result<_, _>>()?)
+}
+
 /// Stores a new deployment with what follows from it.
 pub(crate) async fn insert(
     change: &mut Change,

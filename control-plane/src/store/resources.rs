@@ -2,9 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use bulkhead_model::rows::{
-    BudgetRow, CredentialRow, FallbackPolicy, KeyRow, Limits, MemberRow, Spend, TeamRow, UserRow,
-};
+use bulkhead_model::rows::{BudgetRow, CredentialRow, KeyRow, Limits, MemberRow, Spend, TeamRow, UserRow};
 use bulkhead_model::{KeyHash, NanoUsd, Secret, UnixMillis};
 use bulkhead_proto as proto;
 use bulkhead_snapshot::wire::{Id, Row, encode};
@@ -14,7 +12,7 @@ use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, Row as _};
 use time::OffsetDateTime;
 
-use super::{Change, StoreError};
+use super::{Change, StoreError, fallbacks};
 use crate::seal::{Purpose, Seal};
 
 /// Resources as they are now, and those that are gone.
@@ -190,7 +188,7 @@ impl Kind {
                 which,
                 "select id, alias, models, aliases, rpm_limit, tpm_limit, max_parallel_requests, max_budget,
                  budget_duration, member_rpm_limit, member_tpm_limit, member_max_budget, member_budget_duration, spend,
-                 spend_generation, blocked, metadata from teams",
+                 spend_generation, blocked, metadata, router_settings from teams",
                 "id = any($1)"
             ),
             Self::User => select!(
@@ -212,12 +210,12 @@ impl Kind {
                 "select * from (
                      select token, id, name, alias, team_id, user_id, models, aliases, allowed_routes, rpm_limit, tpm_limit,
                      max_parallel_requests, max_budget, budget_duration, spend, spend_generation, expires_at, blocked, tags,
-                     metadata from keys
+                     metadata, router_settings from keys
                      union all
                      select old_tokens.token, id, old_tokens.name, alias, team_id, user_id, models, aliases, allowed_routes,
                      rpm_limit, tpm_limit, max_parallel_requests, max_budget, budget_duration, spend, spend_generation,
-                     least(keys.expires_at, old_tokens.expires_at) as expires_at, blocked, tags, metadata
-                     from old_tokens join keys on keys.id = old_tokens.key_id
+                     least(keys.expires_at, old_tokens.expires_at) as expires_at, blocked, tags, metadata,
+                     router_settings from old_tokens join keys on keys.id = old_tokens.key_id
                  ) as tokens",
                 "token = any(array(select decode(digits, 'hex') from unnest($1) digits))"
             ),
@@ -302,7 +300,7 @@ fn team(row: &PgRow) -> Result<TeamRow, sqlx::Error> {
         spend: spend(row)?,
         blocked: row.try_get("blocked")?,
         metadata: metadata(row)?,
-        fallbacks: FallbackPolicy::default(),
+        fallbacks: fallbacks::policy(row)?,
         member_limits,
         member_budget: budget(row, "member_max_budget", "member_budget_duration")?,
         requires: Vec::new(),
@@ -349,7 +347,7 @@ fn key(row: &PgRow) -> Result<KeyRow, sqlx::Error> {
         user_id: row.try_get("user_id")?,
         tags: row.try_get("tags")?,
         metadata: metadata(row)?,
-        fallbacks: FallbackPolicy::default(),
+        fallbacks: fallbacks::policy(row)?,
         spend: spend(row)?,
         requires: Vec::new(),
     })

@@ -14,10 +14,19 @@ pub(crate) struct Declared {
 
 /// Reads them; `None` where there are none, or none that this release understands.
 pub(crate) async fn read(connection: &mut PgConnection) -> Result<Option<Declared>, StoreError> {
-    let row = sqlx::query("select resource, owner from settings")
-        .persistent(false)
-        .fetch_optional(connection)
-        .await?;
+    fetch(connection, "select resource, owner from settings").await
+}
+
+/// As [`read`], for whoever puts something else in their place: nobody else does until the transaction ends.
+pub(crate) async fn locked(connection: &mut PgConnection) -> Result<Option<Declared>, StoreError> {
+    fetch(connection, "select resource, owner from settings for update").await
+}
+
+async fn fetch(
+    connection: &mut PgConnection,
+    statement: &'static str,
+) -> Result<Option<Declared>, StoreError> {
+    let row = sqlx::query(statement).persistent(false).fetch_optional(connection).await?;
     let Some(row) = row else { return Ok(None) };
     let owner = row.try_get("owner")?;
     Ok(match decode(resources::encoded(Id::Settings, row.try_get("resource")?)) {

@@ -19,6 +19,7 @@ pub(crate) struct StoredTeam {
     pub(crate) member_max_budget: Option<i64>,
     pub(crate) member_budget_duration: Option<String>,
     pub(crate) tags: Vec<String>,
+    pub(crate) router_settings: Value,
     #[sqlx(flatten)]
     pub(crate) terms: Terms,
     #[sqlx(flatten)]
@@ -36,7 +37,8 @@ impl StoredTeam {
             .bind(self.member_max_budget)
             .bind(self.member_budget_duration.clone())
             .bind(self.tags.clone());
-        self.terms.bind(statement).bind(self.stamp.updated_by.clone())
+        let statement = self.terms.bind(statement).bind(self.stamp.updated_by.clone());
+        statement.bind(self.router_settings.clone())
     }
 }
 
@@ -49,8 +51,8 @@ pub(crate) struct TeamFilter {
 }
 
 const SELECT: &str = "select id, alias, aliases, member_rpm_limit, member_tpm_limit, member_max_budget, \
-     member_budget_duration, tags, models, rpm_limit, tpm_limit, max_parallel_requests, max_budget, soft_budget, \
-     budget_duration, spend, spend_generation, blocked, metadata, owner, created_at, created_by, updated_at, \
+     member_budget_duration, tags, router_settings, models, rpm_limit, tpm_limit, max_parallel_requests, max_budget, \
+     soft_budget, budget_duration, spend, spend_generation, blocked, metadata, owner, created_at, created_by, updated_at, \
      updated_by from teams";
 
 /// Teams by their ids; those to change are locked, always in the same order.
@@ -104,8 +106,8 @@ pub(crate) async fn insert(connection: &mut PgConnection, team: &StoredTeam) -> 
     let statement = sqlx::query(
         "insert into teams (id, alias, aliases, member_rpm_limit, member_tpm_limit, member_max_budget,
          member_budget_duration, tags, models, rpm_limit, tpm_limit, max_parallel_requests, max_budget, soft_budget,
-         budget_duration, spend, spend_generation, blocked, metadata, updated_by, created_by)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $20)",
+         budget_duration, spend, spend_generation, blocked, metadata, updated_by, created_by, router_settings)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $20, $21)",
     );
     team.bind(statement.persistent(false)).execute(&mut *connection).await?;
     // There may have been another one of that id.
@@ -119,7 +121,8 @@ pub(crate) async fn update(connection: &mut PgConnection, team: &StoredTeam) -> 
         "update teams set alias = $2, aliases = $3, member_rpm_limit = $4, member_tpm_limit = $5,
          member_max_budget = $6, member_budget_duration = $7, tags = $8, models = $9, rpm_limit = $10,
          tpm_limit = $11, max_parallel_requests = $12, max_budget = $13, soft_budget = $14, budget_duration = $15,
-         spend = $16, spend_generation = $17, blocked = $18, metadata = $19, updated_by = $20, updated_at = now()
+         spend = $16, spend_generation = $17, blocked = $18, metadata = $19, updated_by = $20,
+         router_settings = $21, updated_at = now()
          where id = $1",
     );
     team.bind(statement.persistent(false)).execute(&mut *connection).await?;

@@ -120,6 +120,45 @@ async fn what_the_api_manages_is_not_taken_over() {
 }
 
 #[tokio::test]
+async fn overrides_outlive_a_file_and_fallbacks_of_the_api_are_not_taken_over() {
+    let database = Database::migrated().await;
+    let mut connection = database.connect().await;
+    let control_plane = ControlPlane::start(&database).await;
+    let post = async |path: &str, body: serde_json::Value| {
+        let answer = control_plane.call(Request::post(path).json(body.to_string())).await;
+        assert_eq!(answer.status, 200, "{path} {}", answer.text());
+    };
+    let params = json!({ "model": "openai/gpt-4o", "api_key": "sk-provider-0123456789" });
+    for name in ["one", "two"] {
+        post("/model/new", json!({ "model_name": name, "litellm_params": params })).await;
+    }
+    post("/router/override", json!({ "group": "one", "targets": ["two"], "ttl": "1h" })).await;
+    post("/fallback", json!({ "model": "one", "fallback_models": ["two"] })).await;
+    let before = head(&mut connection).await;
+    let file = |retries: u32| {
+        let fallbacks = json!([{ "gpt": ["new"] }]);
+        File::of(yaml(&["gpt", "new"]).router("num_retries", retries).router("fallbacks", fallbacks).text())
+    };
+    let (code, said) = file(1).apply(&database);
+    assert!(code == Some(64) && said.contains("fallbacks of one"), "{said}");
+    assert_eq!(head(&mut connection).await, before);
+
+    let gone = control_plane.call(Request::new("DELETE", "/fallback/one")).await;
+    assert_eq!(gone.status, 200, "{}", gone.text());
+    let node = Node::subscribed("one", &join_token(&database, "a"), control_plane.grpc);
+    for retries in [1, 2] {
+        let (code, said) = file(retries).apply(&database);
+        assert_eq!(code, Some(0), "{said}");
+        node.until_runs(&head(&mut connection).await).await;
+        let Some(Row::Settings(row)) = node.rows().remove(&Id::Settings) else { panic!("settings") };
+        assert_eq!((row.routing.num_retries, row.routing.overrides.len()), (Some(retries), 1));
+        assert_eq!(row.routing.fallbacks[0].targets, ["new"]);
+    }
+    // The same once more is in force already, whatever is overridden.
+    assert!(file(2).apply(&database).1.contains("in force already"));
+}
+
+#[tokio::test]
 async fn a_replica_with_an_older_file_serves_the_newer_state() {
     let database = Database::migrated().await;
     let mut connection = database.connect().await;

@@ -9,6 +9,7 @@ use crate::api::refusal::Refusal;
 use crate::api::shape;
 use crate::api::terms::{TermFields, put, set};
 use crate::domain::body::body;
+use crate::domain::fallback::RouterSettings;
 use crate::domain::field::{KeyType, Life, Name, RouteName};
 use crate::domain::{routes, time};
 use crate::store::keys::StoredKey;
@@ -23,7 +24,8 @@ body! {
         tags: Vec<Name>,
         aliases: BTreeMap<String, String>,
         allowed_routes: Vec<RouteName>,
-        key_type: KeyType;
+        key_type: KeyType,
+        router_settings: RouterSettings;
         with terms: TermFields
     }
     refused [
@@ -76,8 +78,18 @@ body! {
 impl KeyFields {
     /// Takes over what is said.
     pub(super) fn apply(self, key: &mut StoredKey, now: UnixMillis) -> Result<(), Refusal> {
-        let Self { key_alias, duration, team_id, user_id, tags, aliases, allowed_routes, key_type, terms } =
-            self;
+        let Self {
+            key_alias,
+            duration,
+            team_id,
+            user_id,
+            tags,
+            aliases,
+            allowed_routes,
+            key_type,
+            router_settings,
+            terms,
+        } = self;
         let metadata = terms.metadata.clone().map(Value::Object);
         terms.apply(&mut key.terms, &<Self as crate::domain::body::Body>::refused())?;
         put(&mut key.alias, key_alias.map(|name| name.0));
@@ -91,6 +103,7 @@ impl KeyFields {
             &mut key.allowed_routes,
             allowed_routes.map(|routes| routes.into_iter().map(|route| route.0).collect()),
         );
+        set(&mut key.router_settings, router_settings.map(RouterSettings::into_stored));
         if let Some(group) = key_type.and_then(routes::of_type) {
             let given = key.allowed_routes.iter().any(|route| route != group);
             if given {

@@ -70,6 +70,7 @@ fn fresh(secret: &Secret, by: &str) -> Result<StoredKey, Refusal> {
         allowed_routes: Vec::new(),
         tags: Vec::new(),
         expires_at: None,
+        router_settings: json!({}),
         terms: Terms::default(),
         stamp: Stamp::new(by),
         last_active: None,

@@ -23,6 +23,7 @@ pub(crate) fn row(key: &StoredKey, times: &Times) -> Map<String, Value> {
         "last_active": key.last_active.map(shape::time),
         "expires": key.expires_at.map(shape::time),
         "config": {},
+        "router_settings": key.router_settings,
         "permissions": {},
         "allowed_cache_controls": [],
         "budget_id": null,

@@ -9,6 +9,7 @@ use crate::api::refusal::Refusal;
 use crate::api::shape;
 use crate::api::terms::{TermFields, put, set};
 use crate::domain::body::{Body, body};
+use crate::domain::fallback::RouterSettings;
 use crate::domain::field::{Name, OneOrMore, TeamRole};
 use crate::store::teams::StoredTeam;
 
@@ -21,7 +22,8 @@ body! {
         team_member_budget: NanoUsd,
         team_member_budget_duration: WindowLength,
         team_member_rpm_limit: u64,
-        team_member_tpm_limit: u64;
+        team_member_tpm_limit: u64,
+        router_settings: RouterSettings;
         with terms: TermFields
     }
     refused ["team_member_key_duration" "default_team_member_models" "default_team_member_budget" "allowed_models"]
@@ -106,6 +108,7 @@ impl TeamFields {
             team_member_budget_duration,
             team_member_rpm_limit,
             team_member_tpm_limit,
+            router_settings,
             terms,
         } = self;
         let metadata = terms.metadata.clone().map(Value::Object);
@@ -115,6 +118,7 @@ impl TeamFields {
         if let Some(aliases) = model_aliases {
             team.aliases = aliases.into_iter().map(|(name, to)| (name, Value::from(to))).collect();
         }
+        set(&mut team.router_settings, router_settings.map(RouterSettings::into_stored));
         put(&mut team.member_max_budget, team_member_budget.map(|amount| amount.0));
         put(&mut team.member_budget_duration, team_member_budget_duration.map(|length| length.to_string()));
         put(&mut team.member_rpm_limit, team_member_rpm_limit.map(u64::cast_signed));

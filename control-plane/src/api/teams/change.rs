@@ -59,6 +59,7 @@ fn fresh(id: &str, by: &str) -> StoredTeam {
         member_max_budget: None,
         member_budget_duration: None,
         tags: Vec::new(),
+        router_settings: json!({}),
         terms: Terms::default(),
         stamp: Stamp::new(by),
     }

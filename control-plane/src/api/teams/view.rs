@@ -23,6 +23,7 @@ pub(super) fn row(team: &StoredTeam, members: &[StoredMember], times: &Times) ->
         "members_with_roles": with_roles,
         "model_aliases": team.aliases,
         "tags": team.tags,
+        "router_settings": team.router_settings,
         "team_member_budget": shape::maybe_dollars(team.member_max_budget),
         "team_member_budget_duration": team.member_budget_duration,
         "team_member_rpm_limit": team.member_rpm_limit,

@@ -15,7 +15,7 @@ body! {
     /// The fields of a user.
     UserFields { user_email: Name, user_alias: Name, user_role: Role; with terms: TermFields }
     refused ["organizations" "password" "project_id"]
-    ignored ["sso_user_id" "send_invite_email"]
+    ignored ["sso_user_id" "send_invite_email" "router_settings"]
 }
 
 body! {

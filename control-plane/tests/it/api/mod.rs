@@ -10,6 +10,7 @@ mod models;
 mod owned;
 mod races;
 mod regenerate;
+mod routing;
 mod spend;
 mod teams;
 mod users;
