@@ -111,6 +111,14 @@ pub(crate) async fn admit(
     gate.admit(claims, ask).await.map_err(|refused| worded(refused, principals, snapshot))
 }
 
+/// A refusal of what a later leg needs.
+pub(crate) fn refusal(refused: Refused, caller: &Caller, snapshot: &Snapshot) -> Box<Fault> {
+    match caller.principals() {
+        Some(principals) => worded(refused, principals, snapshot),
+        None => Fault::new(ErrorKind::Internal, "Nobody refused the request."),
+    }
+}
+
 fn worded(refused: Refused, principals: &Principals, snapshot: &Snapshot) -> Box<Fault> {
     let Refused { scope, denial } = refused;
     match denial {

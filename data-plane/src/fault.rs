@@ -1,11 +1,12 @@
 //! A failed request: what went wrong, and how the client is told.
 
 use std::borrow::Cow;
+use std::time::Duration;
 
 use bulkhead_dialect::error::{ErrorBody, render};
 use bulkhead_model::{Dialect, ErrorKind};
 use http::header::{CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
-use http::{Response, StatusCode};
+use http::{HeaderMap, Response, StatusCode};
 
 use crate::respond::OutBody;
 
@@ -22,6 +23,12 @@ pub(crate) struct Fault {
     headers: Vec<(HeaderName, HeaderValue)>,
     /// The provider may have worked all the same: nobody can say what it will bill.
     pub(crate) in_doubt: bool,
+    /// The status that the provider answered with.
+    pub(crate) provider_status: Option<u16>,
+    /// How long the provider wants to be left alone.
+    pub(crate) wait: Option<Duration>,
+    /// An exchange has counted it.
+    pub(crate) counted: bool,
 }
 
 /// A `Result` whose error is small enough to travel through every step.
@@ -37,6 +44,9 @@ impl Fault {
             retry_after: None,
             headers: Vec::new(),
             in_doubt: false,
+            provider_status: None,
+            wait: None,
+            counted: false,
         })
     }
 
@@ -65,9 +75,29 @@ impl Fault {
         self
     }
 
+    pub(crate) fn answered(mut self: Box<Self>, status: u16) -> Box<Self> {
+        self.provider_status = Some(status);
+        self
+    }
+
     pub(crate) fn in_doubt(mut self: Box<Self>) -> Box<Self> {
         self.in_doubt = true;
         self
+    }
+
+    pub(crate) fn status(&self) -> u16 {
+        self.status
+    }
+
+    /// Adds headers; those that it has already stay.
+    pub(crate) fn tell(&mut self, headers: HeaderMap) {
+        let mut shown = None;
+        for (name, value) in headers {
+            shown = name.or(shown);
+            if let Some(name) = &shown {
+                self.headers.push((name.clone(), value));
+            }
+        }
     }
 
     /// What the dialect's error body says.

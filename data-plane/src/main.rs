@@ -10,7 +10,9 @@ mod fault;
 #[cfg(test)]
 mod fence;
 mod flags;
+mod health;
 mod identify;
+mod legs;
 mod listener;
 mod listing;
 mod management;

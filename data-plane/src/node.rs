@@ -22,6 +22,7 @@ use tokio::time::{MissedTickBehavior, interval, sleep};
 use crate::admit::{Gate, Ledger, unsettled};
 use crate::args::Args;
 use crate::flags::{Peer, both};
+use crate::health::Health;
 use crate::listener::{AccessLog, Bound, Crew, Drain, Front, bind};
 use crate::management::Management;
 use crate::ops::{self, Ops};
@@ -85,8 +86,10 @@ fn management(args: &Args) -> Result<Option<Peer>, Problems> {
 fn front(args: &Args, env: &HashMap<String, String>) -> Result<Front, Problems> {
     let variable = |name: &str| env.get(name).map(String::as_str);
     let one = |problem| Problems(vec![problem]);
-    let root = bulkhead_front::root_path(args.root_path.as_deref(), variable("SERVER_ROOT_PATH")).map_err(one);
-    let cors = bulkhead_front::cors(args.cors_origins.as_deref(), variable("LITELLM_CORS_ORIGINS")).map_err(one);
+    let root =
+        bulkhead_front::root_path(args.root_path.as_deref(), variable("SERVER_ROOT_PATH")).map_err(one);
+    let cors =
+        bulkhead_front::cors(args.cors_origins.as_deref(), variable("LITELLM_CORS_ORIGINS")).map_err(one);
     let (root, cors) = both(root, cors)?;
     Ok(Front { root, cors, log: AccessLog::new(args.access_log), ..Front::default() })
 }
@@ -232,6 +235,7 @@ fn open(state: &Path, name: &str, ties: Ties) -> anyhow::Result<Arc<Node>> {
     Ok(Arc::new(Node {
         snapshot: ArcSwapOption::empty(),
         gate: Gate::new(Clock::System, ledger),
+        health: Health::default(),
         body_memory: Arc::new(BodyMemory::default()),
         recorder,
         clock: Clock::System,
@@ -267,6 +271,9 @@ async fn sweep(node: Arc<Node>) {
     loop {
         ticks.tick().await;
         node.gate.sweep();
+        if let Some(snapshot) = node.snapshot.load_full() {
+            node.health.sweep(&snapshot);
+        }
     }
 }
 

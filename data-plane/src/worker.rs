@@ -11,6 +11,7 @@ use http::HeaderValue;
 
 use crate::admit::Gate;
 use crate::fault::Fault;
+use crate::health::Health;
 use crate::listener::Front;
 use crate::metrics::WorkerMetrics;
 use crate::read::BodyMemory;
@@ -25,6 +26,7 @@ pub(crate) struct Node {
     /// The snapshot in force; `None` until there is one.
     pub(crate) snapshot: ArcSwapOption<Snapshot>,
     pub(crate) gate: Arc<Gate>,
+    pub(crate) health: Health,
     pub(crate) body_memory: Arc<BodyMemory>,
     pub(crate) recorder: Recorder,
     pub(crate) clock: Clock,

@@ -46,6 +46,7 @@ impl Rig {
         let caller = managed.caller();
         let mut headers = HeaderMap::new();
         let facts = Facts {
+            progress: Default::default(),
             call_id: &HeaderValue::from_static("c"),
             deployment: None,
             key: caller.key(),

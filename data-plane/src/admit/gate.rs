@@ -90,6 +90,8 @@ pub(crate) struct Permit {
     gate: Arc<Gate>,
     /// What is expected, also of a caller without limits.
     asked: Ask,
+    /// What legs that failed have used: it counts when the request ends.
+    charged: Ask,
     holds: Vec<Held>,
 }
 
@@ -158,7 +160,8 @@ impl Gate {
 
     fn try_all(self: &Arc<Self>, claims: &[Claim<'_>], ask: Ask, vouch: bool) -> Result<Permit, Stopped> {
         let now = self.clock.now();
-        let mut permit = Permit { gate: self.clone(), asked: ask, holds: Vec::with_capacity(claims.len()) };
+        let holds = Vec::with_capacity(claims.len());
+        let mut permit = Permit { gate: self.clone(), asked: ask, charged: Ask::default(), holds };
         let stopped = self.hold_all(claims, ask, vouch, now, &mut permit.holds);
         match stopped {
             None => Ok(permit),
@@ -290,7 +293,32 @@ impl Stopped {
 impl Permit {
     /// A permit of a caller without limits.
     pub(crate) fn unlimited(gate: &Arc<Gate>, ask: Ask) -> Self {
-        Self { gate: gate.clone(), asked: ask, holds: Vec::new() }
+        Self { gate: gate.clone(), asked: ask, charged: Ask::default(), holds: Vec::new() }
+    }
+
+    /// Reserves what another leg may need beyond what is reserved, unless a budget has been spent meanwhile.
+    pub(crate) fn raise(&mut self, claims: &[Claim<'_>], ask: Ask) -> Result<(), Refused> {
+        let now = self.gate.clock.now();
+        for (held, claim) in self.holds.iter().zip(claims) {
+            if let Some(denial @ Denial::Budget { .. }) =
+                held.holder.refusal(&claim.rules, Ask::default(), now)
+            {
+                let refused = Refused { scope: claim.scope, denial };
+                self.gate.denials.count(refused.scope, refused.denial);
+                return Err(refused);
+            }
+        }
+        let wanted = self.charged.plus(ask);
+        self.extend(Ask {
+            tokens: wanted.tokens.saturating_sub(self.asked.tokens),
+            cost: wanted.cost.minus(self.asked.cost).max(NanoUsd::ZERO),
+        });
+        Ok(())
+    }
+
+    /// Counts what a leg used that is followed by another.
+    pub(crate) fn charge(&mut self, used: Ask) {
+        self.charged = self.charged.plus(used);
     }
 
     /// Reserves more for a request that produces more than was expected.
@@ -324,6 +352,7 @@ impl Permit {
     }
 
     fn release(&mut self, used: Ask) {
+        let used = used.plus(std::mem::take(&mut self.charged));
         for held in std::mem::take(&mut self.holds) {
             let first_change = held.holder.settle(&held.hold, used);
             self.gate.note(&held.holder, first_change);

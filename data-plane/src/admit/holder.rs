@@ -249,6 +249,11 @@ impl Holder {
 }
 
 impl Ask {
+    /// Both together.
+    pub(crate) fn plus(self, other: Self) -> Self {
+        Self { tokens: self.tokens.saturating_add(other.tokens), cost: self.cost.plus(other.cost) }
+    }
+
     fn where_it_pays(self, pays: bool) -> Self {
         if pays { self } else { Self { cost: NanoUsd::ZERO, ..self } }
     }

@@ -24,8 +24,8 @@ pub(crate) struct Edited {
     pub(crate) dropped: Vec<String>,
 }
 
-/// Edits a body for a deployment.
-pub(crate) fn edit(call: &Call, routed: &Routed) -> Outcome<Edited> {
+/// Edits a body for a deployment. `instead` goes into the place of what the client sent.
+pub(crate) fn edit(call: &Call, routed: &Routed, instead: &[JsonMember]) -> Outcome<Edited> {
     let (scan, deployment) = (&call.scan, &*routed.deployment);
     let mut splice = Splice::new(scan);
     let mut dropped = call.ignored.to_vec();
@@ -34,10 +34,21 @@ pub(crate) fn edit(call: &Call, routed: &Routed) -> Outcome<Edited> {
     }
     drop_parameters(call, deployment, &mut splice, &mut dropped)?;
     replace_model(call, routed, &mut splice);
+    put_instead(call, instead, &dropped, &mut splice);
     let usage_added = ask_for_usage(call, deployment, &mut splice);
-    add_defaults(call, deployment, usage_added, &mut splice);
+    add_defaults(call, deployment, usage_added, instead, &mut splice);
     let body = if splice.is_empty() { call.body.clone() } else { splice.apply(&call.body) };
     Ok(Edited { body, usage_added, dropped })
+}
+
+fn put_instead(call: &Call, instead: &[JsonMember], dropped: &[String], splice: &mut Splice<'_>) {
+    for JsonMember { name, json } in instead.iter().filter(|member| !dropped.contains(&member.name)) {
+        let json = Bytes::copy_from_slice(json.as_bytes());
+        match call.scan.find(name) {
+            Some(member) => splice.replace(member, json),
+            None => splice.append(name, json),
+        }
+    }
 }
 
 fn replace_model(call: &Call, routed: &Routed, splice: &mut Splice<'_>) {
@@ -127,9 +138,18 @@ fn with_usage(options: &[u8]) -> Bytes {
 }
 
 /// Adds call parameters and `extra_body` where the client sent nothing by that name; `tools` are put together.
-fn add_defaults(call: &Call, deployment: &Deployment, usage_added: bool, splice: &mut Splice<'_>) {
+fn add_defaults(
+    call: &Call,
+    deployment: &Deployment,
+    usage_added: bool,
+    instead: &[JsonMember],
+    splice: &mut Splice<'_>,
+) {
     // Options of a stream are an error without one.
-    let skips = |name: &str| name == STREAM_OPTIONS && (usage_added || !call.stream);
+    let skips = |name: &str| {
+        name == STREAM_OPTIONS && (usage_added || !call.stream)
+            || instead.iter().any(|member| member.name == name)
+    };
     for default in deployment.defaults.iter().filter(|default| !skips(&default.name)) {
         // What was LiteLLM's in the body says nothing to the provider.
         let theirs = call.scan.find(&default.name).filter(|member| !call.removed.contains(&member.ordinal));

@@ -1,10 +1,8 @@
 //! A request that is ready to be sent, and what comes back when it is.
 
-use std::sync::Arc;
-
 use bulkhead_dialect::json::Segments;
 use bulkhead_model::{Dialect, ErrorKind};
-use bulkhead_snapshot::{Deployment, Snapshot};
+use bulkhead_snapshot::{Deployment, Settings};
 use bytes::{Bytes, BytesMut};
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, Uri};
@@ -14,7 +12,7 @@ use super::headers::{beta_header, upstream_headers};
 use super::refusal::refusal;
 use super::send::{Waits, answer};
 use crate::fault::{Fault, Outcome};
-use crate::read::{BodyLease, Call};
+use crate::read::Call;
 use crate::respond::client_headers;
 use crate::route::Routed;
 use crate::upstream::{AnswerBody, SendBody};
@@ -22,50 +20,40 @@ use crate::worker::Worker;
 
 /// How much of a provider's error is read, and for how long.
 const ERROR_BODY: usize = 64 << 10;
+/// No provider is left alone for longer, in seconds, whatever it says.
+const LONGEST_WAIT: f64 = 3600.0;
 const ERROR_PATIENCE: Duration = Duration::from_secs(10);
 
 /// A request to a provider. Everything of it is kept until the head of the answer is there.
-pub(crate) struct Prepared {
-    snapshot: Arc<Snapshot>,
-    deployment: Arc<Deployment>,
-    client: HeaderMap,
+pub(crate) struct Prepared<'r> {
+    settings: &'r Settings,
+    deployment: &'r Deployment,
+    client: &'r HeaderMap,
     dialect: Dialect,
     beta: Option<HeaderValue>,
     dropped_betas: Vec<String>,
     path: PathAndQuery,
     body: Segments,
-    _lease: Arc<BodyLease>,
     waits: Waits,
 }
 
-impl Prepared {
+impl<'r> Prepared<'r> {
     pub(crate) fn new(
         call: &Call,
-        routed: Routed,
-        snapshot: Arc<Snapshot>,
-        client: HeaderMap,
+        routed: &'r Routed,
+        settings: &'r Settings,
+        client: &'r HeaderMap,
         body: Segments,
         waits: Waits,
-    ) -> Outcome<Box<Self>> {
+    ) -> Outcome<Self> {
         let path = routed.deployment.path(call.endpoint, &routed.model).map_err(|_| {
             let message = format!("'{}' cannot be part of a URL. Use another model name.", call.model);
             Fault::new(ErrorKind::UnknownModel, message).param("model")
         })?;
         let dialect = call.endpoint.dialect();
-        let (beta, dropped_betas) = beta_header(&client, &routed.deployment);
-        let deployment = routed.deployment;
-        Ok(Box::new(Self {
-            snapshot,
-            deployment,
-            client,
-            dialect,
-            beta,
-            dropped_betas,
-            path,
-            body,
-            _lease: call.lease.clone(),
-            waits,
-        }))
+        let (beta, dropped_betas) = beta_header(client, &routed.deployment);
+        let deployment = &*routed.deployment;
+        Ok(Self { settings, deployment, client, dialect, beta, dropped_betas, path, body, waits })
     }
 
     /// Values of `anthropic-beta` that the provider does not take.
@@ -77,33 +65,36 @@ impl Prepared {
         let mut request = Request::new(SendBody::new(self.body.clone()));
         *request.method_mut() = Method::POST;
         *request.uri_mut() = Uri::from(self.path.clone());
-        *request.headers_mut() = upstream_headers(
-            &self.client,
-            self.dialect,
-            self.beta.as_ref(),
-            &self.deployment,
-            &self.snapshot.settings,
-        );
+        *request.headers_mut() =
+            upstream_headers(self.client, self.dialect, self.beta.as_ref(), self.deployment, self.settings);
         request
     }
 }
 
 /// Sends a request. An error answer of the provider comes back as a fault.
-pub(crate) async fn run(worker: Arc<Worker>, prepared: Box<Prepared>) -> Outcome<Response<AnswerBody>> {
-    let deployment = &prepared.deployment;
-    let answer = answer(&worker, deployment, &|| prepared.request(), &prepared.waits).await?;
+pub(crate) async fn run(worker: &Worker, prepared: Prepared<'_>) -> Outcome<Response<AnswerBody>> {
+    let Prepared { deployment, settings, .. } = prepared;
+    let answer = answer(worker, deployment, &|| prepared.request(), &prepared.waits).await?;
     if answer.status().is_success() {
         return Ok(answer);
     }
     let (head, body) = answer.into_parts();
     let text = error_body(body).await;
-    let settings = &prepared.snapshot.settings;
     let mut fault = refusal(head.status.as_u16(), &text, deployment, settings.expose_upstream_auth);
+    fault.wait = asked_to_wait(&head.headers);
     let headers = client_headers(head.headers, &worker.names, deployment);
     for (name, value) in headers.iter().filter(|(name, _)| *name != http::header::CONTENT_TYPE) {
         fault = fault.header(name.clone(), value.clone());
     }
     Err(fault)
+}
+
+/// How long a provider wants to be left alone: `retry-after-ms`, else `retry-after` in seconds. A date is not read: no
+/// provider of models sends one.
+fn asked_to_wait(headers: &HeaderMap) -> Option<Duration> {
+    let number = |name: &str| headers.get(name)?.to_str().ok()?.trim().parse::<f64>().ok();
+    let seconds = number("retry-after-ms").map(|millis| millis / 1000.0).or_else(|| number("retry-after"))?;
+    (seconds > 0.0).then(|| Duration::from_secs_f64(seconds.min(LONGEST_WAIT)))
 }
 
 /// As much of an error as is worth reading.

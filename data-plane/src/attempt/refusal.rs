@@ -10,7 +10,7 @@ use crate::respond::without_credentials;
 
 /// The fault that an error answer of a provider becomes.
 pub(crate) fn refusal(status: u16, body: &[u8], deployment: &Deployment, expose_auth: bool) -> Box<Fault> {
-    described(status, &read_provider_error(body), deployment, expose_auth)
+    described(status, &read_provider_error(body), deployment, expose_auth).answered(status)
 }
 
 /// The fault that an error event becomes when nothing has been sent to the client yet.

@@ -11,25 +11,41 @@ use crate::fault::{Fault, Outcome};
 use crate::upstream::{AnswerBody, DialError, Failure, SendBody, SendError};
 use crate::worker::Worker;
 
-/// How long an exchange may take.
+/// How long a leg may take (requirements R-110).
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Waits {
     pub(crate) started: Instant,
-    /// The whole exchange.
-    pub(crate) total: Duration,
-    /// To the first byte of a stream and from byte to byte; equal to `total` for other answers.
+    /// To a connection.
+    pub(crate) connect: Duration,
+    /// To the head of the answer.
+    pub(crate) first_byte: Duration,
+    /// From byte to byte.
     pub(crate) idle: Duration,
+    /// To the end of the answer.
+    pub(crate) total: Duration,
+    /// When the whole request has to be over, whatever this leg may take.
+    pub(crate) overall: Instant,
 }
 
 impl Waits {
     /// When the head of the answer has to be there.
     fn head_deadline(&self) -> Instant {
-        self.started + self.idle.min(self.total)
+        (self.started + self.first_byte).min(self.end())
     }
 
     /// When everything has to be over.
     pub(crate) fn end(&self) -> Instant {
-        self.started + self.total
+        (self.started + self.total).min(self.overall)
+    }
+
+    /// When the next byte of an answer that has begun has to be there.
+    pub(crate) fn next_byte(&self) -> Instant {
+        (Instant::now() + self.idle).min(self.end())
+    }
+
+    /// The time that was up at a deadline.
+    pub(crate) fn limit_at(&self, deadline: Instant) -> Duration {
+        if deadline >= self.end() { self.end() - self.started } else { self.idle }
     }
 }
 
@@ -40,10 +56,11 @@ pub(crate) async fn answer(
     request: &(dyn Fn() -> Request<SendBody> + Sync),
     waits: &Waits,
 ) -> Outcome<Response<AnswerBody>> {
-    let answer = worker.pool.send(&deployment.target, request, waits.head_deadline());
+    let (deadline, connect) = (waits.head_deadline(), waits.started + waits.connect);
+    let answer = worker.pool.send(&deployment.target, request, connect, deadline);
     answer.await.map_err(|failure| match failure {
         Failure::NoConnection(error) => no_connection(&error, deployment, waits),
-        Failure::Deadline => timed_out(waits, waits.idle.min(waits.total)).in_doubt(),
+        Failure::Deadline => timed_out(waits, deadline - waits.started).in_doubt(),
         Failure::Broke(error) => broken(&error, deployment),
     })
 }
@@ -51,7 +68,10 @@ pub(crate) async fn answer(
 fn no_connection(error: &DialError, deployment: &Deployment, waits: &Waits) -> Box<Fault> {
     tracing::debug!(deployment = %deployment.id, %error, "no connection to the provider");
     match error {
-        DialError::Timeout => timed_out(waits, waits.idle.min(waits.total)),
+        DialError::Timeout => {
+            let connected_by = (waits.started + waits.connect).min(waits.head_deadline());
+            timed_out(waits, connected_by - waits.started)
+        }
         DialError::Full => Fault::new(
             ErrorKind::Overloaded,
             "Too many requests wait for the provider. Please retry shortly.",

@@ -11,9 +11,9 @@ use super::rig::{FREE, Rig, secret};
 use super::valgrind::rounds;
 use crate::admission;
 use crate::identify;
-use crate::read::{BodyLease, Call};
-use crate::route::{pick, resolve};
-use crate::settle::{Exchange, Settle};
+use crate::read::{BodyLease, Call, Detour, Source};
+use crate::route::{Chooser, Picked, Rule, Wanted, resolve};
+use crate::settle::{Exchange, Progress, Settle};
 
 const PATH: &str = "/v1/chat/completions";
 const ENDPOINT: Endpoint = Endpoint::ChatCompletions;
@@ -39,7 +39,17 @@ pub(super) async fn govern(rig: &Rig, headers: &HeaderMap, call: &Call) {
     let caller = identify::identify(snapshot, headers, worker.node.clock.now()).unwrap();
     identify::permit_route(&caller, PATH, Some(ENDPOINT)).unwrap();
     let resolved = resolve(snapshot, &caller, caller.meaning(&call.model)).unwrap();
-    let routed = pick(&resolved, ENDPOINT, &[], &snapshot.settings, &worker.rng).unwrap();
+    let chooser = Chooser { settings: &snapshot.settings, health: &worker.node.health, rng: &worker.rng };
+    let wanted = Wanted {
+        endpoint: ENDPOINT,
+        tags: &[],
+        stream: false,
+        input_tokens: call.input_estimate(),
+        affinity: None,
+        tried: &[],
+    };
+    let Picked { routed, visit, by } = chooser.pick(&resolved, &wanted).unwrap();
+    visit.vitals().account().asked(Instant::now());
     let rates = routed.deployment.rates_of(&routed.model, &snapshot.prices);
     let permit = {
         let claims = admission::claims(snapshot, &caller);
@@ -50,7 +60,13 @@ pub(super) async fn govern(rig: &Rig, headers: &HeaderMap, call: &Call) {
         endpoint: ENDPOINT,
         call_id: worker.call_id(),
         asked: call.model.clone(),
-        caller,
+        served: None,
+        group: resolved.group.clone(),
+        progress: Progress { leg: 1, ..Progress::default() },
+        rule: Rule::of(&resolved, &Detour::to(&call.model, Source::Model), routed.deployment.order, by),
+        callers_time: false,
+        timeout: routed.deployment.timeouts.total,
+        caller: caller.clone(),
         routed,
         rates,
         stream: false,
@@ -59,8 +75,9 @@ pub(super) async fn govern(rig: &Rig, headers: &HeaderMap, call: &Call) {
         input_estimate: call.input_estimate(),
         arrived: Instant::now(),
         started_at: worker.node.clock.now(),
+        log: None,
     };
-    let mut settle = Settle::new(worker, exchange, permit);
+    let mut settle = Settle::new(worker, exchange, permit, visit);
     settle.sent();
     settle.answered();
     settle.report(Some(Usage { input: 60, output: 25, ..Usage::default() }), true);

@@ -5,7 +5,7 @@ mod series;
 use bulkhead_model::{Endpoint, ErrorKind};
 use bulkhead_telemetry::metric::{Counter, FINE, Gauge, Histogram};
 
-pub(crate) use series::{AllSeries, OfDeployment, Present, Series, Took};
+pub(crate) use series::{AllSeries, Ended, OfDeployment, Present, Series, Took};
 
 const KINDS: usize = ErrorKind::ALL.len();
 
@@ -16,6 +16,13 @@ pub(crate) struct WorkerMetrics {
     pub(crate) in_flight: Gauge,
     /// Client connections open.
     pub(crate) connections: Gauge,
+    /// Requests sent again to their own model group.
+    pub(crate) retries: Counter,
+    /// Retries that were not made, because the provider's account had its share of them.
+    pub(crate) retries_refused: Counter,
+    /// Requests that went on to another model group, by how that ended.
+    pub(crate) fallbacks_ok: Counter,
+    pub(crate) fallbacks_failed: Counter,
     /// Parameters and header values that were dropped and named to the client.
     pub(crate) dropped_params: Counter,
     /// Tasks that panicked.
@@ -40,6 +47,10 @@ impl Default for WorkerMetrics {
         Self {
             in_flight: Gauge::default(),
             connections: Gauge::default(),
+            retries: Counter::default(),
+            retries_refused: Counter::default(),
+            fallbacks_ok: Counter::default(),
+            fallbacks_failed: Counter::default(),
             dropped_params: Counter::default(),
             panics: Counter::default(),
             floods: Counter::default(),

@@ -39,6 +39,8 @@ pub(crate) struct OfDeployment {
 pub(crate) struct Series {
     pub(crate) ok: Counter,
     pub(crate) failed: [Counter; KINDS],
+    /// Legs that failed and were followed by another.
+    pub(crate) handed_on: [Counter; KINDS],
     pub(crate) input_tokens: Counter,
     pub(crate) output_tokens: Counter,
     pub(crate) cache_read_tokens: Counter,
@@ -50,6 +52,14 @@ pub(crate) struct Series {
     pub(crate) total: Histogram,
     pub(crate) first_token: Histogram,
     pub(crate) upstream: Histogram,
+}
+
+/// How an exchange ended.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Ended {
+    pub(crate) outcome: Result<(), ErrorKind>,
+    /// It was not the request's last.
+    pub(crate) handed_on: bool,
 }
 
 /// How long an exchange took, from the first byte of its request.
@@ -145,23 +155,25 @@ impl OfDeployment {
     pub(crate) fn settled(
         &self,
         endpoint: Endpoint,
-        outcome: Result<(), ErrorKind>,
+        ended: Ended,
         usage: &Usage,
         cost: Option<NanoUsd>,
         took: Took,
     ) {
         if let Some(series) = self.endpoints.get(endpoint.index()) {
-            series.get_or_init(Box::default).settled(outcome, usage, cost, took);
+            series.get_or_init(Box::default).settled(ended, usage, cost, took);
         }
     }
 }
 
 impl Series {
-    fn settled(&self, outcome: Result<(), ErrorKind>, usage: &Usage, cost: Option<NanoUsd>, took: Took) {
+    fn settled(&self, ended: Ended, usage: &Usage, cost: Option<NanoUsd>, took: Took) {
+        let Ended { outcome, handed_on } = ended;
         match outcome {
             Ok(()) => self.ok.add(1),
             Err(kind) => {
-                if let Some(counter) = self.failed.get(kind.index()) {
+                let failures = if handed_on { &self.handed_on } else { &self.failed };
+                if let Some(counter) = failures.get(kind.index()) {
                     counter.add(1);
                 }
             }
@@ -174,6 +186,9 @@ impl Series {
         match cost {
             Some(cost) => self.spend_nano.add(u64::try_from(cost.0).unwrap_or_default()),
             None => self.unpriced.add(1),
+        }
+        if handed_on {
+            return;
         }
         self.total.observe(took.total);
         let parts = [(took.first_token, &self.first_token), (took.upstream, &self.upstream)];
@@ -190,6 +205,7 @@ impl Default for Series {
         Self {
             ok: Counter::default(),
             failed: std::array::from_fn(|_| Counter::default()),
+            handed_on: std::array::from_fn(|_| Counter::default()),
             input_tokens: Counter::default(),
             output_tokens: Counter::default(),
             cache_read_tokens: Counter::default(),
@@ -241,7 +257,8 @@ mod tests {
         let first = series.of(deployment);
         assert!(Arc::ptr_eq(&first, &series.of(deployment)));
         let took = Took::default();
-        first.settled(Endpoint::Messages, Ok(()), &Usage::default(), None, took);
+        let ended = Ended { outcome: Ok(()), handed_on: false };
+        first.settled(Endpoint::Messages, ended, &Usage::default(), None, took);
         let endpoints: Vec<_> = first.endpoints().map(|(endpoint, it)| (endpoint, it.ok.get())).collect();
         assert_eq!(endpoints, [(Endpoint::Messages, 1)]);
     }

@@ -1,6 +1,6 @@
 //! What a request asks for, as far as the gateway has to know.
 
-use std::sync::Arc;
+use std::borrow::Cow;
 use std::time::Duration;
 
 use bulkhead_dialect::json::{Kind, Member, Scan, Segments};
@@ -8,9 +8,11 @@ use bulkhead_model::{Endpoint, ErrorKind};
 use serde::Deserialize;
 use smallvec::SmallVec;
 
+use super::detours::{Chains, Detours};
 use super::fields::{Field, classify};
 use super::memory::BodyLease;
 use crate::fault::{Fault, Outcome};
+use crate::identify::Caller;
 
 /// Longest texts that are read out of a body; a model name or a user id beyond that is not one.
 const TEXT_CAP: usize = 1 << 10;
@@ -38,14 +40,16 @@ pub(crate) struct Call {
     /// The caller's timeouts.
     pub(crate) timeout: Option<Duration>,
     pub(crate) stream_timeout: Option<Duration>,
+    /// What the request says of retries and fallbacks.
+    pub(crate) detours: Option<Box<Detours>>,
     /// Ordinals of members that do not travel on.
     pub(crate) removed: SmallVec<[usize; 4]>,
     /// Those of them without effect here, named to the client.
     pub(crate) ignored: SmallVec<[String; 2]>,
     pub(crate) body: Segments,
     pub(crate) scan: Scan,
-    /// The body's memory; given back when nobody has the body any more.
-    pub(crate) lease: Arc<BodyLease>,
+    /// The body's memory; given back when there is nothing left to try.
+    _lease: BodyLease,
 }
 
 #[derive(Deserialize, Default)]
@@ -82,11 +86,12 @@ impl Call {
             end_user: None,
             timeout: None,
             stream_timeout: None,
+            detours: None,
             removed: SmallVec::new(),
             ignored: SmallVec::new(),
             body,
             scan: Scan::default(),
-            lease: Arc::new(lease),
+            _lease: lease,
         });
         let mut seen: SmallVec<[&str; 16]> = SmallVec::new();
         let mut content = false;
@@ -169,6 +174,15 @@ impl Call {
                 self.removed.push(member.ordinal);
                 self.stream_timeout = self.seconds(name, member)?;
             }
+            Field::Fallbacks
+            | Field::ContextFallbacks
+            | Field::PolicyFallbacks
+            | Field::ContextFallbackDict
+            | Field::DisableFallbacks
+            | Field::Retries => {
+                self.removed.push(member.ordinal);
+                self.detour(field, name, member)?;
+            }
             Field::Ignored => {
                 self.removed.push(member.ordinal);
                 self.ignored.push(name.to_owned());
@@ -203,6 +217,38 @@ impl Call {
             Endpoint::Responses | Endpoint::Messages | Endpoint::CountTokens => {}
         }
         Ok(())
+    }
+
+    fn detour(&mut self, field: Field, name: &str, member: &Member) -> Outcome<()> {
+        if member.kind == Kind::Null {
+            return Ok(());
+        }
+        let mut detours = self.detours.take().unwrap_or_default();
+        match field {
+            Field::DisableFallbacks => detours.disabled = self.flag(name, member)?.unwrap_or(false),
+            Field::Retries => {
+                let retries = self.count(name, member)?;
+                detours.retries = retries.map(|retries| u32::try_from(retries).unwrap_or(u32::MAX));
+            }
+            Field::ContextFallbackDict => {
+                detours.context_window =
+                    self.value(name, member)?.map(|value| Chains::of_dict(name, value)).transpose()?;
+            }
+            _ => {
+                let chains = self.value(name, member)?.map(|value| Chains::read(name, value)).transpose()?;
+                match field {
+                    Field::ContextFallbacks => detours.context_window = chains,
+                    Field::PolicyFallbacks => detours.content_policy = chains,
+                    _ => detours.general = chains,
+                }
+            }
+        }
+        self.detours = Some(detours);
+        Ok(())
+    }
+
+    fn value(&self, name: &str, member: &Member) -> Outcome<Option<serde_json::Value>> {
+        self.object(name, member)
     }
 
     fn text(&self, name: &str, member: &Member) -> Outcome<Option<String>> {
@@ -258,6 +304,17 @@ impl Call {
                 format!("'{name}' has the wrong shape or is larger than {METADATA_CAP} bytes."),
             )
         })
+    }
+
+    /// The request's tags and its key's.
+    pub(crate) fn tags_with<'c>(&'c self, caller: &Caller) -> Cow<'c, [String]> {
+        match caller.key().filter(|key| !key.policy().said.tags.is_empty()) {
+            None => Cow::Borrowed(&self.tags),
+            Some(key) => {
+                let own = key.policy().said.tags.iter().map(|tag| tag.to_string());
+                Cow::Owned(self.tags.iter().cloned().chain(own).collect())
+            }
+        }
     }
 
     /// Input tokens, estimated from the body's length: a token is about four bytes.

@@ -22,6 +22,12 @@ pub(crate) enum Field {
     Timeout,
     StreamTimeout,
     Tags,
+    Fallbacks,
+    ContextFallbacks,
+    PolicyFallbacks,
+    ContextFallbackDict,
+    DisableFallbacks,
+    Retries,
     /// LiteLLM's control fields without effect here: removed, named in a response header.
     Ignored,
     /// A restriction that the gateway cannot honour: refused.
@@ -52,14 +58,13 @@ pub(crate) fn classify(name: &str) -> Field {
         "timeout" | "request_timeout" => Field::Timeout,
         "stream_timeout" => Field::StreamTimeout,
         "tags" => Field::Tags,
-        "fallbacks"
-        | "context_window_fallbacks"
-        | "content_policy_fallbacks"
-        | "context_window_fallback_dict"
-        | "default_fallbacks"
-        | "disable_fallbacks"
-        | "num_retries"
-        | "max_retries"
+        "fallbacks" => Field::Fallbacks,
+        "context_window_fallbacks" => Field::ContextFallbacks,
+        "content_policy_fallbacks" => Field::PolicyFallbacks,
+        "context_window_fallback_dict" => Field::ContextFallbackDict,
+        "disable_fallbacks" => Field::DisableFallbacks,
+        "num_retries" | "max_retries" => Field::Retries,
+        "default_fallbacks"
         | "cooldown_time"
         | "cache"
         | "caching"

@@ -4,10 +4,12 @@ mod body;
 mod call;
 mod collector;
 mod content_type;
+mod detours;
 mod fields;
 mod memory;
 
 pub(crate) use body::{BodyLimits, Sender, collect, drain};
 pub(crate) use call::Call;
 pub(crate) use content_type::check_content_type;
+pub(crate) use detours::{Detour, Detours, Source};
 pub(crate) use memory::{BodyLease, BodyMemory};

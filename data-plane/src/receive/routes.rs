@@ -196,6 +196,7 @@ const MANAGEMENT: &[&str] = &[
     "delete",
     "email",
     "end_user",
+    "explain",
     "fallback",
     "gateway",
     "get",

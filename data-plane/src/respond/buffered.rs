@@ -6,11 +6,12 @@ use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, Response, StatusCode};
 use tokio::time::{Instant, timeout_at};
 
+use super::Failed;
 use super::decode::{Decoder, Undecodable};
 use super::out::{OutBody, Through};
 use crate::apart::apart;
 use crate::attempt::{Waits, connection_lost, timed_out};
-use crate::fault::{Fault, Outcome};
+use crate::fault::Fault;
 use crate::settle::Settle;
 use crate::upstream::AnswerBody;
 
@@ -29,31 +30,35 @@ pub(crate) async fn buffered(
     mut body: AnswerBody,
     mut settle: Box<Settle>,
     waits: &Waits,
-) -> Outcome<Buffered> {
+) -> Result<Buffered, Failed> {
     let deployment = settle.exchange.routed.deployment.clone();
-    let mut decoder = decoder.map_err(|_| bad_answer(&mut settle))?;
+    let Ok(mut decoder) = decoder else { return Err(bad_answer(settle)) };
     let mut chunks: Vec<Bytes> = Vec::new();
     let mut len = 0;
     loop {
-        let chunk = match timeout_at(waits.end(), std::future::poll_fn(|cx| body.poll_chunk(cx))).await {
+        let deadline = waits.next_byte();
+        let chunk = match timeout_at(deadline, std::future::poll_fn(|cx| body.poll_chunk(cx))).await {
             Err(_) => {
                 settle.fail(ErrorKind::UpstreamTimeout);
-                return Err(timed_out(waits, waits.total));
+                return Err(Failed { fault: timed_out(waits, waits.limit_at(deadline)), settle });
             }
             Ok(None) => break,
             Ok(Some(Err(error))) => {
                 tracing::debug!(deployment = %deployment.id, %error, "the provider's answer broke off");
                 settle.fail(ErrorKind::UpstreamConnection);
-                return Err(connection_lost(&deployment));
+                return Err(Failed { fault: connection_lost(&deployment), settle });
             }
-            Ok(Some(Ok(chunk))) => decoder.feed(chunk, HELD).map_err(|_| bad_answer(&mut settle))?,
+            Ok(Some(Ok(chunk))) => match decoder.feed(chunk, HELD) {
+                Ok(chunk) => chunk,
+                Err(_) => return Err(bad_answer(settle)),
+            },
         };
         settle.heard(Instant::now());
         len += chunk.len();
         chunks.push(chunk);
         if len > HELD {
             if !matches!(decoder, Decoder::Identity) {
-                return Err(bad_answer(&mut settle));
+                return Err(bad_answer(settle));
             }
             let deadline = Box::pin(tokio::time::sleep_until(waits.end()));
             let through = Through { first: chunks, rest: body, passed: 0, settle, deadline, ended: false };
@@ -65,13 +70,13 @@ pub(crate) async fn buffered(
         let text = join(chunks, len);
         let answer = answer::read(endpoint, &text)?;
         let text = match answer.model.clone() {
-            Some(range) => with_model(&text, range, &asked.asked),
+            Some(range) => with_model(&text, range, asked.shown()),
             None => text,
         };
         Some((answer, text))
     });
     let Some((answer, text)) = read.await.flatten() else {
-        return Err(bad_answer(&mut settle));
+        return Err(bad_answer(settle));
     };
     if answer.usage.is_none() {
         settle.produced(answer.produced);
@@ -81,13 +86,13 @@ pub(crate) async fn buffered(
     Ok(Buffered { body: OutBody::full(text), settle: Some(settle) })
 }
 
-fn bad_answer(settle: &mut Settle) -> Box<Fault> {
+fn bad_answer(mut settle: Box<Settle>) -> Failed {
     settle.fail(ErrorKind::UpstreamBadAnswer);
     let message = format!(
         "litellm.InternalServerError: InternalServerError: {} - the answer could not be read",
         settle.exchange.routed.deployment.provider.exception
     );
-    Fault::new(ErrorKind::UpstreamBadAnswer, message)
+    Failed { fault: Fault::new(ErrorKind::UpstreamBadAnswer, message), settle }
 }
 
 fn join(mut chunks: Vec<Bytes>, len: usize) -> Bytes {

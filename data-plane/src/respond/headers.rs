@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use super::credentials::repeats;
 use crate::admit::{Permit, Scope, Standing};
+use crate::settle::Progress;
 use bulkhead_snapshot::{Deployment, Key};
 
 const ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
@@ -105,6 +106,25 @@ pub(crate) struct Facts<'a> {
     pub(crate) upstream: Duration,
     pub(crate) timeout: Option<Duration>,
     pub(crate) dropped: &'a [String],
+    pub(crate) progress: Progress,
+}
+
+impl<'a> Facts<'a> {
+    /// Of a request that went nowhere.
+    pub(crate) fn of_nothing(call_id: &'a HeaderValue, total: Duration) -> Self {
+        Self {
+            call_id,
+            deployment: None,
+            key: None,
+            permit: None,
+            cost: None,
+            total,
+            upstream: Duration::ZERO,
+            timeout: None,
+            dropped: &[],
+            progress: Progress::default(),
+        }
+    }
 }
 
 macro_rules! name {
@@ -120,8 +140,10 @@ pub(crate) fn add_facts(headers: &mut HeaderMap, facts: &Facts<'_>) {
         headers.insert(name!("x-litellm-model-id"), deployment.id_header.clone());
         headers.insert(name!("x-litellm-model-api-base"), deployment.api_base.clone());
         headers.insert(name!("x-litellm-model-group"), deployment.group_header.clone());
-        headers.insert(name!("x-litellm-attempted-retries"), HeaderValue::from_static("0"));
-        headers.insert(name!("x-litellm-attempted-fallbacks"), HeaderValue::from_static("0"));
+        let Progress { retries, max_retries, fallbacks, .. } = facts.progress;
+        headers.insert(name!("x-litellm-attempted-retries"), count(retries));
+        headers.insert(name!("x-litellm-max-retries"), count(max_retries));
+        headers.insert(name!("x-litellm-attempted-fallbacks"), count(fallbacks));
     }
     if let Some(cost) = facts.cost {
         headers.insert(name!("x-litellm-response-cost"), decimal(cost.decimal()));
@@ -222,6 +244,15 @@ fn millis(duration: Duration) -> HeaderValue {
 
 fn seconds(duration: Duration) -> HeaderValue {
     decimal(Decimal::trimmed(i64::try_from(duration.as_micros()).unwrap_or(i64::MAX), 6))
+}
+
+fn count(count: u32) -> HeaderValue {
+    match count {
+        0 => HeaderValue::from_static("0"),
+        1 => HeaderValue::from_static("1"),
+        2 => HeaderValue::from_static("2"),
+        _ => number(count.into()),
+    }
 }
 
 /// Not by `From<u64>`, which takes room for the longest and then once more to share it.

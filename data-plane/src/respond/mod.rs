@@ -1,6 +1,7 @@
 //! Respond: from the provider's answer to the client's. Same dialect in and out: bytes are forwarded, `model` is put
 //! back to the name asked for, usage is read on the way.
 
+mod awaited;
 mod buffered;
 mod credentials;
 mod decode;
@@ -8,6 +9,7 @@ mod headers;
 mod out;
 mod stream;
 
+pub(crate) use awaited::{Awaited, Opening};
 pub(crate) use buffered::{Buffered, buffered, response};
 pub(crate) use credentials::without_credentials;
 pub(crate) use decode::Decoder;
@@ -15,10 +17,19 @@ pub(crate) use headers::{
     Facts, PrefixedNames, add_facts, add_stream_headers, client_headers, named_by_connection,
 };
 pub(crate) use out::{BrokenOff, OutBody};
-pub(crate) use stream::{Pending, Terms, awaited, streamed};
+pub(crate) use stream::{Terms, streamed};
 
 use http::HeaderMap;
 use http::header::CONTENT_TYPE;
+
+use crate::fault::Fault;
+use crate::settle::Settle;
+
+/// An answer that failed before anything of it was sent to the client, and its leg.
+pub(crate) struct Failed {
+    pub(crate) fault: Box<Fault>,
+    pub(crate) settle: Box<Settle>,
+}
 
 const EVENT_STREAM: &[u8] = b"text/event-stream";
 

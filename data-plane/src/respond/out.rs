@@ -9,6 +9,7 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use tokio::time::Sleep;
 
+use super::awaited::{Awaited, Next};
 use super::stream::Relaying;
 use crate::management::Forwarded;
 use crate::upstream::AnswerBody;
@@ -19,6 +20,8 @@ pub(crate) enum OutBody {
     Full(Option<Bytes>),
     /// Events of a provider, relayed.
     Relay(Box<Relaying>),
+    /// Events that the client was told to wait for.
+    Awaited(Box<Awaited>),
     /// A large answer, forwarded as it comes after what was read of it already.
     Through(Box<Through>),
     /// An answer of the control plane, forwarded as it comes.
@@ -59,6 +62,14 @@ impl Body for OutBody {
             Self::Full(bytes) => Poll::Ready(
                 bytes.take().filter(|bytes| !bytes.is_empty()).map(|bytes| Ok(Frame::data(bytes))),
             ),
+            Self::Awaited(awaited) => match std::task::ready!(awaited.poll_out(cx)) {
+                Next::Say(bytes) => Poll::Ready(Some(Ok(Frame::data(bytes)))),
+                Next::Over => Poll::Ready(None),
+                Next::Relay(relaying) => {
+                    *self = Self::Relay(relaying);
+                    self.poll_frame(cx)
+                }
+            },
             Self::Relay(relaying) => {
                 relaying.poll_out(cx).map(|bytes| bytes.map(|bytes| Ok(Frame::data(bytes))))
             }
@@ -70,7 +81,7 @@ impl Body for OutBody {
     fn is_end_stream(&self) -> bool {
         match self {
             Self::Full(bytes) => bytes.as_ref().is_none_or(Bytes::is_empty),
-            Self::Relay(_) | Self::Through(_) | Self::Forwarded(_) => false,
+            Self::Relay(_) | Self::Awaited(_) | Self::Through(_) | Self::Forwarded(_) => false,
         }
     }
 
@@ -80,7 +91,7 @@ impl Body for OutBody {
                 let len = bytes.as_ref().map_or(0, Bytes::len);
                 SizeHint::with_exact(u64::try_from(len).unwrap_or(u64::MAX))
             }
-            Self::Relay(_) | Self::Through(_) | Self::Forwarded(_) => SizeHint::default(),
+            Self::Relay(_) | Self::Awaited(_) | Self::Through(_) | Self::Forwarded(_) => SizeHint::default(),
         }
     }
 }

@@ -3,7 +3,6 @@
 //! Events without content are held back until the first content, so that a failure before it can still be an
 //! ordinary error answer; from then on every event leaves as soon as it is there (design §5, "Commit point").
 
-use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -12,12 +11,11 @@ use bulkhead_dialect::error::render_event;
 use bulkhead_dialect::relay::{Relay, RelayOptions};
 use bulkhead_model::ErrorKind;
 use bytes::{Bytes, BytesMut};
-use http::Response;
 use tokio::time::{Instant, Sleep, sleep_until};
 
+use super::Failed;
 use super::credentials::conceal_credentials;
 use super::decode::Decoder;
-use super::is_event_stream;
 use crate::attempt::{Waits, connection_lost, stream_refusal, timed_out};
 use crate::fault::{Fault, Outcome, shutting_down};
 use crate::settle::Settle;
@@ -29,27 +27,12 @@ const MAX_EVENT: usize = 16 << 20;
 const HELD: usize = 64 << 10;
 /// Put together for one write.
 const ONE_WRITE: usize = 64 << 10;
-const KEEPALIVE: &[u8] = b": ping\n\n";
-
-/// The head of an answer that has not come yet.
-pub(crate) type Pending = Pin<Box<dyn Future<Output = Outcome<Response<AnswerBody>>> + Send>>;
-
-/// Where events come from.
-enum Source {
-    /// Nothing yet: the provider has not answered, but the client has been told to wait.
-    Waiting(Pending),
-    Reading(Box<Reading>),
-}
-
-/// An answer that comes.
-struct Reading {
-    body: AnswerBody,
-    decoder: Decoder,
-}
+pub(super) const KEEPALIVE: &[u8] = b": ping\n\n";
 
 /// A stream between a provider and a client.
 pub(crate) struct Relaying {
-    source: Source,
+    body: AnswerBody,
+    decoder: Decoder,
     relay: Relay,
     settle: Box<Settle>,
     waits: Waits,
@@ -62,6 +45,8 @@ pub(crate) struct Relaying {
     /// When the client was last sent something.
     spoke: Instant,
     timer: Pin<Box<Sleep>>,
+    /// The client has its head, and hears comments where there is silence.
+    begun: bool,
     ended: bool,
 }
 
@@ -84,34 +69,33 @@ pub(crate) struct Terms {
     pub(crate) expose_auth: bool,
 }
 
-/// Starts to relay an answer: returns when there is content to send, or when the client has waited long enough to be
-/// told that there will be. A failure before that is a fault.
+/// Starts to relay an answer: returns when there is content to send. Until then nothing of it has been sent, and what
+/// fails can be tried elsewhere.
 pub(crate) async fn streamed(
     body: AnswerBody,
     decoder: Decoder,
     settle: Box<Settle>,
     terms: Terms,
-) -> Outcome<Box<Relaying>> {
-    let mut relaying = Relaying::new(Source::Reading(Box::new(Reading { body, decoder })), settle, terms);
-    std::future::poll_fn(|cx| relaying.poll_begin(cx)).await?;
-    Ok(relaying)
-}
-
-/// A stream whose provider has not even answered: the client hears a comment now, the rest when it comes.
-pub(crate) fn awaited(pending: Pending, settle: Box<Settle>, terms: Terms) -> Box<Relaying> {
-    let mut relaying = Relaying::new(Source::Waiting(pending), settle, terms);
-    relaying.spoke = Instant::now();
-    relaying.out.extend_from_slice(KEEPALIVE);
-    relaying.arm();
-    relaying
+) -> Result<Box<Relaying>, Failed> {
+    let mut relaying = Relaying::new(body, decoder, settle, terms);
+    match std::future::poll_fn(|cx| relaying.poll_begin(cx)).await {
+        Ok(()) => {
+            relaying.begun = true;
+            relaying.spoke = Instant::now();
+            relaying.arm();
+            Ok(relaying)
+        }
+        Err(fault) => Err(Failed { fault, settle: relaying.settle }),
+    }
 }
 
 impl Relaying {
-    fn new(source: Source, settle: Box<Settle>, terms: Terms) -> Box<Self> {
+    fn new(body: AnswerBody, decoder: Decoder, settle: Box<Settle>, terms: Terms) -> Box<Self> {
         let Terms { waits, options, keepalive, expose_auth } = terms;
         let now = Instant::now();
         let mut relaying = Box::new(Self {
-            source,
+            body,
+            decoder,
             relay: Relay::new(RelayOptions { max_event: MAX_EVENT, ..options }),
             settle,
             waits,
@@ -119,9 +103,9 @@ impl Relaying {
             expose_auth,
             out: BytesMut::new(),
             heard: now,
-            // The client has waited since its request was read.
-            spoke: waits.started,
+            spoke: now,
             timer: Box::pin(sleep_until(now)),
+            begun: false,
             ended: false,
         });
         relaying.arm();
@@ -143,10 +127,7 @@ impl Relaying {
                         return Poll::Ready(Ok(()));
                     }
                 }
-                Step::Silence => {
-                    self.out.extend_from_slice(KEEPALIVE);
-                    return Poll::Ready(Ok(()));
-                }
+                Step::Silence => {}
                 Step::Ended if self.relay.is_complete() => return Poll::Ready(Ok(())),
                 Step::Ended if self.relay.failure().is_some() => {
                     return Poll::Ready(self.refused_before_content().map_or(Ok(()), Err));
@@ -174,6 +155,11 @@ impl Relaying {
             }
         }
         self.spoke = self.heard.max(self.spoke);
+        // What there is is handed over now, so a client that leaves from here on has it all.
+        if self.relay.is_complete() || self.relay.failure().is_some() {
+            self.settle_usage();
+            self.is_all_said();
+        }
         if self.relay.failure().is_some() {
             conceal_credentials(&self.settle.exchange.routed.deployment, &mut self.out);
         }
@@ -181,8 +167,7 @@ impl Relaying {
     }
 
     fn poll_step(&mut self, cx: &mut Context<'_>) -> Poll<Step> {
-        let Source::Reading(reading) = &mut self.source else { return self.poll_head(cx) };
-        let chunk = match reading.body.poll_chunk(cx) {
+        let chunk = match self.body.poll_chunk(cx) {
             Poll::Pending => return self.poll_timer(cx),
             Poll::Ready(Some(Ok(chunk))) => chunk,
             Poll::Ready(Some(Err(error))) => {
@@ -193,39 +178,15 @@ impl Relaying {
         };
         self.heard = Instant::now();
         self.settle.heard(self.heard);
-        let Ok(chunk) = reading.decoder.feed(chunk, MAX_EVENT) else { return Poll::Ready(self.bad_answer()) };
+        let Ok(chunk) = self.decoder.feed(chunk, MAX_EVENT) else { return Poll::Ready(self.bad_answer()) };
         if self.relay.feed(&chunk, &mut self.out).is_err() {
             return Poll::Ready(self.bad_answer());
         }
         if self.relay.has_content() {
             self.settle.first_token(self.heard);
         }
-        self.settle.produced(self.relay.content_bytes());
+        self.settle_usage();
         Poll::Ready(Step::Output)
-    }
-
-    /// Waits for the head of an answer that the client has been told to wait for.
-    fn poll_head(&mut self, cx: &mut Context<'_>) -> Poll<Step> {
-        let Source::Waiting(pending) = &mut self.source else { return Poll::Ready(Step::Output) };
-        let answer = match pending.as_mut().poll(cx) {
-            Poll::Pending => return self.poll_timer(cx),
-            Poll::Ready(Ok(answer)) => answer,
-            Poll::Ready(Err(fault)) => {
-                self.settle.refused_by(&fault);
-                return Poll::Ready(Step::Failed(fault));
-            }
-        };
-        let (head, body) = answer.into_parts();
-        self.settle.answered();
-        self.heard = Instant::now();
-        match Decoder::of(&head.headers) {
-            // An answer in one piece cannot follow the head of a stream.
-            Ok(decoder) if is_event_stream(&head.headers) => {
-                self.source = Source::Reading(Box::new(Reading { body, decoder }));
-                Poll::Ready(Step::Output)
-            }
-            _ => Poll::Ready(self.bad_answer()),
-        }
     }
 
     /// Nothing came from the provider: is it silent for too long, or is there no more time?
@@ -247,7 +208,7 @@ impl Relaying {
                 let limit = if now >= self.waits.end() { self.waits.total } else { self.waits.idle };
                 return Poll::Ready(Step::Failed(timed_out(&self.waits, limit)));
             }
-            let silent = !self.keepalive.is_zero() && now >= self.spoke + self.keepalive;
+            let silent = self.speaks() && now >= self.spoke + self.keepalive;
             if silent {
                 self.spoke = now;
             }
@@ -258,10 +219,14 @@ impl Relaying {
         }
     }
 
+    fn speaks(&self) -> bool {
+        self.begun && !self.keepalive.is_zero()
+    }
+
     /// Sets the timer to whatever comes first. Progress does not touch it; it looks again when it goes off.
     fn arm(&mut self) {
         let mut next = self.waits.end().min(self.heard + self.waits.idle);
-        if !self.keepalive.is_zero() {
+        if self.speaks() {
             next = next.min(self.spoke + self.keepalive);
         }
         self.timer.as_mut().reset(next);
@@ -336,15 +301,5 @@ impl Relaying {
     fn settle_usage(&mut self) {
         self.settle.produced(self.relay.content_bytes());
         self.settle.report(self.relay.usage(), self.relay.usage_is_final());
-    }
-}
-
-impl Drop for Relaying {
-    /// A client that leaves is billed for what was produced. One that has all of it need not wait for the end.
-    fn drop(&mut self) {
-        self.settle_usage();
-        if self.out.is_empty() {
-            self.is_all_said();
-        }
     }
 }

@@ -1,16 +1,24 @@
 //! Route: from the model asked for to the deployment that will serve it.
 
+mod affinity;
+mod candidates;
 mod pick;
+mod rng;
+mod rule;
+mod strategy;
 #[cfg(test)]
 mod tests;
 
 use std::sync::Arc;
 
-use bulkhead_model::ErrorKind;
+use bulkhead_model::{Endpoint, ErrorKind};
 use bulkhead_snapshot::{Deployment, Resolved, Snapshot};
 use bytes::Bytes;
 
-pub(crate) use pick::{Rng, pick};
+pub(crate) use affinity::of_bytes as mark_of;
+pub(crate) use pick::{Chooser, Picked};
+pub(crate) use rng::Rng;
+pub(crate) use rule::{By, Rule};
 
 use crate::fault::{Fault, Outcome};
 use crate::identify::{Caller, Meant};
@@ -23,6 +31,26 @@ pub(crate) struct Routed {
     pub(crate) model: String,
     /// The same as a JSON text.
     pub(crate) model_json: Bytes,
+}
+
+/// What a request is like, as far as it matters to where it goes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Wanted<'r> {
+    pub(crate) endpoint: Endpoint,
+    pub(crate) tags: &'r [String],
+    pub(crate) stream: bool,
+    /// Estimated from the body's length.
+    pub(crate) input_tokens: u64,
+    /// Requests with the same mark go to the same deployment.
+    pub(crate) affinity: Option<u64>,
+    /// Ids of deployments that failed it.
+    pub(crate) tried: &'r [Box<str>],
+}
+
+impl Wanted<'_> {
+    pub(crate) fn was_tried(&self, deployment: &Deployment) -> bool {
+        self.tried.contains(&deployment.id)
+    }
 }
 
 impl Routed {

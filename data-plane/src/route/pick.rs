@@ -1,123 +1,185 @@
-//! Which deployment of a group serves a request.
+//! Which deployment of a group serves a request: of those that could, one that is well.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
-use bulkhead_model::{Endpoint, ErrorKind};
+use bulkhead_model::ErrorKind;
+use bulkhead_model::routing::Strategy;
 use bulkhead_snapshot::{Deployment, Resolved, Settings};
 use smallvec::SmallVec;
+use tokio::time::{Duration, Instant};
 
-use super::Routed;
+use super::candidates::{Candidates, candidates};
+use super::strategy::{Open, choose, shuffle};
+use super::{By, Rng, Routed, Wanted, affinity};
 use crate::fault::{Fault, Outcome};
+use crate::health::{Access, Caps, Health, Visit};
 
-type Candidates<'d> = SmallVec<[&'d Arc<Deployment>; 8]>;
-
-/// Randomness of a worker: splitmix64 from an injected seed. Not for secrets.
+/// A deployment that a request may go to now.
 #[derive(Debug)]
-pub(crate) struct Rng(AtomicU64);
-
-impl Rng {
-    pub(crate) fn new(seed: u64) -> Self {
-        Self(AtomicU64::new(seed))
-    }
-
-    /// The next 64 bits.
-    pub(crate) fn next(&self) -> u64 {
-        let mut z = self.0.fetch_add(0x9e37_79b9_7f4a_7c15, Ordering::Relaxed);
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    /// A number below `end`, which is at least one.
-    fn below(&self, end: u64) -> u64 {
-        let wide = u128::from(self.next()) * u128::from(end.max(1));
-        u64::try_from(wide >> 64).unwrap_or_default()
-    }
+pub(crate) struct Picked {
+    pub(crate) routed: Routed,
+    /// The request's place there.
+    pub(crate) visit: Visit,
+    pub(crate) by: By,
 }
 
-/// Picks a deployment: those that serve the endpoint, then those whose tags fit, then the lowest order, then
-/// `simple-shuffle` (litellm.md §3.2).
-pub(crate) fn pick(
-    resolved: &Resolved<'_, '_>,
-    endpoint: Endpoint,
-    tags: &[String],
-    settings: &Settings,
-    rng: &Rng,
-) -> Outcome<Routed> {
-    let all: Candidates<'_> = match resolved.only {
-        Some(only) => std::iter::once(only).collect(),
-        None => resolved.group.deployments.iter().collect(),
-    };
-    let serving: Candidates<'_> =
-        all.iter().copied().filter(|deployment| deployment.provider.endpoints.contains(endpoint)).collect();
-    if serving.is_empty() {
-        return Err(wrong_endpoint(&all, &resolved.group.name, endpoint));
-    }
-    let tagged =
-        if settings.tag_filtering { by_tags(serving, tags, settings.tag_match_any)? } else { serving };
-    let lowest = tagged.iter().map(|deployment| deployment.order).min().unwrap_or_default();
-    let first: Candidates<'_> = tagged.into_iter().filter(|deployment| deployment.order == lowest).collect();
-    shuffle(&first, rng)
-        .map(|deployment| Routed::new(deployment, &resolved.captured))
-        .ok_or_else(|| Fault::new(ErrorKind::Internal, "No deployment was left to pick."))
+/// What the gateway knows of deployments and how it chooses.
+#[derive(Clone, Copy)]
+pub(crate) struct Chooser<'n> {
+    pub(crate) settings: &'n Settings,
+    pub(crate) health: &'n Health,
+    pub(crate) rng: &'n Rng,
 }
 
-fn wrong_endpoint(all: &[&Arc<Deployment>], group: &str, endpoint: Endpoint) -> Box<Fault> {
-    let provider = all.first().map_or("its provider", |deployment| &deployment.provider.name);
-    let served: Vec<_> = Endpoint::ALL
-        .iter()
-        .filter(|endpoint| all.iter().any(|deployment| deployment.provider.endpoints.contains(**endpoint)))
-        .map(|endpoint| format!("/v1{}", endpoint.path()))
-        .collect();
-    let message = format!(
-        "Model '{group}' is served by {provider}, which has no /v1{}. Use {}.",
-        endpoint.path(),
-        served.join(", ")
-    );
-    Fault::new(ErrorKind::WrongEndpoint, message).param("model")
-}
-
-/// LiteLLM's tag routing: matching deployments, else those tagged `default`, else nothing; a request without tags
-/// gets the `default` ones where there are any.
-fn by_tags<'d>(serving: Candidates<'d>, tags: &[String], match_any: bool) -> Outcome<Candidates<'d>> {
-    let has = |deployment: &Deployment, tag: &str| deployment.tags.iter().any(|own| **own == *tag);
-    let defaults: Candidates<'d> =
-        serving.iter().copied().filter(|deployment| has(deployment, "default")).collect();
-    if tags.is_empty() {
-        return Ok(if defaults.is_empty() { serving } else { defaults });
+impl Chooser<'_> {
+    /// Picks a deployment: of those that could serve the request and are well, untried ones first, then the lowest
+    /// order, then by affinity or strategy (litellm.md §3.2).
+    pub(crate) fn pick(&self, resolved: &Resolved<'_, '_>, wanted: &Wanted<'_>) -> Outcome<Picked> {
+        let mut left = candidates(resolved, wanted, self.settings)?;
+        let now = Instant::now();
+        let mut refused = Refused::default();
+        while let Some(round) = self.round(&left, wanted) {
+            let deployment = match self.choose(&round, wanted, now) {
+                Ok(deployment) => deployment,
+                Err(shut) if shut.is_empty() => break,
+                Err(shut) => {
+                    for (deployment, access) in shut {
+                        refused.add(deployment, access);
+                        left.retain(|left| !Arc::ptr_eq(left, deployment));
+                    }
+                    continue;
+                }
+            };
+            let caps = self.caps(deployment);
+            if let Some(visit) = self.health.of(deployment).enter(caps, now) {
+                let by = self.by(&round, wanted, &visit);
+                return Ok(Picked { routed: Routed::new(deployment, &resolved.captured), visit, by });
+            }
+            refused.add(deployment, Access::Full);
+            left.retain(|left| !Arc::ptr_eq(left, deployment));
+        }
+        Err(refused.fault(&resolved.group.name, self.settings, now))
     }
-    let fits = |deployment: &Deployment| match match_any {
-        true => tags.iter().any(|tag| has(deployment, tag)),
-        false => tags.iter().all(|tag| has(deployment, tag)),
-    };
-    let matching: Candidates<'d> = serving.into_iter().filter(|deployment| fits(deployment)).collect();
-    match (matching.is_empty(), defaults.is_empty()) {
-        (false, _) => Ok(matching),
-        (true, false) => Ok(defaults),
-        (true, true) => {
-            Err(Fault::new(ErrorKind::TagsDenied, "Not allowed to access model due to tags configuration"))
+
+    /// Whether another deployment of the group that was not tried yet could be asked.
+    pub(crate) fn has_others(&self, resolved: &Resolved<'_, '_>, wanted: &Wanted<'_>) -> bool {
+        let now = Instant::now();
+        candidates(resolved, wanted, self.settings).is_ok_and(|all| {
+            all.iter().any(|deployment| !wanted.was_tried(deployment) && self.is_open(deployment, now))
+        })
+    }
+
+    pub(crate) fn is_open(&self, deployment: &Deployment, now: Instant) -> bool {
+        let access = self.health.of(deployment).access(self.caps(deployment), now);
+        matches!(access, Access::Open | Access::Probe)
+    }
+
+    /// The ones to choose from now: untried before tried ones, lower orders before higher.
+    fn round<'d>(&self, left: &Candidates<'d>, wanted: &Wanted<'_>) -> Option<Candidates<'d>> {
+        let untried = |deployment: &Deployment| !wanted.was_tried(deployment);
+        let some_untried = !wanted.tried.is_empty() && left.iter().any(|deployment| untried(deployment));
+        let fresh = left.iter().filter(|deployment| !some_untried || untried(deployment));
+        let lowest = fresh.clone().map(|deployment| deployment.order).min()?;
+        Some(fresh.filter(|deployment| deployment.order == lowest).copied().collect())
+    }
+
+    /// One of a round that may be asked, or those that may not.
+    fn choose<'d>(
+        &self,
+        round: &Candidates<'d>,
+        wanted: &Wanted<'_>,
+        now: Instant,
+    ) -> Result<&'d Arc<Deployment>, SmallVec<[(&'d Arc<Deployment>, Access); 8]>> {
+        let strategy = self.settings.routing.row.strategy;
+        // The common case looks at one deployment only, however many there are.
+        if strategy == Strategy::SimpleShuffle || round.len() == 1 {
+            let chosen = match wanted.affinity {
+                Some(affinity) => affinity::choose(round, affinity),
+                None => shuffle(round.iter().map(|deployment| deployment.weight), self.rng)
+                    .and_then(|index| round.get(index).copied()),
+            };
+            let Some(chosen) = chosen else { return Err(SmallVec::new()) };
+            return match self.health.of(chosen).access(self.caps(chosen), now) {
+                Access::Open | Access::Probe => Ok(chosen),
+                shut => Err(SmallVec::from_iter([(chosen, shut)])),
+            };
+        }
+        let mut open: SmallVec<[Open<'d>; 8]> = SmallVec::new();
+        let mut shut = SmallVec::new();
+        for deployment in round.iter().copied() {
+            let vitals = self.health.of(deployment);
+            match vitals.access(self.caps(deployment), now) {
+                // Whether it is well again is found out first: by what is known of it nobody would go there.
+                Access::Probe => return Ok(deployment),
+                Access::Open => open.push(Open { deployment, vitals }),
+                access => shut.push((deployment, access)),
+            }
+        }
+        if let Some(affinity) = wanted.affinity {
+            let all: Candidates<'d> = open.iter().map(|open| open.deployment).collect();
+            return affinity::choose(&all, affinity).ok_or(shut);
+        }
+        let index = choose(strategy, &open, wanted.stream, now, self.rng);
+        index.and_then(|index| open.get(index)).map(|open| open.deployment).ok_or(shut)
+    }
+
+    /// What picked one of a round.
+    fn by(&self, round: &Candidates<'_>, wanted: &Wanted<'_>, visit: &Visit) -> By {
+        match wanted.affinity {
+            _ if visit.is_probe() => By::Probe,
+            _ if round.len() == 1 => By::Only,
+            Some(_) => By::Affinity,
+            None => By::Strategy(self.settings.routing.row.strategy),
+        }
+    }
+
+    /// `rpm` and `tpm` are hints unless the operator says otherwise.
+    fn caps(&self, deployment: &Deployment) -> Caps {
+        let row = &self.settings.routing.row;
+        let limited = row.enforce_model_limits || row.strategy == Strategy::UsageBased;
+        Caps {
+            parallel: deployment.max_parallel,
+            requests: deployment.rpm.filter(|_| limited),
+            tokens: deployment.tpm.filter(|_| limited),
         }
     }
 }
 
-/// Weighted random; uniform where no deployment has a weight.
-fn shuffle<'d>(deployments: &[&'d Arc<Deployment>], rng: &Rng) -> Option<&'d Arc<Deployment>> {
-    if let [only] = deployments {
-        return Some(only);
-    }
-    let total: u64 = deployments.iter().map(|deployment| deployment.weight).fold(0, u64::saturating_add);
-    if total == 0 {
-        let count = u64::try_from(deployments.len()).unwrap_or(u64::MAX);
-        let index = usize::try_from(rng.below(count)).unwrap_or_default();
-        return deployments.get(index).copied();
-    }
-    let mut left = rng.below(total);
-    for deployment in deployments {
-        if left < deployment.weight {
-            return Some(deployment);
+/// Why none could be asked.
+#[derive(Default)]
+struct Refused<'d> {
+    cooling: SmallVec<[&'d str; 4]>,
+    /// When the first of them may be asked again.
+    until: Option<Instant>,
+}
+
+impl<'d> Refused<'d> {
+    fn add(&mut self, deployment: &'d Deployment, access: Access) {
+        if let Access::Cooling(until) = access {
+            self.cooling.push(&deployment.id);
+            self.until = Some(self.until.map_or(until, |other| other.min(until)));
         }
-        left -= deployment.weight;
     }
-    None
+
+    /// LiteLLM's words (litellm.md §4.6).
+    fn fault(&self, group: &str, settings: &Settings, now: Instant) -> Box<Fault> {
+        let checks = if settings.routing.row.context_check { "True" } else { "False" };
+        let Some(until) = self.until else {
+            let message = format!(
+                "No deployments available for selected model, Try again in 1 seconds. All deployments for selected \
+                 model have as much as they may get (max_parallel_requests, rpm, tpm). Passed model={group}"
+            );
+            return Fault::new(ErrorKind::DeploymentsFull, message).retry_after(1);
+        };
+        let wait = until.saturating_duration_since(now);
+        let seconds = wait.as_secs() + u64::from(wait > Duration::from_secs(wait.as_secs()));
+        let seconds = seconds.max(1);
+        let list: Vec<_> = self.cooling.iter().map(|id| format!("'{id}'")).collect();
+        let message = format!(
+            "No deployments available for selected model, Try again in {seconds} seconds. All deployments for selected \
+             model are in cooldown. Passed model={group}. pre-call-checks={checks}, cooldown_list=[{}]",
+            list.join(", ")
+        );
+        Fault::new(ErrorKind::AllInCooldown, message).retry_after(seconds)
+    }
 }

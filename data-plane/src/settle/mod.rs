@@ -1,6 +1,7 @@
 //! Settle: what an exchange used, cost and left behind. Runs on drop, whatever ended the exchange.
 
 mod meter;
+mod times;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,28 +9,55 @@ use std::time::Duration;
 use bulkhead_model::usage::UsageSource;
 use bulkhead_model::{Endpoint, ErrorKind, NanoUsd, UnixMillis, Usage};
 use bulkhead_pricing::Rates;
+use bulkhead_snapshot::Group;
 use http::HeaderValue;
 use tokio::time::Instant;
 
 pub(crate) use meter::Typical;
+pub(crate) use times::LegTimes;
+use times::Times;
 
 use crate::admit::{Ask, Permit};
 use crate::fault::Fault;
+use crate::health::{Blame, Visit, blame};
 use crate::identify::Caller;
-use crate::metrics::{OfDeployment, Took};
-use crate::route::Routed;
+use crate::listener::LogEntry;
+use crate::metrics::{Ended, OfDeployment};
+use crate::route::{Routed, Rule};
 use crate::usage::UsageEvent;
 use crate::worker::Worker;
 
 /// How many bytes of generated text make a token, roughly.
 const BYTES_PER_TOKEN: u64 = 4;
 
-/// What is known of an exchange before anything is sent.
+/// How far a request has come: this leg's number, and what was needed to get there.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Progress {
+    /// From one.
+    pub(crate) leg: u32,
+    pub(crate) retries: u32,
+    pub(crate) max_retries: u32,
+    pub(crate) fallbacks: u32,
+    /// How long providers were waited for in the legs before.
+    pub(crate) waited: Duration,
+}
+
+/// What is known of a leg before anything is sent.
 pub(crate) struct Exchange {
     pub(crate) endpoint: Endpoint,
     pub(crate) call_id: HeaderValue,
     /// The model asked for.
     pub(crate) asked: String,
+    /// The model that answers are to name, where another one serves the request than was asked for.
+    pub(crate) served: Option<String>,
+    pub(crate) group: Arc<Group>,
+    pub(crate) progress: Progress,
+    /// Why it goes to this deployment.
+    pub(crate) rule: Rule,
+    /// The request brought its own timeouts.
+    pub(crate) callers_time: bool,
+    /// How long the answer may take.
+    pub(crate) timeout: Duration,
     pub(crate) caller: Caller,
     pub(crate) routed: Routed,
     pub(crate) rates: Option<Rates>,
@@ -41,9 +69,16 @@ pub(crate) struct Exchange {
     /// When the first byte of the request did.
     pub(crate) arrived: Instant,
     pub(crate) started_at: UnixMillis,
+    /// Its line of the access log, where one is written.
+    pub(crate) log: Option<LogEntry>,
 }
 
 impl Exchange {
+    /// The model's name in answers.
+    pub(crate) fn shown(&self) -> &str {
+        self.served.as_deref().unwrap_or(&self.asked)
+    }
+
     /// What so much usage costs; `None` where the price is unknown.
     pub(crate) fn price(&self, usage: &Usage) -> Option<NanoUsd> {
         if !self.endpoint.is_billed() {
@@ -53,9 +88,14 @@ impl Exchange {
     }
 }
 
-/// The guard of a running exchange. Exactly one usage event leaves it.
+/// The guard of a running leg. Exactly one usage event leaves it.
 pub(crate) struct Settle {
     worker: Arc<Worker>,
+    visit: Visit,
+    /// The deployment has answered.
+    visited: bool,
+    /// What the provider said when it failed: the status, and how long it wants to be left alone.
+    said: Option<(u16, Option<Duration>)>,
     series: Arc<OfDeployment>,
     pub(crate) exchange: Arc<Exchange>,
     permit: Option<Permit>,
@@ -68,23 +108,22 @@ pub(crate) struct Settle {
     /// The recorder's number of the exchange, once it is begun.
     number: u64,
     outcome: Option<Result<(), ErrorKind>>,
-    /// When the request went on to the provider.
-    asked: Option<Instant>,
-    /// When the provider said its last so far.
-    heard: Option<Instant>,
-    /// From asking to the head of the answer.
-    upstream: Option<Duration>,
-    first_byte: Option<Duration>,
-    first_token: Option<Duration>,
+    times: Times,
+    /// The provider's status, where it refused.
+    status: Option<u16>,
 }
 
 impl Settle {
     /// On the heap: it is handed on from step to step.
-    pub(crate) fn new(worker: &Arc<Worker>, exchange: Exchange, permit: Permit) -> Box<Self> {
+    pub(crate) fn new(worker: &Arc<Worker>, exchange: Exchange, permit: Permit, visit: Visit) -> Box<Self> {
         worker.metrics.in_flight.add(1);
         Box::new(Self {
             worker: worker.clone(),
+            visit,
+            visited: false,
+            said: None,
             series: worker.metrics.series.of(&exchange.routed.deployment),
+            times: Times::begin(&exchange),
             exchange: Arc::new(exchange),
             permit: Some(permit),
             usage: None,
@@ -93,16 +132,24 @@ impl Settle {
             sent: false,
             number: 0,
             outcome: None,
-            asked: None,
-            heard: None,
-            upstream: None,
-            first_byte: None,
-            first_token: None,
+            status: None,
         })
     }
 
     pub(crate) fn permit(&self) -> Option<&Permit> {
         self.permit.as_ref()
+    }
+
+    pub(crate) fn permit_mut(&mut self) -> Option<&mut Permit> {
+        self.permit.as_mut()
+    }
+
+    /// Another leg follows: this one is written down, and what it holds goes on.
+    pub(crate) fn hand_on(mut self: Box<Self>) -> Option<Permit> {
+        let mut permit = self.permit.take()?;
+        let used = self.conclude(permit.reserved().cost, true);
+        permit.charge(used);
+        Some(permit)
     }
 
     /// The gateway stops and can wait no longer.
@@ -113,39 +160,31 @@ impl Settle {
     /// From here on the provider may be working. That it may is written down, for the case that nobody lives to say more.
     pub(crate) fn sent(&mut self) {
         self.sent = true;
-        self.asked = Some(Instant::now());
+        self.times.asked();
         let bound = self.permit.as_ref().map_or(NanoUsd::ZERO, |permit| permit.reserved().cost);
         self.number = self.worker.node.recorder.begin(&self.exchange, bound);
     }
 
     /// The head of the answer is there.
     pub(crate) fn answered(&mut self) {
-        if let (None, Some(asked)) = (self.upstream, self.asked) {
-            self.upstream = Some(asked.elapsed());
-        }
+        self.times.answered();
     }
 
     /// A part of the answer is there.
     pub(crate) fn heard(&mut self, now: Instant) {
-        self.heard = Some(now);
-        if self.first_byte.is_none() {
-            self.first_byte = Some(now - self.exchange.arrived);
-        }
+        self.times.heard(now);
     }
 
     /// The first generated content of a stream is there.
     pub(crate) fn first_token(&mut self, now: Instant) {
-        if self.first_token.is_none() {
-            self.first_token = Some(now - self.exchange.arrived);
+        if self.times.first_token(now) {
+            self.well(now);
         }
     }
 
-    /// Since the first byte of the request, and the part of it in which the provider was waited for: until it was
-    /// last heard, or until now.
+    /// Since the first byte of the request, and the part of it in which providers were waited for.
     pub(crate) fn spent_so_far(&self) -> (Duration, Duration) {
-        let now = Instant::now();
-        let waited = self.asked.map(|asked| self.heard.unwrap_or(now) - asked);
-        (now - self.exchange.arrived, waited.unwrap_or_default())
+        self.times.spent_so_far()
     }
 
     /// What the provider reported. `is_final` is false while a stream may still raise it.
@@ -176,17 +215,34 @@ impl Settle {
 
     /// The exchange ended well.
     pub(crate) fn complete(&mut self) {
-        self.outcome.get_or_insert(Ok(()));
+        self.over(Ok(()));
+        if self.outcome == Some(Ok(())) {
+            self.well(Instant::now());
+        }
+    }
+
+    /// The deployment has answered.
+    fn well(&mut self, now: Instant) {
+        if !std::mem::replace(&mut self.visited, true) {
+            self.visit.answered(self.exchange.stream, now);
+        }
     }
 
     /// The exchange failed; the first failure counts.
     pub(crate) fn fail(&mut self, kind: ErrorKind) {
-        self.outcome.get_or_insert(Err(kind));
+        self.over(Err(kind));
+    }
+
+    fn over(&mut self, outcome: Result<(), ErrorKind>) {
+        self.outcome.get_or_insert(outcome);
+        self.times.over();
     }
 
     /// There is no answer. A provider that said so has produced nothing; one that fell silent may have.
     pub(crate) fn refused_by(&mut self, fault: &Fault) {
         self.sent = fault.in_doubt;
+        self.said = Some((fault.status(), fault.wait));
+        self.status = fault.provider_status;
         self.fail(fault.kind);
     }
 
@@ -219,31 +275,53 @@ impl Settle {
 
     fn finish(&mut self) {
         let Some(permit) = self.permit.take() else { return };
+        let used = self.conclude(permit.reserved().cost, false);
+        permit.settle(used);
+    }
+
+    /// Writes down what became of it; what it used.
+    fn conclude(&mut self, reserved: NanoUsd, handed_on: bool) -> Ask {
         let left = if self.is_time_up() { ErrorKind::ShuttingDown } else { ErrorKind::ClientGone };
         let outcome = self.outcome.unwrap_or(Err(left));
-        let reserved = permit.reserved();
+        if let Err(kind) = outcome {
+            self.blame(kind);
+        }
         let (usage, source) = self.used();
         let cost = self.exchange.price(&usage);
-        permit
-            .settle(Ask { tokens: usage.input.saturating_add(usage.output), cost: cost.unwrap_or_default() });
+        let used = Ask { tokens: usage.input.saturating_add(usage.output), cost: cost.unwrap_or_default() };
+        self.visit.used(used.tokens);
         if source == UsageSource::Reported && outcome.is_ok() && self.exchange.endpoint.is_billed() {
             self.worker.typical.learn(&self.exchange.routed.deployment.group, usage.output);
         }
-        let took = self.exchange.arrived.elapsed();
         self.worker.metrics.in_flight.sub(1);
-        let parts = Took { total: took, first_token: self.first_token, upstream: self.upstream };
-        self.series.settled(self.exchange.endpoint, outcome, &usage, cost, parts);
+        let took = self.times.took();
+        if let Some(log) = &self.exchange.log {
+            log.settled(&self.exchange.routed.deployment.id, took.first_token);
+        }
+        let ended = Ended { outcome, handed_on };
+        self.series.settled(self.exchange.endpoint, ended, &usage, cost, took);
         self.worker.record(UsageEvent {
             number: self.number,
             exchange: self.exchange.clone(),
             outcome,
+            handed_on,
             usage,
             source,
             cost,
-            reserved: reserved.cost,
-            took,
-            first_byte: self.first_byte,
+            reserved,
+            times: self.times.of_leg(handed_on),
+            status: self.status,
         });
+        used
+    }
+
+    /// A deployment that fails is left out for a while.
+    fn blame(&self, kind: ErrorKind) {
+        let Some(snapshot) = self.worker.node.snapshot.load_full() else { return };
+        let (status, wait) = self.said.unwrap_or((kind.status(), None));
+        let failure = Blame { kind, status, wait, callers_time: self.exchange.callers_time };
+        let Exchange { group, routed, .. } = &*self.exchange;
+        blame(&self.worker.node.health, &snapshot, group, &routed.deployment, &self.visit, failure);
     }
 }
 

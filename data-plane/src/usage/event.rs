@@ -9,7 +9,7 @@ use bulkhead_model::{ErrorKind, NanoUsd, Usage};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use crate::settle::Exchange;
+use crate::settle::{Exchange, LegTimes};
 
 /// Strings that callers choose are cut here (design §8), in characters.
 const TEXT_CAP: usize = 512;
@@ -21,14 +21,17 @@ pub(crate) struct UsageEvent {
     pub(crate) number: u64,
     pub(crate) exchange: Arc<Exchange>,
     pub(crate) outcome: Result<(), ErrorKind>,
+    /// Another leg of the same request follows.
+    pub(crate) handed_on: bool,
     pub(crate) usage: Usage,
     pub(crate) source: UsageSource,
     /// `None`: the price is not known.
     pub(crate) cost: Option<NanoUsd>,
     /// What was reserved: the bound of a usage that was not reported.
     pub(crate) reserved: NanoUsd,
-    pub(crate) took: Duration,
-    pub(crate) first_byte: Option<Duration>,
+    pub(crate) times: LegTimes,
+    /// The provider's, where it refused.
+    pub(crate) status: Option<u16>,
 }
 
 /// The record as it is written. Amounts are decimal dollars; a cost that is not known is null, never zero.
@@ -41,6 +44,13 @@ struct Record<'a> {
     stream: bool,
     status: &'static str,
     error: Option<&'static str>,
+    /// The number of this try of the request, and whether another followed.
+    leg: u32,
+    handed_on: bool,
+    retries: u32,
+    fallbacks: u32,
+    rule: String,
+    upstream_status: Option<u16>,
     model: Cow<'a, str>,
     model_group: &'a str,
     provider: &'a str,
@@ -68,6 +78,9 @@ struct Record<'a> {
     bound: Option<String>,
     duration_ms: u64,
     first_byte_ms: Option<u64>,
+    first_token_ms: Option<u64>,
+    upstream_ms: Option<u64>,
+    overhead_us: u64,
     metadata: Option<&'a RawValue>,
 }
 
@@ -96,6 +109,12 @@ impl UsageEvent {
             stream: exchange.stream,
             status: if self.outcome.is_ok() { "success" } else { "failure" },
             error: self.outcome.err().map(ErrorKind::label),
+            leg: exchange.progress.leg,
+            handed_on: self.handed_on,
+            retries: exchange.progress.retries,
+            fallbacks: exchange.progress.fallbacks,
+            rule: exchange.rule.text(&exchange.group),
+            upstream_status: self.status,
             model: cut(&exchange.asked),
             model_group: &deployment.group,
             provider: &deployment.provider.name,
@@ -123,8 +142,11 @@ impl UsageEvent {
                 .cost
                 .filter(|_| self.source != UsageSource::Reported)
                 .map(|_| self.reserved.to_string()),
-            duration_ms: millis(self.took),
-            first_byte_ms: self.first_byte.map(millis),
+            duration_ms: millis(self.times.total),
+            first_byte_ms: self.times.first_byte.map(millis),
+            first_token_ms: self.times.first_token.map(millis),
+            upstream_ms: self.times.upstream.map(millis),
+            overhead_us: micros(self.times.overhead),
             metadata: key.and_then(|key| key.metadata()).and_then(|text| serde_json::from_str(text).ok()),
         };
         serde_json::to_writer(out, &record)
@@ -133,6 +155,10 @@ impl UsageEvent {
 
 pub(super) fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+pub(super) fn micros(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }
 
 /// At most [`TEXT_CAP`] characters and no NUL, which PostgreSQL cannot store.

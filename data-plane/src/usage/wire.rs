@@ -1,7 +1,6 @@
 //! Events as the control plane reads them.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use bulkhead_model::usage::UsageSource;
 use bulkhead_model::{ErrorKind, NanoUsd, UnixMillis, Usage};
@@ -9,8 +8,8 @@ use bulkhead_proto as proto;
 use bytes::Bytes;
 use prost::Message;
 
-use super::event::{TAGS, UsageEvent, cut, millis};
-use crate::settle::Exchange;
+use super::event::{TAGS, UsageEvent, cut, micros, millis};
+use crate::settle::{Exchange, LegTimes};
 
 /// The failure of an exchange that ended with the process.
 const CRASH: &str = "crash";
@@ -28,12 +27,13 @@ pub(super) fn begun(exchange: &Arc<Exchange>, bound: NanoUsd) -> Bytes {
         number: 0,
         exchange: exchange.clone(),
         outcome: Ok(()),
+        handed_on: false,
         usage,
         source: UsageSource::Unknown,
         cost: exchange.price(&usage),
         reserved: bound,
-        took: Duration::ZERO,
-        first_byte: None,
+        times: LegTimes::default(),
+        status: None,
     };
     encode(&read(&event, Some(CRASH)))
 }
@@ -55,7 +55,8 @@ fn encode(event: &proto::UsageEvent) -> Bytes {
 }
 
 fn read(event: &UsageEvent, failure: Option<&str>) -> proto::UsageEvent {
-    let UsageEvent { exchange, usage, source, cost, reserved, took, first_byte, .. } = event;
+    let UsageEvent { exchange, usage, source, cost, reserved, times, status, handed_on, .. } = event;
+    let progress = exchange.progress;
     let deployment = &*exchange.routed.deployment;
     let key = exchange.caller.key();
     let optional = |part: Option<&str>| part.map(text).unwrap_or_default();
@@ -101,11 +102,20 @@ fn read(event: &UsageEvent, failure: Option<&str>) -> proto::UsageEvent {
         service_tier: tier.label().to_owned(),
         cost: cost.map(|cost| cost.0),
         bound: cost.filter(|_| *source != UsageSource::Reported).map(|_| reserved.0),
-        duration_ms: millis(*took),
-        first_byte_ms: first_byte.map(millis),
+        duration_ms: millis(times.total),
+        first_byte_ms: times.first_byte.map(millis),
         requests: 0,
         failures: 0,
         endpoint: ["/v1", exchange.endpoint.path()].concat(),
+        leg: progress.leg,
+        handed_on: *handed_on,
+        retries: progress.retries,
+        fallbacks: progress.fallbacks,
+        first_token_ms: times.first_token.map(millis),
+        upstream_ms: times.upstream.map(millis),
+        overhead_us: micros(times.overhead),
+        rule: exchange.rule.text(&exchange.group),
+        status: status.map(u32::from).unwrap_or_default(),
     }
 }
 

@@ -122,6 +122,10 @@ kinds! {
     ShuttingDown: "shutting_down" Gateway 503 "service_unavailable_error";
     /// A defect of ours.
     Internal: "internal" Gateway 500 "internal_server_error";
+    /// Every deployment of the model is left out for a while.
+    AllInCooldown: "all_in_cooldown" Gateway 429 "all_deployments_in_cooldown";
+    /// Every deployment of the model has as much as it may get.
+    DeploymentsFull: "deployments_full" Gateway 429 "throttling_error";
     /// The provider refuses our credentials.
     UpstreamAuthentication: "upstream_authentication" Gateway 502 "upstream_authentication_error";
 

@@ -23,7 +23,7 @@ pub mod window;
 pub use clock::{Clock, UnixMillis};
 pub use decimal::Decimal;
 pub use duration::{DurationError, WindowLength};
-pub use error::ErrorKind;
+pub use error::{ErrorKind, ErrorSource};
 pub use hash::KeyHash;
 pub use money::{NanoUsd, PicoUsd};
 pub use network::Network;

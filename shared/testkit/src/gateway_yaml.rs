@@ -12,6 +12,7 @@ pub struct GatewayYaml {
     deployments: Vec<Deployment>,
     keys: Vec<Members>,
     sections: Vec<(String, Members)>,
+    retries: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -123,6 +124,14 @@ impl GatewayYaml {
         self.setting("router_settings", name, value)
     }
 
+    /// Failed requests are tried again as by default. Without this, and without `num_retries`, a request is tried once,
+    /// so that a test sees what one try does.
+    #[must_use]
+    pub fn retries(mut self) -> Self {
+        self.retries = true;
+        self
+    }
+
     /// A member of any section.
     #[must_use]
     pub fn setting(mut self, section: &str, name: &str, value: impl Into<Value>) -> Self {
@@ -136,6 +145,11 @@ impl GatewayYaml {
 
     /// The file.
     pub fn text(&self) -> String {
+        let says = |(name, _): &(String, Value)| name == "num_retries";
+        let router = self.sections.iter().find(|(section, _)| section == "router_settings");
+        if !self.retries && !router.is_some_and(|(_, members)| members.iter().any(says)) {
+            return Self { retries: true, ..self.clone() }.router("num_retries", 0).text();
+        }
         let mut yaml = String::new();
         if !self.deployments.is_empty() {
             yaml.push_str("model_list:\n");

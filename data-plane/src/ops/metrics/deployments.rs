@@ -6,6 +6,8 @@ use bulkhead_model::ErrorKind;
 use bulkhead_telemetry::metric::{HistogramSum, LATENCY};
 use bulkhead_telemetry::page::{Family, Labels, Page};
 
+use tokio::time::Instant;
+
 use super::Ops;
 use crate::metrics::Series;
 
@@ -15,6 +17,7 @@ struct Sum {
     labels: Labels,
     ok: u64,
     failed: [u64; ErrorKind::ALL.len()],
+    handed_on: [u64; ErrorKind::ALL.len()],
     tokens: [u64; TOKEN_KINDS.len()],
     spend_nano: u64,
     unpriced: u64,
@@ -57,6 +60,35 @@ fn requests(all: &[Sum], page: &mut Page) {
             family.sample(&sum.labels.clone().with("kind", kind.label()), count);
         }
     }
+    let help =
+        "Exchanges that failed and were followed by another of the same request; not among the requests";
+    let mut family = page.counters("handed_on", help);
+    for sum in all {
+        let failed = ErrorKind::ALL.iter().zip(sum.handed_on).filter(|(_, count)| *count > 0);
+        for (kind, count) in failed {
+            family.sample(&sum.labels.clone().with("kind", kind.label()), count);
+        }
+    }
+}
+
+/// How deployments fare.
+pub(super) fn health(ops: &Ops, page: &mut Page) {
+    let mut all = ops.node.health.all();
+    all.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
+    let now = Instant::now();
+    let labels = |id: &str| Labels::default().with("deployment", id);
+    let mut family = page.gauges("deployment_in_flight", "Requests under way at a deployment");
+    for (id, vitals) in &all {
+        family.sample(&labels(id), vitals.in_flight());
+    }
+    let mut family = page.gauges("deployment_cooling", "1 while a deployment is left out because it fails");
+    for (id, vitals) in &all {
+        family.sample(&labels(id), u8::from(vitals.cooled(now).1));
+    }
+    let mut family = page.counters("cooldowns", "How often a deployment was left out");
+    for (id, vitals) in &all {
+        family.sample(&labels(id), vitals.cooled(now).0);
+    }
 }
 
 fn histograms(mut family: Family<'_>, all: &[Sum], of: impl Fn(&Sum) -> &HistogramSum) {
@@ -89,6 +121,7 @@ impl Sum {
             labels,
             ok: 0,
             failed: [0; ErrorKind::ALL.len()],
+            handed_on: [0; ErrorKind::ALL.len()],
             tokens: [0; TOKEN_KINDS.len()],
             spend_nano: 0,
             unpriced: 0,
@@ -101,6 +134,9 @@ impl Sum {
     fn add(&mut self, series: &Series) {
         self.ok += series.ok.get();
         for (total, counter) in self.failed.iter_mut().zip(&series.failed) {
+            *total += counter.get();
+        }
+        for (total, counter) in self.handed_on.iter_mut().zip(&series.handed_on) {
             *total += counter.get();
         }
         let tokens = [

@@ -22,5 +22,6 @@ pub(super) fn render(ops: &Ops) -> String {
         None => node::reloads(ops, &mut page),
     }
     deployments::write(ops, &mut page);
+    deployments::health(ops, &mut page);
     page.finish()
 }

@@ -57,6 +57,16 @@ pub(super) fn counters(ops: &Ops, page: &mut Page) {
         "Parameters and header values dropped and named to the client",
         sum(|it| it.dropped_params.get()),
     );
+    page.counter("retries", "Requests sent again to their model group", sum(|it| it.retries.get()));
+    page.counter(
+        "retries_refused",
+        "Retries not made because the provider's account had its share of them",
+        sum(|it| it.retries_refused.get()),
+    );
+    let mut family =
+        page.counters("fallbacks", "Requests that went on to another model group, by how that ended");
+    family.sample(&Labels::default().with("outcome", "ok"), sum(|it| it.fallbacks_ok.get()));
+    family.sample(&Labels::default().with("outcome", "failed"), sum(|it| it.fallbacks_failed.get()));
     page.counter("panics", "Requests that panicked", sum(|it| it.panics.get()));
     page.counter(
         "connections_turned_away",

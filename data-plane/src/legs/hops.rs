@@ -1,0 +1,136 @@
+//! Where a request goes on after its model group has failed it (requirements ).
+//!
+//! The first source that says anything of the group holds alone: the request's body; an operator's override; the key;
+//! its team; the chain declared for the group; the default chain. An override with `force` goes before the body. Each
+//! group is gone to once, so there are no circles, and only `max_fallbacks` of them.
+
+use std::collections::VecDeque;
+
+use bulkhead_model::rows::FallbackPolicy;
+use bulkhead_model::{ErrorKind, UnixMillis};
+use bulkhead_snapshot::{FallbackKind, Routing};
+
+use crate::identify::Caller;
+use crate::read::{Call, Detour, Detours, Source};
+
+/// No request goes on more often, whatever is declared.
+const CAP: u32 = 5;
+
+/// The groups that are left to go to.
+#[derive(Debug, Default)]
+pub(super) struct Hops {
+    seen: Vec<Box<str>>,
+    ahead: VecDeque<Detour>,
+    made: u32,
+}
+
+impl Hops {
+    /// A request has come to this group.
+    pub(super) fn arrived(&mut self, group: &str) {
+        self.seen.push(group.into());
+    }
+
+    pub(super) fn was_at(&self, group: &str) -> bool {
+        self.seen.iter().any(|seen| **seen == *group)
+    }
+
+    /// A group has failed: what is declared for it goes before what was ahead already.
+    pub(super) fn failed(&mut self, chain: Vec<Detour>) {
+        for detour in chain.into_iter().rev() {
+            self.ahead.push_front(detour);
+        }
+    }
+
+    /// Where to go on, up to so many times.
+    pub(super) fn next(&mut self, most: u32) -> Option<Detour> {
+        if self.made >= most.min(CAP) {
+            return None;
+        }
+        let next = self.ahead.pop_front()?;
+        self.made += 1;
+        Some(next)
+    }
+
+    /// The last one does not count: it could not be gone to.
+    pub(super) fn passed_over(&mut self) {
+        self.made = self.made.saturating_sub(1);
+    }
+}
+
+/// What is asked where to go on.
+pub(super) struct Sources<'r> {
+    pub(super) call: &'r Call,
+    pub(super) caller: &'r Caller,
+    pub(super) routing: &'r Routing,
+    pub(super) now: UnixMillis,
+}
+
+impl Sources<'_> {
+    /// Where to go on from a group that failed like this. `is_first`: it is the one that was asked for.
+    pub(super) fn chain(&self, group: &str, failure: ErrorKind, is_first: bool) -> Vec<Detour> {
+        let policies = self.policies();
+        let detours = self.call.detours.as_deref();
+        if detours.is_some_and(|detours| detours.disabled)
+            || policies.iter().any(|(_, policy)| policy.disabled)
+        {
+            return Vec::new();
+        }
+        let kind = match failure {
+            ErrorKind::ContextWindow => FallbackKind::ContextWindow,
+            ErrorKind::ContentPolicy => FallbackKind::ContentPolicy,
+            _ => FallbackKind::General,
+        };
+        let special = (kind != FallbackKind::General).then(|| self.special(kind, group, detours)).flatten();
+        special.unwrap_or_else(|| self.general(group, detours.filter(|_| is_first), &policies))
+    }
+
+    fn special(&self, kind: FallbackKind, group: &str, detours: Option<&Detours>) -> Option<Vec<Detour>> {
+        let own = detours.and_then(|detours| match kind {
+            FallbackKind::ContextWindow => detours.context_window.as_ref(),
+            _ => detours.content_policy.as_ref(),
+        });
+        match own {
+            Some(own) => Some(own.of_group(group).to_vec()),
+            None => self.routing.chain(kind, group).map(|targets| to(targets, Source::Group)),
+        }
+    }
+
+    fn general(
+        &self,
+        group: &str,
+        detours: Option<&Detours>,
+        policies: &[(Source, &FallbackPolicy)],
+    ) -> Vec<Detour> {
+        let operators = self.routing.override_of(group, self.now);
+        if let Some((targets, true)) = operators {
+            return to(targets, Source::Override);
+        }
+        if let Some(own) = detours.and_then(|detours| detours.general.as_ref()) {
+            return own.of_group(group).to_vec();
+        }
+        if let Some((targets, false)) = operators {
+            return to(targets, Source::Override);
+        }
+        for (source, policy) in policies {
+            let exact = policy.chains.iter().find(|chain| chain.group == group);
+            if let Some(chain) = exact.or_else(|| policy.chains.iter().find(|chain| chain.group == "*")) {
+                return chain.targets.iter().map(|target| Detour::to(target, *source)).collect();
+            }
+        }
+        match self.routing.chain(FallbackKind::General, group) {
+            Some(declared) => to(declared, Source::Group),
+            None => to(self.routing.default_chain(), Source::Default),
+        }
+    }
+
+    /// The key's and its team's.
+    fn policies(&self) -> Vec<(Source, &FallbackPolicy)> {
+        let Some(of) = self.caller.principals() else { return Vec::new() };
+        let team = of.team.as_ref().map(|team| (Source::Team, &team.row.fallbacks));
+        [Some((Source::Key, &of.key.policy().said.fallbacks)), team].into_iter().flatten().collect()
+    }
+}
+
+fn to(targets: &[Box<str>], source: Source) -> Vec<Detour> {
+    targets.iter().map(|target| Detour::to(target, source)).collect()
+}

@@ -1,0 +1,248 @@
+//! One leg: a request at one deployment, up to the first content of its answer.
+
+use bulkhead_dialect::relay::RelayOptions;
+use bulkhead_model::{ErrorKind, UnixMillis};
+use bulkhead_pricing::Rates;
+use bulkhead_snapshot::{Deployment, Resolved};
+use http::{HeaderMap, Response};
+use tokio::time::{Duration, Instant};
+
+use super::Journey;
+use crate::admission;
+use crate::admit::Permit;
+use crate::attempt::{self, Edited, Prepared, Waits};
+use crate::fault::{Fault, Outcome};
+use crate::read::Detour;
+use crate::respond::{self, Buffered, Decoder, Facts, Failed, OutBody, Terms};
+use crate::route::{Picked, Routed, Rule};
+use crate::settle::{Exchange, Settle};
+use crate::upstream::AnswerBody;
+
+impl Journey {
+    /// Sends the request to a deployment and waits until something of the answer can be sent. Where there is none, the
+    /// leg is kept: what it holds goes on to the next.
+    pub(super) async fn leg(
+        &mut self,
+        resolved: &Resolved<'_, '_>,
+        picked: Picked,
+        detour: &Detour,
+        served: Option<String>,
+    ) -> Outcome<Response<OutBody>> {
+        let Picked { routed, visit, by } = picked;
+        let rates = routed.deployment.rates_of(&routed.model, &self.snapshot.prices);
+        let permit = self.permit(&routed, rates.as_ref()).await?;
+        let waits = self.waits(&routed.deployment);
+        self.way.progress.leg += 1;
+        let exchange = Exchange {
+            endpoint: self.call.endpoint,
+            call_id: self.call_id.clone(),
+            asked: self.call.model.clone(),
+            served,
+            group: resolved.group.clone(),
+            progress: self.way.progress,
+            rule: Rule::of(resolved, detour, routed.deployment.order, by),
+            callers_time: self.callers_time().is_some(),
+            timeout: waits.total,
+            caller: self.caller.clone(),
+            routed,
+            rates,
+            stream: self.call.stream,
+            tags: self.call.tags.clone(),
+            end_user: self.call.end_user.clone(),
+            input_estimate: self.call.input_estimate(),
+            arrived: self.arrived,
+            started_at: self.began_at(),
+            log: self.log.clone(),
+        };
+        let settle = Settle::new(&self.worker, exchange, permit, visit);
+        self.attempt(settle, detour, waits).await.map_err(|Failed { fault, settle }| {
+            self.way.last = Some(settle);
+            fault
+        })
+    }
+
+    /// Of the first leg the admission; of a later one what the one before held, and more where it may cost more.
+    async fn permit(&mut self, routed: &Routed, rates: Option<&Rates>) -> Outcome<Permit> {
+        let claims = admission::claims(&self.snapshot, &self.caller);
+        let ask = admission::ask(&self.worker, &self.call, routed, rates, &claims);
+        let gate = &self.worker.node.gate;
+        if let Some(permit) = self.way.last.as_mut().and_then(|last| last.permit_mut()) {
+            permit
+                .raise(&claims, ask)
+                .map_err(|refused| admission::refusal(refused, &self.caller, &self.snapshot))?;
+        }
+        if let Some(last) = &self.way.last {
+            self.way.progress.waited = last.spent_so_far().1;
+        }
+        match self.way.last.take().and_then(Settle::hand_on) {
+            Some(permit) => Ok(permit),
+            None => admission::admit(gate, &self.snapshot, &self.caller, &claims, ask).await,
+        }
+    }
+
+    async fn attempt(
+        &self,
+        mut settle: Box<Settle>,
+        detour: &Detour,
+        waits: Waits,
+    ) -> Result<Response<OutBody>, Failed> {
+        let exchange = settle.exchange.clone();
+        let settings = &self.snapshot.settings;
+        let prepared = attempt::edit(&self.call, &exchange.routed, &detour.instead).and_then(|edited| {
+            let Edited { body, usage_added, dropped } = edited;
+            Prepared::new(&self.call, &exchange.routed, settings, &self.client, body, waits)
+                .map(|prepared| (prepared, usage_added, dropped))
+        });
+        let (prepared, usage_added, mut dropped) = match prepared {
+            Ok(prepared) => prepared,
+            Err(fault) => {
+                settle.fail(fault.kind);
+                return Err(Failed { fault, settle });
+            }
+        };
+        dropped.extend_from_slice(prepared.dropped_betas());
+        self.worker.metrics.dropped_params.add(u64::try_from(dropped.len()).unwrap_or_default());
+        settle.sent();
+        let answer = match attempt::run(&self.worker, prepared).await {
+            Ok(answer) => answer,
+            Err(fault) => {
+                settle.refused_by(&fault);
+                return Err(Failed { fault, settle });
+            }
+        };
+        settle.answered();
+        let reply = Reply { journey: self, waits, dropped };
+        let told = self.told_at.is_some_and(|told_at| Instant::now() >= told_at);
+        match (self.call.stream, respond::is_event_stream(answer.headers())) {
+            (true, true) => reply.events(answer, settle, usage_added).await,
+            // A provider that does not stream answers in one piece; so does the gateway then.
+            (_, false) if !told => reply.whole(answer, settle).await,
+            (_, false) => Err(not_what_was_asked(settle, "a readable stream")),
+            (false, true) => Err(not_what_was_asked(settle, "JSON")),
+        }
+    }
+
+    /// The first leg begins with its request.
+    fn began_at(&self) -> UnixMillis {
+        let now = self.worker.node.clock.now();
+        let before = if self.way.progress.leg <= 1 { self.arrived.elapsed() } else { Duration::ZERO };
+        UnixMillis(now.0.saturating_sub_unsigned(u64::try_from(before.as_millis()).unwrap_or(0)))
+    }
+
+    /// The caller's timeouts where it sent some, else the deployment's.
+    fn waits(&self, deployment: &Deployment) -> Waits {
+        let (started, overall) = (Instant::now(), self.overall);
+        let timeouts = &deployment.timeouts;
+        let connect = timeouts.connect;
+        let own = self.callers_time();
+        if !self.call.stream {
+            let total = own.unwrap_or(timeouts.total);
+            let first_byte = own.unwrap_or(timeouts.first_byte);
+            return Waits { started, connect, first_byte, idle: total, total, overall };
+        }
+        Waits {
+            started,
+            connect,
+            first_byte: own.unwrap_or(timeouts.stream_first_byte),
+            idle: own.unwrap_or(timeouts.idle),
+            total: timeouts.stream_total,
+            overall: started + timeouts.stream_total,
+        }
+    }
+
+    /// What the caller is willing to wait: for the answer, or of a stream for the next byte.
+    pub(crate) fn callers_time(&self) -> Option<Duration> {
+        let seconds = |name: &str| {
+            let text = self.client.get(name)?.to_str().ok()?;
+            let seconds: f64 = text.trim().parse().ok()?;
+            (seconds > 0.0 && seconds <= 6000.0).then(|| Duration::from_secs_f64(seconds))
+        };
+        let of_stream = || self.call.stream_timeout.or_else(|| seconds("x-litellm-stream-timeout"));
+        let of_all = || self.call.timeout.or_else(|| seconds("x-litellm-timeout"));
+        if self.call.stream { of_stream().or_else(of_all) } else { of_all() }
+    }
+}
+
+/// How an answer is given.
+struct Reply<'j> {
+    journey: &'j Journey,
+    waits: Waits,
+    dropped: Vec<String>,
+}
+
+impl Reply<'_> {
+    async fn whole(
+        self,
+        answer: Response<AnswerBody>,
+        settle: Box<Settle>,
+    ) -> Result<Response<OutBody>, Failed> {
+        let (head, body) = answer.into_parts();
+        let decoder = Decoder::of(&head.headers);
+        let mut headers = self.headers(head.headers, &settle);
+        let Buffered { body, settle } = respond::buffered(decoder, body, settle, &self.waits).await?;
+        self.tell(&mut headers, settle.as_deref());
+        Ok(respond::response(head.status, headers, body))
+    }
+
+    async fn events(
+        self,
+        answer: Response<AnswerBody>,
+        settle: Box<Settle>,
+        usage_added: bool,
+    ) -> Result<Response<OutBody>, Failed> {
+        let (head, body) = answer.into_parts();
+        let Ok(decoder) = Decoder::of(&head.headers) else {
+            return Err(not_what_was_asked(settle, "a readable stream"));
+        };
+        let settings = &self.journey.snapshot.settings;
+        let terms = Terms {
+            waits: self.waits,
+            options: RelayOptions {
+                endpoint: settle.exchange.endpoint,
+                shown_model: Some(settle.exchange.shown().to_owned()),
+                withhold_usage: usage_added,
+                max_event: 0,
+            },
+            keepalive: settings.keepalive,
+            expose_auth: settings.expose_upstream_auth,
+        };
+        let mut headers = self.headers(head.headers, &settle);
+        let relaying = respond::streamed(body, decoder, settle, terms).await?;
+        respond::add_stream_headers(&mut headers);
+        self.tell(&mut headers, Some(relaying.settle()));
+        Ok(respond::response(head.status, headers, OutBody::Relay(relaying)))
+    }
+
+    fn headers(&self, provider: HeaderMap, settle: &Settle) -> HeaderMap {
+        respond::client_headers(provider, &self.journey.worker.names, &settle.exchange.routed.deployment)
+    }
+
+    fn tell(&self, headers: &mut HeaderMap, settle: Option<&Settle>) {
+        let Some(settle) = settle else { return };
+        let exchange = &settle.exchange;
+        let (total, upstream) = settle.spent_so_far();
+        self.journey.worker.metrics.overhead.observe(total.saturating_sub(upstream));
+        let facts = Facts {
+            call_id: &exchange.call_id,
+            deployment: Some(&exchange.routed.deployment),
+            key: exchange.caller.key(),
+            permit: settle.permit(),
+            cost: settle.cost(),
+            total,
+            upstream,
+            timeout: Some(exchange.timeout),
+            dropped: &self.dropped,
+            progress: exchange.progress,
+        };
+        respond::add_facts(headers, &facts);
+    }
+}
+
+fn not_what_was_asked(mut settle: Box<Settle>, wanted: &str) -> Failed {
+    settle.fail(ErrorKind::UpstreamBadAnswer);
+    let message = format!(
+        "litellm.InternalServerError: InternalServerError: {} - the answer was not {wanted}",
+        settle.exchange.routed.deployment.provider.exception
+    );
+    Failed { fault: Fault::new(ErrorKind::UpstreamBadAnswer, message), settle }
+}
