@@ -1,13 +1,10 @@
 //! The body of an answer, together with the connection it comes from.
 
-use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use h2::{Reason, RecvStream};
-use http_body::Body;
-use hyper::body::Incoming;
 
 use super::lane::{Lane, Upload};
 use super::live::Live;
@@ -19,13 +16,13 @@ use super::send::Broken;
 pub(crate) struct AnswerBody(Source);
 
 enum Source {
-    Own { incoming: Incoming, live: Option<Live>, pool: Arc<Pool> },
+    Own { live: Option<Live>, pool: Arc<Pool> },
     Shared { stream: RecvStream, upload: Option<Box<Upload>>, lane: Option<Lane> },
 }
 
 impl AnswerBody {
-    pub(super) fn own(incoming: Incoming, live: Live, pool: Arc<Pool>) -> Self {
-        Self(Source::Own { incoming, live: Some(live), pool })
+    pub(super) fn own(live: Live, pool: Arc<Pool>) -> Self {
+        Self(Source::Own { live: Some(live), pool })
     }
 
     /// `upload` is what the provider has not got of the request; it answered before.
@@ -36,44 +33,31 @@ impl AnswerBody {
     /// The next chunk; `None` at the end. Pending only when the socket has nothing.
     pub(crate) fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Broken>>> {
         match &mut self.0 {
-            Source::Own { incoming, live, pool } => poll_own(incoming, live, pool, cx),
+            Source::Own { live, pool } => poll_own(live, pool, cx),
             Source::Shared { stream, upload, lane } => poll_shared(stream, upload, lane, cx),
         }
     }
 }
 
 fn poll_own(
-    incoming: &mut Incoming,
     live: &mut Option<Live>,
-    pool: &Arc<Pool>,
+    pool: &Pool,
     cx: &mut Context<'_>,
 ) -> Poll<Option<Result<Bytes, Broken>>> {
-    loop {
-        let frame = match Pin::new(&mut *incoming).poll_frame(cx) {
-            Poll::Ready(frame) => frame,
-            Poll::Pending => {
-                if let Some(live) = live {
-                    live.drive(cx);
-                }
-                std::task::ready!(Pin::new(&mut *incoming).poll_frame(cx))
+    let next = live.as_mut().map(|live| live.poll_chunk(cx));
+    match std::task::ready!(next.unwrap_or(Poll::Ready(None))) {
+        Some(Ok(data)) => Poll::Ready(Some(Ok(data))),
+        Some(Err(error)) => {
+            *live = None;
+            Poll::Ready(Some(Err(Broken::Http1(error))))
+        }
+        None => {
+            if let Some(mut live) = live.take()
+                && live.poll_usable(cx)
+            {
+                pool.put(live);
             }
-        };
-        match frame {
-            None => {
-                if let Some(mut live) = live.take()
-                    && live.poll_usable(cx)
-                {
-                    pool.put(live);
-                }
-                return Poll::Ready(None);
-            }
-            Some(Err(error)) => return Poll::Ready(Some(Err(Broken::Http1(error)))),
-            Some(Ok(frame)) => {
-                // Trailers say nothing that the gateway forwards.
-                if let Ok(data) = frame.into_data() {
-                    return Poll::Ready(Some(Ok(data)));
-                }
-            }
+            Poll::Ready(None)
         }
     }
 }

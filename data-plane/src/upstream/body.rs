@@ -1,13 +1,9 @@
 //! A request body on its way to a provider.
 
 use std::collections::VecDeque;
-use std::convert::Infallible;
-use std::pin::Pin;
-use std::task::{Context, Poll};
 
 use bulkhead_dialect::json::Segments;
-use bytes::Bytes;
-use http_body::{Body, Frame, SizeHint};
+use bytes::{Buf, Bytes};
 
 /// Segments of known total length, sent one after the other without copying.
 pub(crate) struct SendBody {
@@ -29,27 +25,29 @@ impl SendBody {
     /// Takes the next segment.
     pub(super) fn next(&mut self) -> Option<Bytes> {
         let chunk = self.chunks.pop_front()?;
-        self.left = self.left.saturating_sub(u64::try_from(chunk.len()).unwrap_or(u64::MAX));
+        self.took(chunk.len());
         Some(chunk)
     }
-}
 
-impl Body for SendBody {
-    type Data = Bytes;
-    type Error = Infallible;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        _: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        Poll::Ready(self.next().map(|chunk| Ok(Frame::data(chunk))))
+    /// What was not taken yet, in segments of which none is empty.
+    pub(super) fn segments(&self) -> impl Iterator<Item = &[u8]> {
+        self.chunks.iter().map(|chunk| &**chunk)
     }
 
-    fn is_end_stream(&self) -> bool {
-        self.chunks.is_empty()
+    /// Takes so many bytes.
+    pub(super) fn advance(&mut self, mut bytes: usize) {
+        self.took(bytes);
+        while let Some(chunk) = self.chunks.front_mut() {
+            if bytes < chunk.len() {
+                chunk.advance(bytes);
+                return;
+            }
+            bytes -= chunk.len();
+            self.chunks.pop_front();
+        }
     }
 
-    fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(self.left)
+    fn took(&mut self, bytes: usize) {
+        self.left = self.left.saturating_sub(u64::try_from(bytes).unwrap_or(u64::MAX));
     }
 }

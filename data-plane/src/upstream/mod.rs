@@ -9,6 +9,7 @@ mod body;
 mod counts;
 mod dial;
 mod host;
+mod http1;
 mod lane;
 mod live;
 mod pool;

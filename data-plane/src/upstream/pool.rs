@@ -195,8 +195,7 @@ impl Pool {
         let retires = now + AGE + AGE.mul_f64(0.25 * self.fraction());
         let wire = self.connect.connect(target, deadline).await?;
         if !wire.speaks_http2() {
-            let live = Live::open(wire, slot, retires).await.map_err(DialError::connect)?;
-            return Ok(Opened::Own(live));
+            return Ok(Opened::Own(Live::new(wire, slot, retires)));
         }
         let (shared, driver) = timeout_at(deadline, Shared::open(wire, slot, retires))
             .await

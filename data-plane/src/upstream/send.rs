@@ -9,6 +9,7 @@ use tokio::time::{Instant, timeout_at};
 use super::answer::AnswerBody;
 use super::body::SendBody;
 use super::dial::DialError;
+use super::http1::Http1Error;
 use super::pool::{Granted, Pool};
 
 /// How often a request is sent again that the provider said it did not process.
@@ -18,7 +19,7 @@ const REFUSALS: u32 = 3;
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Broken {
     #[error(transparent)]
-    Http1(hyper::Error),
+    Http1(Http1Error),
     #[error(transparent)]
     Http2(h2::Error),
 }
@@ -46,7 +47,7 @@ pub(crate) enum Failure {
 }
 
 impl Pool {
-    /// Sends a request and returns the head of the answer.
+    /// Sends a request and returns the head of the answer. A first connection has to be there by `connect`.
     ///
     /// A reused connection that turns out to be dead is replaced by a new one, once: not all was sent, or all was and
     /// no byte of an answer came, which is what a provider that closes idle connections looks like.
@@ -54,9 +55,11 @@ impl Pool {
         self: &Arc<Self>,
         target: &Target,
         request: &(dyn Fn() -> Request<SendBody> + Sync),
+        connect: Instant,
         deadline: Instant,
     ) -> Result<Response<AnswerBody>, Failure> {
-        let mut granted = self.get(target, deadline).await.map_err(Failure::NoConnection)?;
+        let connected_by = connect.min(deadline);
+        let mut granted = self.get(target, connected_by).await.map_err(Failure::NoConnection)?;
         let (mut refusals, mut resent) = (0, false);
         loop {
             let stale = granted.is_reused() && !resent;
@@ -99,8 +102,8 @@ impl Granted {
     ) -> Result<Response<AnswerBody>, SendError> {
         match self {
             Self::Own(mut live) => {
-                let (head, incoming) = live.send(request).await?.into_parts();
-                Ok(Response::from_parts(head, AnswerBody::own(incoming, live, pool.clone())))
+                let response = live.send(request).await?;
+                Ok(response.map(|()| AnswerBody::own(live, pool.clone())))
             }
             // In a box, so that the way of HTTP/1.1 stays as small as it is.
             Self::Lane(lane) => Box::pin(lane.send(request)).await,

@@ -117,8 +117,10 @@ impl Rig {
 
     fn send_body(&self, body: Bytes) -> Waiting<Result<Response<AnswerBody>, Failure>> {
         let (pool, target) = (self.pool.clone(), self.target.clone());
-        let send =
-            async move { pool.send(&target, &|| request(body.clone()), Instant::now() + PATIENCE).await };
+        let send = async move {
+            let by = Instant::now() + PATIENCE;
+            pool.send(&target, &|| request(body.clone()), by, by).await
+        };
         Waiting(tokio::spawn(send))
     }
 }

@@ -10,28 +10,16 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 
-/// Bytes read and written so far: tells whether a connection broke before a request was written, or before any byte of
-/// an answer. Only the task that does the I/O adds to them.
+/// Bytes read so far: tells whether a connection broke before any byte of an answer, and whether its peer is alive.
+/// Only the task that does the I/O adds to them.
 #[derive(Debug, Default)]
 pub(crate) struct Traffic {
     read: AtomicU64,
-    written: AtomicU64,
 }
 
 impl Traffic {
     pub(crate) fn read(&self) -> u64 {
         self.read.load(Ordering::Relaxed)
-    }
-
-    pub(super) fn written(&self) -> u64 {
-        self.written.load(Ordering::Relaxed)
-    }
-
-    fn note_written(&self, outcome: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
-        if let Poll::Ready(Ok(more)) = &outcome {
-            count(&self.written, *more);
-        }
-        outcome
     }
 }
 
@@ -106,13 +94,12 @@ impl AsyncRead for Wire {
 
 impl AsyncWrite for Wire {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        let outcome = match &mut self.socket {
+        match &mut self.socket {
             Socket::Plain(socket) => Pin::new(socket).poll_write(cx, buf),
             Socket::Tls(socket) => Pin::new(socket).poll_write(cx, buf),
             #[cfg(test)]
             Socket::Scripted(socket, _) => Pin::new(socket).poll_write(cx, buf),
-        };
-        self.traffic.note_written(outcome)
+        }
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -138,13 +125,12 @@ impl AsyncWrite for Wire {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let outcome = match &mut self.socket {
+        match &mut self.socket {
             Socket::Plain(socket) => Pin::new(socket).poll_write_vectored(cx, bufs),
             Socket::Tls(socket) => Pin::new(socket).poll_write_vectored(cx, bufs),
             #[cfg(test)]
             Socket::Scripted(socket, _) => Pin::new(socket).poll_write_vectored(cx, bufs),
-        };
-        self.traffic.note_written(outcome)
+        }
     }
 
     fn is_write_vectored(&self) -> bool {
