@@ -4,6 +4,7 @@ mod applied;
 pub(crate) mod auth;
 pub(crate) mod call;
 mod credentials;
+mod explain;
 mod health;
 mod keys;
 mod models;
@@ -78,6 +79,7 @@ pub(crate) fn routes() -> Vec<Route> {
         credentials::routes(),
         routing::routes(),
         spend::routes(),
+        explain::routes(),
         health::routes(),
     ]
     .into_iter()

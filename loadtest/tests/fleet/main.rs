@@ -11,6 +11,7 @@
 )]
 
 mod conservation;
+mod explain;
 mod herd;
 mod litellm;
 mod management;

@@ -85,7 +85,7 @@ pub(super) fn routes() -> Vec<Route> {
 }
 
 /// A transaction for a report, if there is a place for one.
-async fn begin(call: &Call) -> Result<Report, Refusal> {
+pub(super) async fn begin(call: &Call) -> Result<Report, Refusal> {
     Report::begin(&call.state.store).await?.ok_or_else(|| {
         let message = "Too many reports are running. Please retry shortly.";
         Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "service_unavailable", message)

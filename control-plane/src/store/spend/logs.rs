@@ -101,6 +101,15 @@ pub(crate) enum RequestName {
     Call(String),
 }
 
+/// Those whose requests somebody may see who may not see all.
+#[derive(Debug, Clone)]
+pub(crate) struct Visible {
+    /// By its stable id.
+    pub(crate) key: String,
+    pub(crate) user: Option<String>,
+    pub(crate) teams: Vec<String>,
+}
+
 /// Which logs.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct LogFilter {
@@ -110,6 +119,7 @@ pub(crate) struct LogFilter {
     pub(crate) to: Option<OffsetDateTime>,
     /// Those of this key only, whatever is asked.
     pub(crate) own: Option<String>,
+    pub(crate) visible: Option<Visible>,
     pub(crate) key: Option<LogKey>,
     pub(crate) request: Option<RequestName>,
     /// Columns that must equal a text.
@@ -137,6 +147,11 @@ impl LogFilter {
         }
         if let Some(own) = &self.own {
             query.push(" and key_id = ").push_bind(own.clone());
+        }
+        if let Some(Visible { key, user, teams }) = &self.visible {
+            query.push(" and (key_id = ").push_bind(key.clone());
+            query.push(" or user_id = ").push_bind(user.clone());
+            query.push(" or team_id = any(").push_bind(teams.clone()).push("))");
         }
         match &self.key {
             Some(LogKey::Id(id)) => {

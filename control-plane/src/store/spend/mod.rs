@@ -16,7 +16,7 @@ use super::{Store, StoreError};
 
 pub(crate) use entities::{Asked, Spent, everything, spent};
 pub(crate) use facts::{Dimension, Fact, FactFilter, facts};
-pub(crate) use logs::{Log, LogFilter, LogKey, RequestName, SORTS, count, logs};
+pub(crate) use logs::{Log, LogFilter, LogKey, RequestName, SORTS, Visible, count, logs};
 pub(crate) use names::{KeyName, key_ids, key_names, team_names, user_names};
 
 /// A quarter of the pool: the rest is for what is not a report.

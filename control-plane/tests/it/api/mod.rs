@@ -4,6 +4,7 @@ mod auth;
 mod away;
 mod credentials;
 mod document;
+mod explain;
 mod keys;
 mod lists;
 mod models;

@@ -126,8 +126,11 @@ async fn a_request_of_several_legs_is_one_request_and_all_its_money_counts() {
         failure: failure.map(str::to_owned),
         ..event("k", 0)
     };
-    let legs =
-        [leg(1, Some(5), Some("upstream_overloaded")), leg(2, None, Some("upstream_server")), leg(3, Some(7), None)];
+    let legs = [
+        leg(1, Some(5), Some("upstream_overloaded")),
+        leg(2, None, Some("upstream_server")),
+        leg(3, Some(7), None),
+    ];
     assert_eq!(sender.answered(events(one, 1, &legs)).await, 3);
     assert_eq!(spent(&mut connection, "k").await, (12, 12, 12, 12));
     let sums: (i64, i64, i64, i64) = sqlx::query_as(
