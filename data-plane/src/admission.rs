@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bulkhead_model::rows::{BudgetRow, Limits, Spend};
 use bulkhead_model::{Endpoint, ErrorKind, NanoUsd};
 use bulkhead_pricing::Rates;
-use bulkhead_snapshot::{Key, Snapshot};
+use bulkhead_snapshot::{Key, Snapshot, Team, User};
 use http::{HeaderName, HeaderValue};
 use smallvec::SmallVec;
 
@@ -97,6 +97,20 @@ fn rules(snapshot: &Snapshot, limits: Limits, budget: Option<BudgetRow>, spend: 
 /// What a key has spent in its budget's window.
 pub(crate) fn spent(gate: &Gate, snapshot: &Snapshot, key: &Key) -> NanoUsd {
     gate.spent(&of_key(snapshot, key))
+}
+
+/// What a team has spent in its budget's window.
+pub(crate) fn spent_by_team(gate: &Gate, snapshot: &Snapshot, team: &Team) -> NanoUsd {
+    let row = &team.row;
+    let rules = rules(snapshot, row.limits, row.budget, row.spend);
+    gate.spent(&Claim { scope: Scope::Team, id: &team.ledger_id, rules })
+}
+
+/// What a user has spent in its budget's window.
+pub(crate) fn spent_by_user(gate: &Gate, snapshot: &Snapshot, user: &User) -> NanoUsd {
+    let row = &user.row;
+    let rules = rules(snapshot, row.limits, row.budget, row.spend);
+    gate.spent(&Claim { scope: Scope::User, id: &user.ledger_id, rules })
 }
 
 /// Admits a request or says why not.

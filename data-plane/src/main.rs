@@ -15,6 +15,7 @@ mod identify;
 mod legs;
 mod listener;
 mod listing;
+mod litellm;
 mod management;
 mod metrics;
 mod node;

@@ -63,6 +63,8 @@ pub(super) async fn govern(rig: &Rig, headers: &HeaderMap, call: &Call) {
         served: None,
         group: resolved.group.clone(),
         progress: Progress { leg: 1, ..Progress::default() },
+        fell_back_from: None,
+        litellm_metrics: false,
         rule: Rule::of(&resolved, &Detour::to(&call.model, Source::Model), routed.deployment.order, by),
         callers_time: false,
         timeout: routed.deployment.timeouts.total,

@@ -40,6 +40,8 @@ impl Journey {
             served,
             group: resolved.group.clone(),
             progress: self.way.progress,
+            fell_back_from: self.fell_back_from(),
+            litellm_metrics: self.snapshot.settings.litellm_metrics,
             rule: Rule::of(resolved, detour, routed.deployment.order, by),
             callers_time: self.callers_time().is_some(),
             timeout: waits.total,
@@ -120,6 +122,10 @@ impl Journey {
             (_, false) => Err(not_what_was_asked(settle, "a readable stream")),
             (false, true) => Err(not_what_was_asked(settle, "JSON")),
         }
+    }
+
+    fn fell_back_from(&self) -> Option<ErrorKind> {
+        self.way.failures.last().map(|(_, failure)| *failure)
     }
 
     /// The first leg begins with its request.

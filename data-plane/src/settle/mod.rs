@@ -52,6 +52,10 @@ pub(crate) struct Exchange {
     pub(crate) served: Option<String>,
     pub(crate) group: Arc<Group>,
     pub(crate) progress: Progress,
+    /// How the group failed that the request went on from to come here.
+    pub(crate) fell_back_from: Option<ErrorKind>,
+    /// LiteLLM's metrics count it.
+    pub(crate) litellm_metrics: bool,
     /// Why it goes to this deployment.
     pub(crate) rule: Rule,
     /// The request brought its own timeouts.
@@ -309,6 +313,7 @@ impl Settle {
             source,
             cost,
             reserved,
+            took: self.times.took(),
             times: self.times.of_leg(handed_on),
             status: self.status,
         });

@@ -21,6 +21,7 @@ use super::files::{Caps, Files};
 use super::ndjson::Ndjson;
 use super::spool::{Begun, Options, Spool};
 use super::spooling::Spooling;
+use crate::litellm::Tally;
 use crate::settle::Exchange;
 
 const QUEUE: usize = 65_536;
@@ -50,6 +51,8 @@ struct Shared {
     queue: Mutex<Queue>,
     closing: AtomicBool,
     counts: Counts,
+    /// What LiteLLM's metrics count of events.
+    litellm: Tally,
 }
 
 /// What waits for the thread.
@@ -166,6 +169,10 @@ impl Recorder {
         &self.shared.counts
     }
 
+    pub(crate) fn litellm(&self) -> &Tally {
+        &self.shared.litellm
+    }
+
     /// The spool of a managed node.
     pub(crate) fn spool(&self) -> Option<&Arc<Spool>> {
         self.spooled.as_ref().map(|spooled| &spooled.spool)
@@ -186,6 +193,13 @@ impl Recorder {
 }
 
 impl Queue {
+    fn ended(&self) -> impl Iterator<Item = &UsageEvent> {
+        self.messages.iter().filter_map(|message| match message {
+            Message::Ended(event) => Some(event),
+            Message::Begun { .. } | Message::Unsettled { .. } => None,
+        })
+    }
+
     /// There is no room for this.
     fn refuse(&mut self, message: &Message, counts: &Counts) {
         match message {
@@ -215,6 +229,7 @@ impl Writer {
             // While the disk refuses what there is, the queue fills up to its end.
             if closing || !self.sink.is_behind() {
                 let queue = std::mem::take(&mut *self.shared.queue.lock());
+                self.shared.litellm.count(queue.ended());
                 self.sink.take(queue, &self.shared.counts);
             }
             self.sink.write(&self.shared.counts);

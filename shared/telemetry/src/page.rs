@@ -7,7 +7,8 @@ use crate::metric::HistogramSum;
 /// What the page is.
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-const PREFIX: &str = "bulkhead_";
+/// What the names of this house begin with.
+const OURS: &str = "bulkhead_";
 
 /// Whether a metric goes up only.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,21 +19,36 @@ enum Kind {
 }
 
 /// Metrics, one after the other. A name comes once, and its prefix is put before it.
-#[derive(Debug, Default)]
-pub struct Page(String);
+#[derive(Debug)]
+pub struct Page {
+    text: String,
+    prefix: &'static str,
+}
 
 /// A metric whose samples follow.
 pub struct Family<'p> {
     out: &'p mut String,
+    prefix: &'static str,
     name: &'p str,
     kind: Kind,
 }
 
 /// Names and values, escaped. Values come from fixed sets or from the snapshot, never from a caller.
-#[derive(Debug, Default, Clone)]
+#[derive(Debug, Default, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Labels(String);
 
+impl Default for Page {
+    fn default() -> Self {
+        Self { text: String::new(), prefix: OURS }
+    }
+}
+
 impl Page {
+    /// Names that follow begin with this.
+    pub fn names_begin_with(&mut self, prefix: &'static str) {
+        self.prefix = prefix;
+    }
+
     /// A metric that goes up and down, without labels.
     pub fn gauge(&mut self, name: &str, help: &str, value: impl Display) {
         self.gauges(name, help).sample(&Labels::default(), value);
@@ -59,24 +75,25 @@ impl Page {
     }
 
     fn family<'p>(&'p mut self, kind: Kind, name: &'p str, help: &str) -> Family<'p> {
-        let out = &mut self.0;
+        let Self { text: out, prefix } = self;
+        let prefix = *prefix;
         let word = match kind {
             Kind::Counter => "counter",
             Kind::Gauge => "gauge",
             Kind::Histogram => "histogram",
         };
         // Writing into a `String` cannot fail.
-        let _ = writeln!(out, "# HELP {PREFIX}{name} {help}\n# TYPE {PREFIX}{name} {word}");
+        let _ = writeln!(out, "# HELP {prefix}{name} {help}\n# TYPE {prefix}{name} {word}");
         if let Some(unit) = ["seconds", "bytes"].iter().find(|unit| is_in(name, unit)) {
-            let _ = writeln!(out, "# UNIT {PREFIX}{name} {unit}");
+            let _ = writeln!(out, "# UNIT {prefix}{name} {unit}");
         }
-        Family { out, name, kind }
+        Family { out, prefix, name, kind }
     }
 
     /// The whole text.
     pub fn finish(mut self) -> String {
-        self.0.push_str("# EOF\n");
-        self.0
+        self.text.push_str("# EOF\n");
+        self.text
     }
 }
 
@@ -93,9 +110,14 @@ impl Family<'_> {
 
     /// The series of one histogram.
     pub fn histogram(&mut self, labels: &Labels, sum: &HistogramSum) {
+        self.buckets(labels, sum.pairs(), sum.seconds);
+    }
+
+    /// The series of one histogram, by upper bound and count of each bucket, not cumulative; the last bound is infinity.
+    pub fn buckets(&mut self, labels: &Labels, pairs: impl Iterator<Item = (f64, u64)>, sum: f64) {
         let mut below = 0;
         let mut bound = String::new();
-        for (upper, count) in sum.pairs() {
+        for (upper, count) in pairs {
             below += count;
             bound.clear();
             let _ = if upper.is_infinite() {
@@ -108,12 +130,12 @@ impl Family<'_> {
             self.line("_bucket", labels, &bound, below);
         }
         self.line("_count", labels, "", below);
-        self.line("_sum", labels, "", sum.seconds);
+        self.line("_sum", labels, "", sum);
     }
 
     fn line(&mut self, suffix: &str, labels: &Labels, more: &str, value: impl Display) {
-        let Self { out, name, .. } = self;
-        out.push_str(PREFIX);
+        let Self { out, prefix, name, .. } = self;
+        out.push_str(prefix);
         out.push_str(name);
         out.push_str(suffix);
         if !(labels.0.is_empty() && more.is_empty()) {

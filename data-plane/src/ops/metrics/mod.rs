@@ -3,6 +3,8 @@
 
 mod deployments;
 mod link;
+mod litellm;
+mod litellm_state;
 mod node;
 
 use bulkhead_telemetry::page::Page;
@@ -23,5 +25,6 @@ pub(super) fn render(ops: &Ops) -> String {
     }
     deployments::write(ops, &mut page);
     deployments::health(ops, &mut page);
+    litellm::write(ops, &mut page);
     page.finish()
 }
