@@ -130,3 +130,88 @@ fn members(members: &[JsonMember]) -> Option<Value> {
     let pair = |member: &JsonMember| Some((member.name.clone(), serde_json::from_str(&member.json).ok()?));
     (!members.is_empty()).then(|| Value::Object(members.iter().filter_map(pair).collect()))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+    use std::path::Path;
+
+    use bulkhead_config::Source;
+    use bulkhead_model::Secret;
+    use serde_json::json;
+
+    use super::*;
+    use crate::domain::deployment;
+
+    fn every_field() -> DeploymentRow {
+        let some = Some(7);
+        let seconds = |seconds| Some(Duration::from_millis(seconds));
+        DeploymentRow {
+            id: "d".into(),
+            group: "gpt".into(),
+            provider: "openai".into(),
+            model: "gpt-4o".into(),
+            api_base: Some("http://127.0.0.1:1/v1".into()),
+            api_key: Some(Secret::new("sk-provider")),
+            api_version: Some("v1".into()),
+            organization: Some("org".into()),
+            timeout: seconds(30_500),
+            stream_timeout: seconds(20_000),
+            connect_timeout: seconds(1000),
+            first_byte_timeout: seconds(2000),
+            idle_timeout: seconds(3000),
+            max_parallel: some,
+            rpm: Some(60),
+            tpm: Some(1000),
+            weight: Some(1500),
+            order: Some(-1),
+            num_retries: some,
+            cooldown_time: seconds(0),
+            allowed_fails: some,
+            allowed_fails_policy: ByFailure {
+                bad_request: Some(1),
+                authentication: Some(2),
+                timeout: Some(3),
+                rate_limit: Some(4),
+                content_policy: Some(5),
+                internal: Some(6),
+                unavailable: Some(7),
+                not_found: Some(8),
+                default: Some(9),
+            },
+            tags: vec!["paid".into()],
+            extra_headers: vec![ExtraHeader { name: "x-team".into(), value: Secret::new("red") }],
+            extra_body: vec![JsonMember { name: "seed".into(), json: "7".into() }],
+            call_params: vec![JsonMember { name: "temperature".into(), json: "0.5".into() }],
+            drop_params: Some(true),
+            drop_always: vec!["stop".into()],
+            prices: vec![("input_cost_per_token".into(), PicoUsd(2_500_000))],
+            mode: Some("chat".into()),
+            base_model: Some("gpt-4o".into()),
+            access_groups: vec!["beta".into()],
+            max_input_tokens: Some(128_000),
+            max_output_tokens: Some(16_384),
+            credential: None,
+            blocked: false,
+            requires: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn what_is_shown_of_a_deployment_declares_the_same_deployment() {
+        let row = every_field();
+        let shown = of(&row);
+        let given = deployment::Given {
+            id: &row.id,
+            group: &row.group,
+            params: &shown.params,
+            info: &shown.info,
+            blocked: false,
+            credential: None,
+        };
+        let outside =
+            Source { env: &|_| None, read: &|_: &Path| Err(io::Error::from(io::ErrorKind::NotFound)) };
+        let read = deployment::read(&given, &outside).map_err(|refused| refused.message).unwrap();
+        assert!(read == row, "{}", json!(of(&read).params));
+    }
+}

@@ -11,7 +11,7 @@ use crate::suggest;
 const ANY: &str = "*";
 const EXAMPLE: &str = "[{gpt-4o: [claude-sonnet]}]";
 
-/// Names of models in fallbacks, to be held against what is served when that is known.
+/// Names of groups in fallbacks and policies, to be held against what is served when that is known.
 #[derive(Default)]
 pub(crate) struct Mentions(Vec<Mention>);
 
@@ -56,7 +56,7 @@ pub(crate) fn chains(field: &Field<'_>, mentions: &mut Mentions, cx: &mut Cx<'_>
         for chain in fields.iter().flat_map(Fields::each) {
             let group = chain.name().to_owned();
             if group != ANY {
-                mentions.add(&chain.at_key(), &group, true);
+                mentions.failing(&chain.at_key());
             }
             let targets = targets(&chain, Some(&group), mentions, cx);
             rows.push(ChainRow { group, targets });
@@ -85,8 +85,13 @@ impl Mentions {
         self.0.push(Mention { name: name.to_owned(), fails, place, path });
     }
 
+    /// A field that has the name of a group that may fail.
+    pub(super) fn failing(&mut self, field: &Field<'_>) {
+        self.add(field, field.name(), true);
+    }
+
     /// A target that nothing serves would be found out when something else has failed already, so it is an error. A chain
-    /// of a group that nobody can ask for only has no effect. Where no model is declared at all, that is told instead.
+    /// or policy of a group that nobody can ask for only has no effect. Where no model is declared at all, that is told instead.
     pub(crate) fn check(&self, reach: &Reach, cx: &mut Cx<'_>) {
         if reach.groups().next().is_none() {
             return;

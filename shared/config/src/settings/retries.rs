@@ -2,6 +2,7 @@
 
 use bulkhead_model::rows::RoutingRow;
 
+use super::fallbacks::Mentions;
 use crate::failures::{self, What};
 use crate::field::{Cx, Field, Fields};
 
@@ -19,7 +20,12 @@ pub(super) fn read(section: &Fields<'_>, routing: &mut RoutingRow, cx: &mut Cx<'
 }
 
 /// Reads what only the router may say.
-pub(super) fn read_router(section: &Fields<'_>, routing: &mut RoutingRow, cx: &mut Cx<'_>) {
+pub(super) fn read_router(
+    section: &Fields<'_>,
+    routing: &mut RoutingRow,
+    mentions: &mut Mentions,
+    cx: &mut Cx<'_>,
+) {
     read(section, routing, cx);
     if let Some(field) = section.get("retry_policy") {
         routing.retry_policy = failures::read(&field, What::Retries, cx);
@@ -27,6 +33,7 @@ pub(super) fn read_router(section: &Fields<'_>, routing: &mut RoutingRow, cx: &m
     let of_groups = section.get("model_group_retry_policy");
     let of_groups = of_groups.and_then(|field| field.fields(cx, "{gpt-4o: {RateLimitErrorRetries: 3}}"));
     for field in of_groups.iter().flat_map(Fields::each).filter(|field| !field.node.is_null()) {
+        mentions.failing(&field.at_key());
         let policy = failures::read(&field, What::Retries, cx);
         routing.group_retry_policies.push((field.name().to_owned(), policy));
     }

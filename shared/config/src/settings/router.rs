@@ -51,7 +51,7 @@ pub(super) fn read(
         row.stream_timeout = Some(timeout);
     }
     fallbacks::read(section, &mut row.routing, mentions, cx);
-    retries::read_router(section, &mut row.routing, cx);
+    retries::read_router(section, &mut row.routing, mentions, cx);
     checks(section, &mut row.routing, cx);
     section.get("model_group_alias").map(|field| alias::read(&field, cx)).unwrap_or_default()
 }

@@ -298,10 +298,13 @@ fn a_chain_of_a_group_that_nobody_can_ask_for_is_a_warning() {
   - {model_name: "groq/*", litellm_params: {model: "groq/*", api_key: k}}
 router_settings:
   fallbacks: [{openai/gpt-4o: [groq/x]}, {gpt-4o: [groq/x]}, {groq/y: [groq/x]}, {gpt-4: [groq/x]}]
+  model_group_retry_policy: {gpt-4: {DefaultRetries: 1}, gpt-4o: {}}
 "#;
-    let told =
-        (5, "router_settings.fallbacks[3].gpt-4", "no model_name is `gpt-4`", "one of `openai/gpt-4o`");
-    assert_problems(&World::new(yaml).declared().warnings, &[told]);
+    let told = [
+        (5, "router_settings.fallbacks[3].gpt-4", "is `gpt-4`", "one of `openai/gpt-4o`"),
+        (6, "router_settings.model_group_retry_policy.gpt-4", "is `gpt-4`", "one of `openai/gpt-4o`"),
+    ];
+    assert_problems(&World::new(yaml).declared().warnings, &told);
 }
 
 #[test]

@@ -81,7 +81,10 @@ fn accepted_restrictions_become_warnings() {
 fn what_is_enforced_needs_no_acceptance() {
     let yaml = "general_settings: {allowed_ips: [10.0.0.1]}\nbulkhead_settings: {accept_unenforced: [allowed_ips]}\n";
     let path = "bulkhead_settings.accept_unenforced[0]";
-    assert_problems(&World::new(yaml).problems(), &[(2, path, "enforced by this version", "without this name")]);
+    assert_problems(
+        &World::new(yaml).problems(),
+        &[(2, path, "enforced by this version", "without this name")],
+    );
 }
 
 #[test]

@@ -101,7 +101,9 @@ fn chains() -> impl Strategy<Value = Vec<ChainRow>> {
 }
 
 fn fallbacks() -> impl Strategy<Value = FallbackPolicy> {
-    (any::<bool>(), chains()).prop_map(|(disabled, chains)| FallbackPolicy { disabled, chains })
+    let some = (any::<bool>(), chains()).prop_map(|(disabled, chains)| FallbackPolicy { disabled, chains });
+    // Most say nothing.
+    prop_oneof![3 => Just(FallbackPolicy::default()), 1 => some]
 }
 
 fn routing() -> impl Strategy<Value = RoutingRow> {
