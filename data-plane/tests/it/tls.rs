@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use bulkhead_testkit::client::{Client, End, Request};
+use bulkhead_testkit::client::{Client, End, Http2Client, Request};
 use bulkhead_testkit::{GatewayYaml, MockProvider, body, canary, eventually};
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use rustls::pki_types::pem::PemObject;
@@ -144,13 +144,23 @@ fn chat() -> Request {
 }
 
 #[tokio::test]
-async fn answers_and_streams_come_over_tls_to_clients_that_would_speak_http_2_as_well() {
+async fn answers_and_streams_come_over_tls_by_what_the_client_speaks() {
     let (mock, authority) = (MockProvider::start(), Authority::new("one"));
     let files = Files::with(&authority.issue("localhost"));
     let gateway = with_tls(Gateway::with(yaml(&mock).text()), &files).start().await;
     gateway.until_log("inference listening on https://").await;
 
-    for protocols in [&["h2", "http/1.1"][..], &["http/1.1"], &[]] {
+    for protocols in [&["http/1.1", "h2"][..], &["h2"]] {
+        let stream = connect(&authority.client(protocols), gateway.addr).await.unwrap();
+        assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"h2"[..]), "the gateway's first choice");
+        let mut client = Http2Client::over(stream).await.unwrap();
+        let (status, headers, _) = client.exchange(&chat()).await.unwrap();
+        assert_eq!((status, headers.get("connection")), (200, None));
+        let streamed = chat().json(body::chat("gpt", "Hi").stream());
+        let (_, _, text) = client.exchange(&streamed).await.unwrap();
+        assert!(text.ends_with("data: [DONE]\n\n"), "{text}");
+    }
+    for protocols in [&["http/1.1"][..], &[]] {
         let tls = authority.client(protocols);
         let mut stream = connect(&tls, gateway.addr).await.unwrap();
         let agreed = stream.get_ref().1.alpn_protocol().map(<[u8]>::to_vec);
@@ -162,15 +172,15 @@ async fn answers_and_streams_come_over_tls_to_clients_that_would_speak_http_2_as
         let answer = last_words(&mut stream, streamed).await;
         assert!(answer.contains("data: [DONE]\n\n"), "{answer}");
     }
-    assert_eq!(mock.ledger().count(), 6);
+    assert_eq!(mock.ledger().count(), 8);
 }
 
 #[tokio::test]
-async fn a_client_that_speaks_http_2_only_or_an_old_tls_hears_so_in_the_handshake() {
+async fn a_client_that_speaks_something_else_or_an_old_tls_hears_so_in_the_handshake() {
     let (mock, authority) = (MockProvider::start(), Authority::new("one"));
     let files = Files::with(&authority.issue("localhost"));
     let gateway = with_tls(Gateway::with(yaml(&mock).text()), &files).start().await;
-    let error = connect(&authority.client(&["h2"]), gateway.addr).await.unwrap_err();
+    let error = connect(&authority.client(&["spdy/3.1"]), gateway.addr).await.unwrap_err();
     assert!(error.to_string().contains("NoApplicationProtocol"), "{error}");
 
     // The hello of a TLS 1.1 client, with one cipher suite.

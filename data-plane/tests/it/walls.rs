@@ -131,6 +131,7 @@ fn a_crate_that_the_design_does_not_know_has_no_folder() {
         "credentials",
         "dialect",
         "files",
+        "front",
         "model",
         "pricing",
         "sealed",

@@ -17,6 +17,7 @@ use super::Request;
 
 /// Nothing takes longer than this.
 const PATIENCE: Duration = Duration::from_secs(30);
+const CONNECTION_WINDOW: u32 = 16 << 20;
 
 /// One connection.
 pub struct Http2Client {
@@ -50,7 +51,10 @@ impl Http2Client {
 
     /// Begins with HTTP/2 on a connection.
     pub async fn over(io: impl AsyncRead + AsyncWrite + Send + Unpin + 'static) -> Result<Self, h2::Error> {
-        let (sender, connection) = h2::client::handshake(io).await?;
+        let mut builder = h2::client::Builder::new();
+        // Who does not read one answer still reads the others.
+        builder.initial_connection_window_size(CONNECTION_WINDOW);
+        let (sender, connection) = builder.handshake(io).await?;
         Ok(Self { sender, driver: tokio::spawn(connection) })
     }
 
