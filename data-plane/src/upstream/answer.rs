@@ -44,7 +44,7 @@ fn poll_own(
     pool: &Pool,
     cx: &mut Context<'_>,
 ) -> Poll<Option<Result<Bytes, Broken>>> {
-    let next = live.as_mut().map(|live| live.poll_chunk(cx));
+    let next = live.as_mut().map(|live| live.connection.poll_chunk(cx));
     match std::task::ready!(next.unwrap_or(Poll::Ready(None))) {
         Some(Ok(data)) => Poll::Ready(Some(Ok(data))),
         Some(Err(error)) => {
@@ -53,7 +53,7 @@ fn poll_own(
         }
         None => {
             if let Some(mut live) = live.take()
-                && live.poll_usable(cx)
+                && live.connection.poll_usable(cx)
             {
                 pool.put(live);
             }

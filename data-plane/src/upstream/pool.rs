@@ -111,7 +111,7 @@ impl Pool {
                 };
                 live
             };
-            if std::future::poll_fn(|cx| Poll::Ready(live.poll_usable(cx))).await {
+            if std::future::poll_fn(|cx| Poll::Ready(live.connection.poll_usable(cx))).await {
                 return Some(Granted::Own(live));
             }
         }

@@ -102,7 +102,7 @@ impl Granted {
     ) -> Result<Response<AnswerBody>, SendError> {
         match self {
             Self::Own(mut live) => {
-                let response = live.send(request).await?;
+                let response = live.connection.send(request).await?;
                 Ok(response.map(|()| AnswerBody::own(live, pool.clone())))
             }
             // In a box, so that the way of HTTP/1.1 stays as small as it is.

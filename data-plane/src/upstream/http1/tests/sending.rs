@@ -65,7 +65,7 @@ async fn a_provider_that_refuses_early_gets_no_more_and_the_connection_is_not_us
     for closes in [false, true] {
         let (mut connection, mut peer) = pair(1000);
         let (answer, peer) = tokio::join!(connection.send(large()), async {
-            peer.read(&mut [0; 500]).await.unwrap();
+            peer.read_exact(&mut [0; 500]).await.unwrap();
             peer.write_all(b"HTTP/1.1 413 Payload Too Large\r\ncontent-length: 5\r\n\r\nlarge")
                 .await
                 .unwrap();
