@@ -92,8 +92,8 @@ fn document(routes: &[Arc<Route>], root: &RootPath) -> Value {
             },
         },
     });
-    if !root.as_str().is_empty() {
-        document["servers"] = json!([{"url": root.as_str()}]);
+    if let (false, Some(document)) = (root.as_str().is_empty(), document.as_object_mut()) {
+        document.insert("servers".to_owned(), json!([{"url": root.as_str()}]));
     }
     document
 }
