@@ -198,8 +198,8 @@ mod tests {
         let said = |params| read_with(params, None).err().unwrap();
         let wrong = said(json!({"model": "opnai/gpt-4o"}));
         assert_eq!(wrong.field.as_deref(), Some("litellm_params.model"));
-        let wrong = said(json!({"model": "openai/gpt-4o", "api_key": "k", "max_parallel_requests": 1}));
-        assert_eq!(wrong.field.as_deref(), Some("litellm_params.max_parallel_requests"));
+        let wrong = said(json!({"model": "openai/gpt-4o", "api_key": "k", "max_budget": 1}));
+        assert_eq!(wrong.field.as_deref(), Some("litellm_params.max_budget"));
         assert!(!wrong.message.contains("accept_unenforced"), "{}", wrong.message);
         assert!(
             said(json!({"model": "openai/gpt-4o", "api_key": "os.environ/LITELLM_MASTER_KEY"}))

@@ -7,9 +7,11 @@ use bulkhead_telemetry::metric::{Counter, FINE, Gauge, Histogram};
 use parking_lot::Mutex;
 
 /// First parts of paths that are served, without a version before them; all else is the last.
-const GROUPS: [&str; 13] = [
+const GROUPS: [&str; 16] = [
     "credentials",
     "customer",
+    "explain",
+    "fallback",
     "global",
     "health",
     "key",
@@ -17,6 +19,7 @@ const GROUPS: [&str; 13] = [
     "model_group",
     "nodes",
     "organization",
+    "router",
     "spend",
     "team",
     "user",
