@@ -45,7 +45,7 @@ impl Waits {
 
     /// The time that was up at a deadline.
     pub(crate) fn limit_at(&self, deadline: Instant) -> Duration {
-        if deadline >= self.end() { self.end() - self.started } else { self.idle }
+        if deadline >= self.end() { self.total } else { self.idle }
     }
 }
 
@@ -60,7 +60,7 @@ pub(crate) async fn answer(
     let answer = worker.pool.send(&deployment.target, request, connect, deadline);
     answer.await.map_err(|failure| match failure {
         Failure::NoConnection(error) => no_connection(&error, deployment, waits),
-        Failure::Deadline => timed_out(waits, deadline - waits.started).in_doubt(),
+        Failure::Deadline => timed_out(waits, waits.first_byte.min(waits.total)).in_doubt(),
         Failure::Broke(error) => broken(&error, deployment),
     })
 }
@@ -68,10 +68,7 @@ pub(crate) async fn answer(
 fn no_connection(error: &DialError, deployment: &Deployment, waits: &Waits) -> Box<Fault> {
     tracing::debug!(deployment = %deployment.id, %error, "no connection to the provider");
     match error {
-        DialError::Timeout => {
-            let connected_by = (waits.started + waits.connect).min(waits.head_deadline());
-            timed_out(waits, connected_by - waits.started)
-        }
+        DialError::Timeout => timed_out(waits, waits.connect.min(waits.first_byte).min(waits.total)),
         DialError::Full => Fault::new(
             ErrorKind::Overloaded,
             "Too many requests wait for the provider. Please retry shortly.",

@@ -70,9 +70,7 @@ impl Sources<'_> {
     pub(super) fn chain(&self, group: &str, failure: ErrorKind, is_first: bool) -> Vec<Detour> {
         let policies = self.policies();
         let detours = self.call.detours.as_deref();
-        if detours.is_some_and(|detours| detours.disabled)
-            || policies.iter().any(|(_, policy)| policy.disabled)
-        {
+        if self.are_disabled() {
             return Vec::new();
         }
         let kind = match failure {
@@ -82,6 +80,19 @@ impl Sources<'_> {
         };
         let special = (kind != FallbackKind::General).then(|| self.special(kind, group, detours)).flatten();
         special.unwrap_or_else(|| self.general(group, detours.filter(|_| is_first), &policies))
+    }
+
+    /// Where to go on from a name that nobody serves.
+    pub(super) fn of_unknown(&self) -> Vec<Detour> {
+        match self.are_disabled() {
+            true => Vec::new(),
+            false => to(self.routing.default_chain(), Source::Default),
+        }
+    }
+
+    fn are_disabled(&self) -> bool {
+        self.call.detours.as_deref().is_some_and(|detours| detours.disabled)
+            || self.policies().iter().any(|(_, policy)| policy.disabled)
     }
 
     fn special(&self, kind: FallbackKind, group: &str, detours: Option<&Detours>) -> Option<Vec<Detour>> {

@@ -1,7 +1,7 @@
 //! One leg: a request at one deployment, up to the first content of its answer.
 
 use bulkhead_dialect::relay::RelayOptions;
-use bulkhead_model::{ErrorKind, UnixMillis};
+use bulkhead_model::{ErrorKind, NanoUsd, UnixMillis};
 use bulkhead_pricing::Rates;
 use bulkhead_snapshot::{Deployment, Resolved};
 use http::{HeaderMap, Response};
@@ -40,8 +40,9 @@ impl Journey {
             served,
             group: resolved.group.clone(),
             progress: self.way.progress,
-            fell_back_from: self.fell_back_from(),
+            fell_back: self.fell_back(),
             litellm_metrics: self.snapshot.settings.litellm_metrics,
+            trace: self.trace,
             rule: Rule::of(resolved, detour, routed.deployment.order, by),
             callers_time: self.callers_time().is_some(),
             timeout: waits.total,
@@ -53,11 +54,13 @@ impl Journey {
             end_user: self.call.end_user.clone(),
             input_estimate: self.call.input_estimate(),
             arrived: self.arrived,
-            started_at: self.began_at(),
+            started_at: self.began_at(&waits),
             log: self.log.clone(),
         };
         let settle = Settle::new(&self.worker, exchange, permit, visit);
-        self.attempt(settle, detour, waits).await.map_err(|Failed { fault, settle }| {
+        self.attempt(settle, detour, waits).await.map_err(|Failed { fault, mut settle }| {
+            // Before anybody looks for where to go next.
+            settle.blame();
             self.way.last = Some(settle);
             fault
         })
@@ -124,14 +127,20 @@ impl Journey {
         }
     }
 
-    fn fell_back_from(&self) -> Option<ErrorKind> {
-        self.way.failures.last().map(|(_, failure)| *failure)
+    fn fell_back(&self) -> Option<(Box<str>, ErrorKind)> {
+        let failures = &self.way.failures;
+        let (asked_for, _) = failures.first()?;
+        failures.last().map(|(_, failure)| (asked_for.clone(), *failure))
     }
 
     /// The first leg begins with its request.
-    fn began_at(&self) -> UnixMillis {
+    fn began_at(&self, waits: &Waits) -> UnixMillis {
         let now = self.worker.node.clock.now();
-        let before = if self.way.progress.leg <= 1 { self.arrived.elapsed() } else { Duration::ZERO };
+        let before = if self.way.progress.leg <= 1 {
+            waits.started.saturating_duration_since(self.arrived)
+        } else {
+            Duration::ZERO
+        };
         UnixMillis(now.0.saturating_sub_unsigned(u64::try_from(before.as_millis()).unwrap_or(0)))
     }
 
@@ -186,7 +195,7 @@ impl Reply<'_> {
         let decoder = Decoder::of(&head.headers);
         let mut headers = self.headers(head.headers, &settle);
         let Buffered { body, settle } = respond::buffered(decoder, body, settle, &self.waits).await?;
-        self.tell(&mut headers, settle.as_deref());
+        self.tell(&mut headers, settle.as_deref(), settle.as_deref().and_then(Settle::cost));
         Ok(respond::response(head.status, headers, body))
     }
 
@@ -215,7 +224,8 @@ impl Reply<'_> {
         let mut headers = self.headers(head.headers, &settle);
         let relaying = respond::streamed(body, decoder, settle, terms).await?;
         respond::add_stream_headers(&mut headers);
-        self.tell(&mut headers, Some(relaying.settle()));
+        // Whether the head of a stream knows its cost would depend on how its events arrive.
+        self.tell(&mut headers, Some(relaying.settle()), None);
         Ok(respond::response(head.status, headers, OutBody::Relay(relaying)))
     }
 
@@ -223,7 +233,7 @@ impl Reply<'_> {
         respond::client_headers(provider, &self.journey.worker.names, &settle.exchange.routed.deployment)
     }
 
-    fn tell(&self, headers: &mut HeaderMap, settle: Option<&Settle>) {
+    fn tell(&self, headers: &mut HeaderMap, settle: Option<&Settle>, cost: Option<NanoUsd>) {
         let Some(settle) = settle else { return };
         let exchange = &settle.exchange;
         let (total, upstream) = settle.spent_so_far();
@@ -233,7 +243,7 @@ impl Reply<'_> {
             deployment: Some(&exchange.routed.deployment),
             key: exchange.caller.key(),
             permit: settle.permit(),
-            cost: settle.cost(),
+            cost,
             total,
             upstream,
             timeout: Some(exchange.timeout),

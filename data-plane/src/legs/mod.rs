@@ -23,6 +23,7 @@ use crate::read::{Call, Detour, Source};
 use crate::respond::{Facts, OutBody, add_facts};
 use crate::route::{Chooser, Picked, Wanted, resolve};
 use crate::settle::{Progress, Settle};
+use crate::trace::Trace;
 use crate::worker::Worker;
 use hops::{Hops, Sources};
 
@@ -40,6 +41,7 @@ pub(crate) struct Journey {
     pub(crate) call_id: HeaderValue,
     /// Requests with the same mark go to the same deployment.
     pub(crate) affinity: Option<u64>,
+    pub(crate) trace: Option<Trace>,
     pub(crate) arrived: Instant,
     /// When all legs have to be over.
     pub(crate) overall: Instant,
@@ -95,14 +97,19 @@ impl Journey {
 
     /// The next group to go to, after this one failed.
     fn go_on(&mut self, failed: Option<&str>, failure: ErrorKind) -> Option<Detour> {
-        if !leads_on(failure) || Instant::now() >= self.overall {
+        // A name that nobody serves goes where groups without a chain go (litellm.md §3.2).
+        let is_unknown = failure == ErrorKind::UnknownModel && failed.is_none();
+        if !is_unknown && !leads_on(failure) || Instant::now() >= self.overall {
             return None;
         }
         let snapshot = self.snapshot.clone();
-        if let Some(failed) = failed {
-            let chain = self.sources(&snapshot).chain(failed, failure, self.way.failures.len() <= 1);
-            self.way.hops.failed(chain);
-        }
+        let sources = self.sources(&snapshot);
+        let chain = match failed {
+            Some(failed) => sources.chain(failed, failure, self.way.failures.len() <= 1),
+            None if self.way.progress.fallbacks == 0 => sources.of_unknown(),
+            None => Vec::new(),
+        };
+        self.way.hops.failed(chain);
         let most = snapshot.settings.routing.row.max_fallbacks;
         loop {
             let detour = self.way.hops.next(most)?;

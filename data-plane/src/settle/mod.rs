@@ -24,6 +24,7 @@ use crate::identify::Caller;
 use crate::listener::LogEntry;
 use crate::metrics::{Ended, OfDeployment};
 use crate::route::{Routed, Rule};
+use crate::trace::Trace;
 use crate::usage::UsageEvent;
 use crate::worker::Worker;
 
@@ -52,10 +53,12 @@ pub(crate) struct Exchange {
     pub(crate) served: Option<String>,
     pub(crate) group: Arc<Group>,
     pub(crate) progress: Progress,
-    /// How the group failed that the request went on from to come here.
-    pub(crate) fell_back_from: Option<ErrorKind>,
+    /// The group that was asked for, and how the last one failed, where the request had to go on to another.
+    pub(crate) fell_back: Option<(Box<str>, ErrorKind)>,
     /// LiteLLM's metrics count it.
     pub(crate) litellm_metrics: bool,
+    /// It is traced.
+    pub(crate) trace: Option<Trace>,
     /// Why it goes to this deployment.
     pub(crate) rule: Rule,
     /// The request brought its own timeouts.
@@ -98,6 +101,8 @@ pub(crate) struct Settle {
     visit: Visit,
     /// The deployment has answered.
     visited: bool,
+    /// Its failure is counted.
+    blamed: bool,
     /// What the provider said when it failed: the status, and how long it wants to be left alone.
     said: Option<(u16, Option<Duration>)>,
     series: Arc<OfDeployment>,
@@ -125,6 +130,7 @@ impl Settle {
             worker: worker.clone(),
             visit,
             visited: false,
+            blamed: false,
             said: None,
             series: worker.metrics.series.of(&exchange.routed.deployment),
             times: Times::begin(&exchange),
@@ -219,9 +225,10 @@ impl Settle {
 
     /// The exchange ended well.
     pub(crate) fn complete(&mut self) {
-        self.over(Ok(()));
+        let now = Instant::now();
+        self.over(Ok(()), now);
         if self.outcome == Some(Ok(())) {
-            self.well(Instant::now());
+            self.well(now);
         }
     }
 
@@ -234,12 +241,12 @@ impl Settle {
 
     /// The exchange failed; the first failure counts.
     pub(crate) fn fail(&mut self, kind: ErrorKind) {
-        self.over(Err(kind));
+        self.over(Err(kind), Instant::now());
     }
 
-    fn over(&mut self, outcome: Result<(), ErrorKind>) {
+    fn over(&mut self, outcome: Result<(), ErrorKind>, now: Instant) {
         self.outcome.get_or_insert(outcome);
-        self.times.over();
+        self.times.over(now);
     }
 
     /// There is no answer. A provider that said so has produced nothing; one that fell silent may have.
@@ -287,9 +294,7 @@ impl Settle {
     fn conclude(&mut self, reserved: NanoUsd, handed_on: bool) -> Ask {
         let left = if self.is_time_up() { ErrorKind::ShuttingDown } else { ErrorKind::ClientGone };
         let outcome = self.outcome.unwrap_or(Err(left));
-        if let Err(kind) = outcome {
-            self.blame(kind);
-        }
+        self.blame();
         let (usage, source) = self.used();
         let cost = self.exchange.price(&usage);
         let used = Ask { tokens: usage.input.saturating_add(usage.output), cost: cost.unwrap_or_default() };
@@ -298,7 +303,7 @@ impl Settle {
             self.worker.typical.learn(&self.exchange.routed.deployment.group, usage.output);
         }
         self.worker.metrics.in_flight.sub(1);
-        let took = self.times.took();
+        let (took, times) = self.times.ended(handed_on);
         if let Some(log) = &self.exchange.log {
             log.settled(&self.exchange.routed.deployment.id, took.first_token);
         }
@@ -313,15 +318,19 @@ impl Settle {
             source,
             cost,
             reserved,
-            took: self.times.took(),
-            times: self.times.of_leg(handed_on),
+            took,
+            times,
             status: self.status,
         });
         used
     }
 
-    /// A deployment that fails is left out for a while.
-    fn blame(&self, kind: ErrorKind) {
+    /// Counts a failure against the deployment, once: one that fails is left out for a while.
+    pub(crate) fn blame(&mut self) {
+        let Some(Err(kind)) = self.outcome else { return };
+        if std::mem::replace(&mut self.blamed, true) {
+            return;
+        }
         let Some(snapshot) = self.worker.node.snapshot.load_full() else { return };
         let (status, wait) = self.said.unwrap_or((kind.status(), None));
         let failure = Blame { kind, status, wait, callers_time: self.exchange.callers_time };

@@ -26,6 +26,8 @@ pub(super) struct Times {
 /// What is recorded of a leg, from its beginning.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct LegTimes {
+    /// Since the first byte of the request.
+    pub(crate) began: Duration,
     /// Until it ended; for one that another follows, until it had failed.
     pub(crate) total: Duration,
     /// Until the request went on to the provider.
@@ -75,8 +77,8 @@ impl Times {
         is_first
     }
 
-    pub(super) fn over(&mut self) {
-        self.over.get_or_insert_with(Instant::now);
+    pub(super) fn over(&mut self, now: Instant) {
+        self.over.get_or_insert(now);
     }
 
     /// Since the first byte of the request, and the part of it in which providers were waited for: until this one was
@@ -90,20 +92,22 @@ impl Times {
         self.asked.map(|asked| self.heard.unwrap_or(end).saturating_duration_since(asked)).unwrap_or_default()
     }
 
-    /// For metrics: what a client waited, and how long the provider took to the head of its answer.
-    pub(super) fn took(&self) -> Took {
+    /// What a client waited, and how long the provider took to the head of its answer; then what is recorded of the leg.
+    pub(super) fn ended(&self, handed_on: bool) -> (Took, LegTimes) {
+        let now = Instant::now();
         let upstream = self.head.zip(self.asked).map(|(head, asked)| head - asked);
         let first_token = self.first_token.map(|at| at - self.arrived);
-        Took { total: self.arrived.elapsed(), first_token, upstream }
+        let took = Took { total: now.saturating_duration_since(self.arrived), first_token, upstream };
+        (took, self.of_leg(now, handed_on))
     }
 
-    pub(super) fn of_leg(&self, handed_on: bool) -> LegTimes {
-        let now = Instant::now();
+    fn of_leg(&self, now: Instant, handed_on: bool) -> LegTimes {
         let end = self.over.filter(|_| handed_on).unwrap_or(now);
         let since = |at: Option<Instant>| at.map(|at| at.saturating_duration_since(self.began));
         let total = end.saturating_duration_since(self.began);
         let head = self.head.or(self.over);
         LegTimes {
+            began: self.began.saturating_duration_since(self.arrived),
             total,
             asked: since(self.asked),
             first_byte: since(self.first_byte),

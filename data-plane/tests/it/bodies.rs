@@ -564,7 +564,6 @@ async fn other_forms_of_http_are_answered_as_they_should_be() {
         ("an unknown method", with(&format!("BREW {CHAT} HTTP/1.1"), &json), 405, false),
         ("OPTIONS", with(&format!("OPTIONS {CHAT} HTTP/1.1"), ""), 405, false),
         ("OPTIONS of all", with("OPTIONS * HTTP/1.1", ""), 404, false),
-        ("HTTP/2 in prior knowledge", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_owned(), 0, true),
         ("HTTP/3.7", with(&format!("POST {CHAT} HTTP/3.7"), &json), 400, true),
         ("no version", format!("GET {CHAT}\r\n\r\n"), 400, true),
         ("no HTTP", "\x16\x03\x01\x02\0\x01\0\r\n\r\n".to_owned(), 400, true),

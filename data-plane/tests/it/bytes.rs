@@ -239,14 +239,7 @@ async fn litellms_control_members_are_removed_and_named_where_they_have_no_effec
     let mock = MockProvider::start();
     let gateway = Gateway::start(&mock).await;
     let ignored = [
-        ("fallbacks", r#"["a"]"#),
-        ("context_window_fallbacks", "[]"),
-        ("content_policy_fallbacks", "[]"),
-        ("context_window_fallback_dict", "{}"),
         ("default_fallbacks", "[]"),
-        ("disable_fallbacks", "true"),
-        ("num_retries", "3"),
-        ("max_retries", "3"),
         ("cooldown_time", "1"),
         ("cache", r#"{"no-cache":true}"#),
         ("caching", "true"),
@@ -281,8 +274,19 @@ async fn litellms_control_members_are_removed_and_named_where_they_have_no_effec
             assert_eq!(text, format!(r#"{{"model":"ok","messages":{HELLO}{rest}}}"#), "{name}");
         }
     }
-    let acted_on =
-        [("timeout", "30"), ("request_timeout", "30"), ("stream_timeout", "30"), ("tags", r#"["a"]"#)];
+    let acted_on = [
+        ("timeout", "30"),
+        ("request_timeout", "30"),
+        ("stream_timeout", "30"),
+        ("tags", r#"["a"]"#),
+        ("fallbacks", r#"["a", {"model": "b"}]"#),
+        ("context_window_fallbacks", "[]"),
+        ("content_policy_fallbacks", r#"[{"a": ["b"]}]"#),
+        ("context_window_fallback_dict", r#"{"a": "b"}"#),
+        ("disable_fallbacks", "true"),
+        ("num_retries", "3"),
+        ("max_retries", "3"),
+    ];
     for (name, value) in acted_on.into_iter().chain([("litellm_metadata", r#"{"tags":["b"]}"#)]) {
         let body = format!(r#"{{"model":"gpt","{name}":{value},"messages":{HELLO}}}"#);
         let answer = gateway.post(CHAT, MASTER, body).await;
@@ -593,7 +597,7 @@ fn member() -> impl Strategy<Value = (String, String, String, bool)> {
             let text = spelled(&name, escape);
             (name, text, value, true)
         }),
-        1 => prop::sample::select(vec!["cache", "fallbacks", "no-log", "mock_response"])
+        1 => prop::sample::select(vec!["cache", "default_fallbacks", "no-log", "mock_response"])
             .prop_map(|name| (name.to_owned(), format!("\"{name}\""), "[1, 2]".to_owned(), false)),
     ]
 }

@@ -13,9 +13,9 @@ async fn until_came(farm: &Farm, model: &str, count: usize) {
 
 #[tokio::test]
 async fn a_deployment_that_fails_is_left_out_and_found_well_again() {
-    let farm = Farm::start(&TWO, |yaml| yaml.router("cooldown_time", 0.5)).await;
+    let farm = Farm::start(&TWO, |yaml| yaml.router("cooldown_time", 1)).await;
     farm.play("one", [vec![Step::Reset]]);
-    until_came(&farm, "one", 3).await;
+    until_came(&farm, "one", 5).await;
     farm.gateway.until_metric("bulkhead_deployment_cooling", &["deployment=\"one\""], 1.0).await;
     let before = farm.came().len();
     for _ in 0..10 {

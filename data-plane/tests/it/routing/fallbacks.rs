@@ -40,7 +40,7 @@ async fn where_all_fail_the_first_failure_is_told_with_all_of_them() {
 
 #[tokio::test]
 async fn circles_end_and_no_group_comes_twice() {
-    let circle = json!([{"a": ["b"]}, {"b": ["a", "c"]}, {"c": ["a", "b", "c"]}]);
+    let circle = json!([{"a": ["b"]}, {"b": ["a", "c"]}, {"c": ["a", "b"]}]);
     let farm = Farm::start(&THREE, |yaml| yaml.router("fallbacks", circle).router("num_retries", 0)).await;
     for model in ["a1", "b1", "c1"] {
         farm.play(model, [failing()]);
@@ -188,6 +188,17 @@ async fn fallbacks_can_be_switched_off() {
     assert_eq!(farm.gateway.call(&request).await.status, 503);
     assert_eq!(farm.plain("a").await.status, 200);
     assert_eq!(farm.came(), ["a1", "a1", "a1", "b1"]);
+}
+
+#[tokio::test]
+async fn a_name_that_nobody_serves_goes_where_everybody_goes() {
+    let farm = Farm::start(&THREE, |yaml| yaml.router("default_fallbacks", json!(["b", "c"]))).await;
+    farm.play("b1", [refuses("400 No", &[])]);
+    let answer = farm.plain("nothing").await;
+    assert_eq!((answer.status, header(&answer, "x-litellm-model-group")), (200, "c"));
+    assert_eq!(farm.ask(chat("nothing", json!({"disable_fallbacks": true}))).await.status, 400);
+    let none = Farm::start(&THREE, |yaml| yaml).await;
+    assert_eq!(none.plain("nothing").await.status, 400);
 }
 
 #[tokio::test]

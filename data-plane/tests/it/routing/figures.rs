@@ -70,8 +70,13 @@ async fn a_slow_target_gets_little() {
 /// fallback at once, and its recovery is found.
 #[tokio::test]
 async fn an_account_that_fails_is_not_made_worse_and_is_found_again() {
-    const PLACES: [Place; 3] = [("gpt", "bad1"), ("gpt", "bad2"), ("other", "good")];
-    let farm = Farm::start(&PLACES, |yaml| yaml.router("fallbacks", json!([{"gpt": ["other"]}]))).await;
+    let elsewhere = Upstream::start(|asked| good(&asked.body)).await;
+    let farm = Farm::start(&[("gpt", "bad1"), ("gpt", "bad2")], |yaml| {
+        let other =
+            yaml.deployment("other").provider("openai").model("good").base(elsewhere.base_url()).key("k");
+        other.router("fallbacks", json!([{"gpt": ["other"]}]))
+    })
+    .await;
     for model in ["bad1", "bad2"] {
         farm.play(model, [failing()]);
     }
@@ -165,7 +170,7 @@ async fn prompts_that_begin_alike_stay_together() {
     for prefix in 0..20 {
         let mut own = std::collections::HashSet::new();
         for rest in 0..4 {
-            let text = format!("{prefix:>100} and then {rest}");
+            let text = format!("{prefix:<100} and then {rest}");
             let body = json!({"model": "gpt", "messages": [{"role": "user", "content": text}]});
             own.insert(header(&farm.ask(body).await, "x-litellm-model-id").to_owned());
         }

@@ -36,8 +36,9 @@ async fn another_deployment_of_the_group_is_asked_at_once() {
 #[tokio::test]
 async fn the_answer_and_the_records_tell_of_it() {
     let farm = Farm::start(&TWO, |yaml| yaml).await;
-    farm.play("one", [failing()]);
-    farm.play("two", [failing(), good_text()]);
+    for model in TWO.map(|(_, model)| model) {
+        farm.play(model, [failing(), good_text()]);
+    }
     let answer = farm.plain("gpt").await;
     assert_eq!(answer.status, 200, "{}", answer.text());
     let retries: usize = header(&answer, "x-litellm-attempted-retries").parse().unwrap();

@@ -1,7 +1,10 @@
 //! The commit point: a failure before the first content is an ordinary error answer, one after it an error event.
 
+use std::sync::Arc;
+
 use bulkhead_testkit::client::{Answer, End};
 use serde_json::Value;
+use tokio::sync::Semaphore;
 
 use super::{CHAT, COMPLETIONS, MESSAGES, RESPONSES, Scene, TALKS, Talk, head, last};
 use crate::upstream::{Step, answer, chunk};
@@ -258,8 +261,14 @@ async fn an_opening_that_does_not_end_is_not_held_for_ever() {
     let scene = Scene::start().await;
     let comments = format!(": {}\n\n", "x".repeat(1000)).repeat(70);
     let before = [CHAT.opening, comments.as_str()].concat();
-    let steps = [vec![head()], CHAT.events(&before), CHAT.events(CHAT.error), vec![last()]].concat();
-    let answer = scene.answer(&CHAT, steps).await;
+    let gate = Arc::new(Semaphore::new(0));
+    let wait = vec![Step::Await(gate.clone())];
+    scene.script([vec![head()], CHAT.events(&before), wait, CHAT.events(CHAT.error), vec![last()]].concat());
+    let mut client = scene.gateway.client().await;
+    client.send(&CHAT.request().bytes()).await.unwrap();
+    client.read_until(|so_far| so_far.body().len() > 1000).await;
+    gate.add_permits(1);
+    let answer = client.answer().await;
     assert_eq!((answer.status, answer.end), (200, End::Complete));
     assert_eq!(answer.text(), CHAT.shown(&[&before, CHAT.error].concat()));
     let [record] = &scene.gateway.usage_of(1).await[..] else { panic!() };
