@@ -76,6 +76,7 @@ pub(crate) fn model(
     id: &str,
 ) -> Outcome<Response<OutBody>> {
     let models = visible(worker, headers, path)?;
+    let id = bulkhead_front::decoded(id);
     let Some(model) = models.into_iter().find(|model| model.id == id) else {
         let message = format!("The model '{id}' does not exist or is not available for this API key.");
         return Err(Fault::new(ErrorKind::NotFound, message).param("model"));

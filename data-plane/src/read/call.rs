@@ -108,7 +108,7 @@ impl Call {
             call.take(field, name, member)?;
         }
         if let Some(model) = path_model {
-            call.model = model.to_owned();
+            call.model = bulkhead_front::decoded(model).into_owned();
         }
         if call.model.is_empty() {
             return Err(missing(endpoint, "model"));

@@ -4,18 +4,18 @@
 //! (requirements R-151). Where a path has a part of the client's own, that has to be canonical: a proxy before the
 //! gateway may have decided by the path that it makes of another spelling.
 
-use bulkhead_front::is_canonical;
+use bulkhead_front::{is_canonical, is_canonical_with_name};
 use bulkhead_model::{Dialect, Endpoint};
 use http::Method;
 
 /// Where a request goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Route<'p> {
-    /// To a provider. `model` is set where the path names it.
+    /// To a provider. `model` is set where the path names it, and as it is written there.
     Inference { endpoint: Endpoint, model: Option<&'p str> },
     /// `/v1/models`.
     Models,
-    /// `/v1/models/{id}`.
+    /// `/v1/models/{id}`, as it is written there.
     Model(&'p str),
     /// Answered without a key.
     Plain(Plain),
@@ -145,7 +145,7 @@ fn inference(path: &str) -> Option<(Endpoint, Option<&str>)> {
 
 /// A model name may hold slashes.
 fn model_in_path(path: &str) -> Option<(Endpoint, Option<&str>)> {
-    let rest = strip(path, BEFORE_MODEL).filter(|_| is_canonical(path))?;
+    let rest = strip(path, BEFORE_MODEL).filter(|_| is_canonical_with_name(path))?;
     [Endpoint::ChatCompletions, Endpoint::Completions, Endpoint::Embeddings].into_iter().find_map(
         |endpoint| {
             let model = rest.strip_suffix(endpoint.path())?;
@@ -159,13 +159,11 @@ fn get_only(path: &str) -> Option<Route<'_>> {
     if let Some((_, route)) = READ.iter().find(|(of, _)| *of == path) {
         return Some(*route);
     }
-    if !is_canonical(path) {
-        return None;
+    if let Some(id) = strip(path, BEFORE_MODEL_ID) {
+        return (!id.is_empty() && is_canonical_with_name(path)).then_some(Route::Model(id));
     }
-    if path == "/ui" || path.starts_with("/ui/") {
-        return Some(Route::Plain(Plain::Ui));
-    }
-    strip(path, BEFORE_MODEL_ID).filter(|id| !id.is_empty()).map(Route::Model)
+    let is_ui = path == "/ui" || path.starts_with("/ui/") && is_canonical(path);
+    is_ui.then_some(Route::Plain(Plain::Ui))
 }
 
 /// Reading, deleting, cancelling a response, and listing what went into it.
@@ -299,6 +297,7 @@ mod tests {
             ("/models", Route::Models),
             ("/v1/models/gpt-4o", Route::Model("gpt-4o")),
             ("/models/a/b", Route::Model("a/b")),
+            ("/models/a%2Fb", Route::Model("a%2Fb")),
             ("/health/liveliness", Route::Plain(Plain::Liveliness)),
             ("/health/liveness", Route::Plain(Plain::Liveliness)),
             ("/health/readiness", Route::Plain(Plain::Readiness)),

@@ -178,6 +178,24 @@ async fn requests_that_are_given_up_at_once_end_the_connection_and_nobody_elses(
 }
 
 #[tokio::test]
+async fn requests_that_are_given_up_one_by_one_end_the_connection_as_well() {
+    let (mock, gateway, mut client) = start().await;
+    let mut flood = Http2Client::connect(gateway.addr).await.unwrap();
+    let mut sent = 0;
+    while let Ok(asked) = flood.send(&stream("gpt-hang")).await {
+        sent += 1;
+        assert!(sent <= 250, "nobody minds");
+        // Each is with the provider when it is given up.
+        assert!(eventually(PATIENCE, || mock.ledger().count() >= sent || flood.is_over()).await);
+        drop(asked);
+    }
+    assert!(sent >= 200, "{sent}");
+    gateway.until_metric("bulkhead_connections_flooded_total", &[], 1.0).await;
+    let (status, _, _) = client.exchange(&chat("gpt")).await.unwrap();
+    assert_eq!(status, 200);
+}
+
+#[tokio::test]
 async fn a_head_that_is_too_large_is_refused_and_the_connection_goes_on() {
     let (_mock, _gateway, mut client) = start().await;
     let large = (0..5).fold(chat("gpt"), |request, n| request.header(&format!("x-{n}"), &"y".repeat(15_000)));

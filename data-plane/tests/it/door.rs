@@ -77,6 +77,7 @@ async fn who_may_call_a_route_is_decided_by_the_path_that_is_served() {
     for path in [
         "/v1/models/../chat/completions",
         "/v1/models/..%2fchat/completions",
+        "/v1/models/a%2f..%2f..%2fchat/completions",
         "/v1/models/%2e%2e/chat/completions",
         "/v1/models;/../chat/completions",
         "/v1/models/..;/chat/completions",
@@ -93,6 +94,24 @@ async fn who_may_call_a_route_is_decided_by_the_path_that_is_served() {
     }
     assert_eq!(gateway.get("/llm/v1/models", key).await.status, 200);
     assert_eq!(mock.ledger().count(), 0);
+}
+
+#[tokio::test]
+async fn a_model_in_a_path_may_have_its_slashes_encoded_as_sdks_do_that() {
+    let mock = MockProvider::start();
+    let gateway = Gateway::with(faulty(yaml(&mock), &mock, "org/gpt 4", "ok").text()).start().await;
+    for name in ["org/gpt%204", "org%2Fgpt%204", "org%2fgpt%204"] {
+        let model = gateway.get(&format!("/v1/models/{name}"), MASTER).await;
+        assert_eq!(
+            (model.status, &model.json()["id"]),
+            (200, &json!("org/gpt 4")),
+            "{name}: {}",
+            model.text()
+        );
+        let path = format!("/openai/deployments/{name}/chat/completions?api-version=2026-01-01");
+        let answer = gateway.post(&path, MASTER, body::chat("another", "Hi")).await;
+        assert_eq!(answer.status, 200, "{name}: {}", answer.text());
+    }
 }
 
 #[tokio::test]

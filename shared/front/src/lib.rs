@@ -10,5 +10,5 @@ mod root_path;
 pub use address::client_address;
 pub use cors::{Cors, Preflight};
 pub use given::{cors, root_path};
-pub use path::is_canonical;
+pub use path::{decoded, is_canonical, is_canonical_with_name};
 pub use root_path::RootPath;
