@@ -124,6 +124,8 @@ async fn run(worker: &Arc<Worker>, received: Received<'_>, body: Incoming) -> Ou
     }
     let affinity = affinity(&snapshot.settings, &head.headers, &call);
     let overall = started + snapshot.settings.overall_timeout;
+    let tracer = worker.node.tracer.as_ref();
+    let trace = tracer.and_then(|tracer| tracer.begin(&head.headers, arrived, &worker.rng));
     let client = head.headers;
     let keepalive = snapshot.settings.keepalive;
     let stream = call.stream;
@@ -137,6 +139,7 @@ async fn run(worker: &Arc<Worker>, received: Received<'_>, body: Incoming) -> Ou
         client,
         call_id: call_id.clone(),
         affinity,
+        trace,
         arrived,
         overall,
         told_at,

@@ -28,6 +28,7 @@ mod route;
 mod settle;
 mod snapshot;
 mod source;
+mod trace;
 mod upstream;
 mod usage;
 mod worker;

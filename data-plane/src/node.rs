@@ -29,6 +29,7 @@ use crate::ops::{self, Ops};
 use crate::read::BodyMemory;
 use crate::snapshot::{Link, Reloads};
 use crate::source::Source;
+use crate::trace::{self, Tracer};
 use crate::upstream::Dialer;
 use crate::usage::{self, Recorder, SpoolOptions};
 use crate::worker::{Node, Worker};
@@ -56,12 +57,12 @@ impl From<anyhow::Error> for Failure {
 pub(crate) fn run(args: Args, env: HashMap<String, String>) -> Result<(), Failure> {
     let grace = seconds(&env, "GRACEFUL_SHUTDOWN_TIMEOUT", GRACEFUL_SHUTDOWN_TIMEOUT);
     let patience = seconds(&env, "KEEPALIVE_TIMEOUT", KEEPALIVE_TIMEOUT);
-    let flags = both(both(certificate(&args), management(&args)), front(&args, &env));
-    let (source, ((certificate, management), front)) =
+    let flags = both(both(certificate(&args), management(&args)), both(front(&args, &env), traces(&env)));
+    let (source, ((certificate, management), (front, traces))) =
         both(Source::read(&args, env), flags).map_err(Failure::Configuration)?;
     let control =
         Builder::new_current_thread().enable_all().max_blocking_threads(4).build().context("no runtime")?;
-    let start = Start { source, certificate, management, front, patience };
+    let start = Start { source, certificate, management, front, patience, traces };
     let served = control.block_on(async {
         let mut signals = Signals::new().context("cannot listen to signals")?;
         let running = start.run(&args).await?;
@@ -81,6 +82,10 @@ fn certificate(args: &Args) -> Result<Option<Arc<Certificate>>, Problems> {
 fn management(args: &Args) -> Result<Option<Peer>, Problems> {
     let url = args.management_url.as_deref();
     url.map(|url| Peer::parse("--management-url", url)).transpose().map_err(|problem| Problems(vec![problem]))
+}
+
+fn traces(env: &HashMap<String, String>) -> Result<Option<trace::Settings>, Problems> {
+    trace::Settings::read(|name| env.get(name).map(String::as_str)).map_err(|problem| Problems(vec![problem]))
 }
 
 fn front(args: &Args, env: &HashMap<String, String>) -> Result<Front, Problems> {
@@ -106,11 +111,12 @@ struct Start {
     management: Option<Peer>,
     front: Front,
     patience: Duration,
+    traces: Option<trace::Settings>,
 }
 
 impl Start {
     async fn run(self, args: &Args) -> anyhow::Result<Running> {
-        let Self { source, certificate, management, front, patience } = self;
+        let Self { source, certificate, management, front, patience, traces } = self;
         // SIGHUP is heard from here on, so that it does not end a process that says it listens.
         let (config_files, tls_files) = (Watch::new()?, Watch::new()?);
         let lock = lock(&args.state_dir)?;
@@ -120,9 +126,10 @@ impl Start {
         let (address, ops_address) = (inference.address, operations.address.to_string());
         let source = source.open(&args.state_dir)?;
         let management = management.map(|peer| forwarder(peer, args.management_timeout)).transpose()?;
+        let tracer = traces.map(tracer).transpose()?;
         let name = args.node_name.clone().unwrap_or_else(host_name);
         let spool = source.state_keys().map(|keys| (keys, args.managed.spool()));
-        let ties = Ties { ops_address, front, patience, link: source.link(), management, spool };
+        let ties = Ties { ops_address, front, patience, link: source.link(), management, spool, tracer };
         let node = open(&args.state_dir, &name, ties)?;
         source.follow(&node, name, config_files)?;
         let (phase, draining) = watch::channel(Drain::No);
@@ -207,6 +214,14 @@ struct Ties {
     management: Option<Management>,
     /// What the spool of a managed node is encrypted with, and how large it may be.
     spool: Option<(StateKeys, SpoolOptions)>,
+    tracer: Option<Arc<Tracer>>,
+}
+
+fn tracer(settings: trace::Settings) -> anyhow::Result<Arc<Tracer>> {
+    let (tracer, spans) = Tracer::new(&settings);
+    let tracer = Arc::new(tracer);
+    side_thread("traces", trace::export(settings, tracer.clone(), spans))?;
+    Ok(tracer)
 }
 
 fn forwarder(peer: Peer, patience: Duration) -> anyhow::Result<Management> {
@@ -217,12 +232,15 @@ fn forwarder(peer: Peer, patience: Duration) -> anyhow::Result<Management> {
 
 /// Opens the state directory's ledger and records. What a crash left unsettled becomes a record of its own.
 fn open(state: &Path, name: &str, ties: Ties) -> anyhow::Result<Arc<Node>> {
-    let Ties { ops_address, front, patience, link, management, spool } = ties;
+    let Ties { ops_address, front, patience, link, management, spool, tracer } = ties;
     let recorder = match spool {
         Some((keys, options)) => Recorder::managed(state, keys, options, Clock::System),
         None => Recorder::standalone(state, name, random::number()),
     };
     let recorder = recorder.with_context(|| format!("--state-dir {}", state.display()))?;
+    if let Some(tracer) = &tracer {
+        recorder.trace(tracer.clone());
+    }
     let (ledger, left) = Ledger::open(state).with_context(|| format!("--state-dir {}", state.display()))?;
     for (id, saved) in left {
         let bound = unsettled(&saved);
@@ -247,6 +265,7 @@ fn open(state: &Path, name: &str, ties: Ties) -> anyhow::Result<Arc<Node>> {
         reloads: Reloads::default(),
         link,
         management,
+        tracer,
     }))
 }
 

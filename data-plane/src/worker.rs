@@ -18,6 +18,7 @@ use crate::read::BodyMemory;
 use crate::respond::PrefixedNames;
 use crate::route::Rng;
 use crate::settle::Typical;
+use crate::trace::Tracer;
 use crate::upstream::{Dialer, Limits, Pool};
 use crate::usage::{Recorder, UsageEvent};
 
@@ -37,6 +38,8 @@ pub(crate) struct Node {
     pub(crate) link: Option<Arc<crate::snapshot::Link>>,
     /// Where the management API is forwarded to.
     pub(crate) management: Option<crate::management::Management>,
+    /// Decides which requests are traced, where any are.
+    pub(crate) tracer: Option<Arc<Tracer>>,
     /// What requests pass before anybody looks for their route.
     pub(crate) front: Front,
     pub(crate) draining: AtomicBool,

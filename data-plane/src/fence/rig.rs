@@ -45,6 +45,7 @@ impl Rig {
         let secret = StateKeys::from_join_token(&Secret::new("fence".to_owned()));
         let spool = SpoolOptions { cap: 1 << 30, full: Full::Fold };
         let node = Arc::new(Node {
+            tracer: None,
             health: Default::default(),
             snapshot: ArcSwapOption::from(Some(snapshot.clone())),
             gate: Gate::new(clock.clone(), Ledger::open(state.path()).unwrap().0),

@@ -143,7 +143,9 @@ impl Of {
     fn read(event: &UsageEvent) -> Self {
         let exchange = &*event.exchange;
         let deployment = &*exchange.routed.deployment;
-        let is_wildcard = exchange.group.pattern.is_some();
+        // Of a wildcard callers choose the rest of the name, also where another group serves the request in the end.
+        let asked_for = exchange.fell_back.as_ref().map_or(&exchange.group.name, |(group, _)| group);
+        let is_wildcard = asked_for.contains('*');
         let place = Place {
             deployment: deployment.id.clone(),
             group: deployment.group.clone(),
@@ -153,7 +155,7 @@ impl Of {
         };
         Self {
             owner: Owner::read(event),
-            requested: if is_wildcard { place.group.clone() } else { exchange.asked.as_str().into() },
+            requested: if is_wildcard { asked_for.clone() } else { exchange.asked.as_str().into() },
             place,
             tier: event.usage.tier.label(),
         }

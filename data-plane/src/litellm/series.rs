@@ -71,8 +71,8 @@ impl Series {
             return;
         }
         add(&mut self.ended, (event.exchange.endpoint, event.outcome.err()));
-        if let Some(failure) = event.exchange.fell_back_from {
-            add(&mut self.fallbacks, (failure, event.outcome.is_ok()));
+        if let Some((_, failure)) = &event.exchange.fell_back {
+            add(&mut self.fallbacks, (*failure, event.outcome.is_ok()));
         }
         if event.outcome.is_ok() {
             self.requests += 1;

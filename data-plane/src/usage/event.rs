@@ -165,7 +165,7 @@ pub(super) fn micros(duration: Duration) -> u64 {
 }
 
 /// At most [`TEXT_CAP`] characters and no NUL, which PostgreSQL cannot store.
-pub(super) fn cut(text: &str) -> Cow<'_, str> {
+pub(crate) fn cut(text: &str) -> Cow<'_, str> {
     if text.len() <= TEXT_CAP && !text.contains('\0') {
         return Cow::Borrowed(text);
     }

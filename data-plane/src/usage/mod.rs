@@ -9,7 +9,7 @@ mod spool;
 mod spooling;
 mod wire;
 
-pub(crate) use event::UsageEvent;
+pub(crate) use event::{UsageEvent, cut};
 pub(crate) use recorder::Recorder;
 pub(crate) use ship::{Shipper, emptied};
 pub(crate) use spool::{Full, Lag, Options as SpoolOptions, Spool};

@@ -7,8 +7,8 @@
 
 use std::io;
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::thread::{JoinHandle, Thread, park, park_timeout};
 use std::time::Duration;
 
@@ -23,6 +23,7 @@ use super::spool::{Begun, Options, Spool};
 use super::spooling::Spooling;
 use crate::litellm::Tally;
 use crate::settle::Exchange;
+use crate::trace::Tracer;
 
 const QUEUE: usize = 65_536;
 /// Where the disk refuses, it is asked again after this long.
@@ -53,6 +54,8 @@ struct Shared {
     counts: Counts,
     /// What LiteLLM's metrics count of events.
     litellm: Tally,
+    /// Makes spans of events, where requests are traced.
+    tracer: OnceLock<Arc<Tracer>>,
 }
 
 /// What waits for the thread.
@@ -169,6 +172,11 @@ impl Recorder {
         &self.shared.counts
     }
 
+    /// From now on events go into traces, too.
+    pub(crate) fn trace(&self, tracer: Arc<Tracer>) {
+        let _ = self.shared.tracer.set(tracer);
+    }
+
     pub(crate) fn litellm(&self) -> &Tally {
         &self.shared.litellm
     }
@@ -230,6 +238,9 @@ impl Writer {
             if closing || !self.sink.is_behind() {
                 let queue = std::mem::take(&mut *self.shared.queue.lock());
                 self.shared.litellm.count(queue.ended());
+                if let Some(tracer) = self.shared.tracer.get() {
+                    queue.ended().for_each(|event| tracer.ended(event));
+                }
                 self.sink.take(queue, &self.shared.counts);
             }
             self.sink.write(&self.shared.counts);

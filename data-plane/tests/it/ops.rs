@@ -2,6 +2,7 @@
 //! alerts of other people are built on them.
 
 mod list;
+mod litellm;
 mod metrics;
 mod overhead;
 mod scrapes;

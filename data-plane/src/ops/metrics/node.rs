@@ -78,6 +78,8 @@ pub(super) fn counters(ops: &Ops, page: &mut Page) {
         "HTTP/2 connections closed because their client gave its requests up at once",
         sum(|it| it.floods.get()),
     );
+    let dropped = ops.node.tracer.as_ref().map_or(0, |tracer| tracer.dropped());
+    page.counter("spans_dropped", "Spans of traces that no collector took", dropped);
     page.counter("access_log_lost", "Lines of the access log that nobody took", ops.node.front.log.lost());
     page.counter(
         "body_memory_refusals",

@@ -49,6 +49,7 @@ pub(crate) const METRICS: &[Metric] = &[
         "HTTP/2 connections closed because their client gave its requests up at once",
         All,
     ),
+    ("spans_dropped", "counter", &[], "Spans of traces that no collector took", All),
     ("access_log_lost", "counter", &[], "Lines of the access log that nobody took", All),
     ("body_memory_refusals", "counter", &[], "Requests refused because the memory for bodies was used up", All),
     ("ledger_errors", "counter", &[], "Failed writes of the ledger", All),
