@@ -112,7 +112,8 @@ impl Route {
         loop {
             match (parts.next(), wanted.next()) {
                 (None, None) => return true,
-                (Some(part), Some(wanted)) if part == wanted || wanted.starts_with('{') && !part.is_empty() => {}
+                (Some(part), Some(wanted))
+                    if part == wanted || wanted.starts_with('{') && !part.is_empty() => {}
                 _ => return false,
             }
         }
