@@ -11,11 +11,17 @@ use crate::ops::{By, assert_listed, scrape};
 async fn a_managed_node_has_these_metrics() {
     let mock = MockProvider::start();
     let limited = KeyRow { limits: limits(1), ..key_row(canary::OTHER_KEY) };
-    let fake = Fake::start(rows(&mock).into_iter().chain([Row::Key(Box::new(limited))]).collect());
+    let Row::Deployment(mut failing) = deployment(&mock, "failing") else { panic!("another row") };
+    failing.model = "status-503".to_owned();
+    let more = [Row::Key(Box::new(limited)), Row::Deployment(failing)];
+    let fake = Fake::start(rows(&mock).into_iter().chain(more).collect());
     let gateway = follow(&fake).start().await;
     gateway.until_status(KEY, 200).await;
     gateway.until_status(canary::OTHER_KEY, 429).await;
     gateway.until_status(canary::UNKNOWN_KEY, 401).await;
+    let chat =
+        body::chat("failing", "Hi").with("fallbacks", serde_json::json!(["gpt"])).with("num_retries", 0);
+    assert_eq!(gateway.post("/v1/chat/completions", KEY, chat).await.status, 200);
     let page: Exposition = scrape(&gateway).await;
     assert_listed(&page, By::Managed, true);
     assert!(page.sum("bulkhead_usage_recorded_total", &[]) < 100.0);

@@ -40,6 +40,9 @@ pub(crate) const METRICS: &[Metric] = &[
     ("ambiguous_resends", "counter", &[], "Requests sent again after a reused connection broke without an answer", All),
     ("upstream_connect_failures", "counter", &[], "Connections to providers that could not be made", All),
     ("dropped_params", "counter", &[], "Parameters and header values dropped and named to the client", All),
+    ("retries", "counter", &[], "Requests sent again to their model group", All),
+    ("retries_refused", "counter", &[], "Retries not made because the provider's account had its share of them", All),
+    ("fallbacks", "counter", &["outcome"], "Requests that went on to another model group, by how that ended", All),
     ("panics", "counter", &[], "Requests that panicked", All),
     ("connections_turned_away", "counter", &[], "Connections closed because their worker takes no more", All),
     (
@@ -80,12 +83,22 @@ pub(crate) const METRICS: &[Metric] = &[
     ("config_reloads", "counter", &[], "Configurations applied after the first", Standalone),
     ("config_refused", "counter", &[], "Configurations refused", Standalone),
     ("requests", "counter", ROUTE_TO_DEPLOYMENT_KIND, "Exchanges with a deployment, by how they ended", All),
+    (
+        "handed_on",
+        "counter",
+        ROUTE_TO_DEPLOYMENT_KIND,
+        "Exchanges that failed and were followed by another of the same request; not among the requests",
+        All,
+    ),
     ("tokens", "counter", ROUTE_TO_DEPLOYMENT_KIND, "Tokens by kind; cached ones are part of the input, reasoning is of the output", All),
     ("spend_usd", "counter", ROUTE_TO_DEPLOYMENT, "Cost of exchanges whose price is known", All),
     ("unpriced", "counter", ROUTE_TO_DEPLOYMENT, "Exchanges whose price is not known", All),
     ("request_seconds", "histogram", ROUTE_TO_DEPLOYMENT, "From the first byte of the request to the end of the answer", All),
     ("first_token_seconds", "histogram", ROUTE_TO_DEPLOYMENT, "Streams, from the first byte of the request to the first generated content", All),
     ("upstream_seconds", "histogram", ROUTE_TO_DEPLOYMENT, "From sending to the head of the provider's answer, where that is not an error", All),
+    ("deployment_in_flight", "gauge", &["deployment"], "Requests under way at a deployment", All),
+    ("deployment_cooling", "gauge", &["deployment"], "1 while a deployment is left out because it fails", All),
+    ("cooldowns", "counter", &["deployment"], "How often a deployment was left out", All),
 ];
 
 /// Asserts that a page has these metrics and no others. `whole` after traffic that has moved every one with labels.

@@ -25,6 +25,7 @@ async fn the_metrics_are_these() {
         (chat_by(canary::VIRTUAL_KEY), 200),
         (chat_by(canary::VIRTUAL_KEY), 429),
         (chat("gpt-500"), 500),
+        (chat("gpt-500").json(body::chat("gpt-500", "Hi").with("fallbacks", json!(["gpt"]))), 200),
         (chat("nobody"), 400),
     ] {
         assert_eq!(gateway.call(&request).await.status, status);
