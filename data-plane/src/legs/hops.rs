@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 
 use bulkhead_model::rows::FallbackPolicy;
 use bulkhead_model::{ErrorKind, UnixMillis};
-use bulkhead_snapshot::{FallbackKind, Routing};
+use bulkhead_snapshot::{FallbackKind, Routing, chain_of};
 
 use crate::identify::Caller;
 use crate::read::{Call, Detour, Detours, Source};
@@ -123,8 +123,7 @@ impl Sources<'_> {
             return to(targets, Source::Override);
         }
         for (source, policy) in policies {
-            let exact = policy.chains.iter().find(|chain| chain.group == group);
-            if let Some(chain) = exact.or_else(|| policy.chains.iter().find(|chain| chain.group == "*")) {
+            if let Some(chain) = chain_of(&policy.chains, group) {
                 return chain.targets.iter().map(|target| Detour::to(target, *source)).collect();
             }
         }

@@ -156,6 +156,7 @@ impl Journey {
                 return Err(first.unwrap_or_else(no_more_retries));
             }
             let deployment = picked.routed.deployment.clone();
+            self.way.progress.max_retries = self.said_retries(resolved, &deployment, None).unwrap_or(RETRIES);
             let fault = match self.leg(resolved, picked, detour, served.clone()).await {
                 Ok(answer) => return Ok(answer),
                 Err(fault) => fault,
@@ -202,7 +203,7 @@ impl Journey {
         others: bool,
     ) -> Option<Duration> {
         let routing = &self.snapshot.settings.routing;
-        let said = self.said_retries(resolved, deployment, fault.kind);
+        let said = self.said_retries(resolved, deployment, Some(fault.kind));
         if !is_retried(fault.kind, fault.status(), others) || tries > said.unwrap_or(RETRIES) {
             return None;
         }
@@ -224,13 +225,13 @@ impl Journey {
         &self,
         resolved: &Resolved<'_, '_>,
         deployment: &Deployment,
-        failure: ErrorKind,
+        failure: Option<ErrorKind>,
     ) -> Option<u32> {
         let routing = &self.snapshot.settings.routing;
         let header = || self.client.get("x-litellm-num-retries")?.to_str().ok()?.trim().parse().ok();
         let own = self.call.detours.as_deref().and_then(|detours| detours.retries).or_else(header);
         own.or(deployment.num_retries)
-            .or_else(|| of_class(routing.retry_policy(&resolved.group.name), failure))
+            .or_else(|| of_class(routing.retry_policy(&resolved.group.name), failure?))
             .or(routing.row.num_retries)
     }
 

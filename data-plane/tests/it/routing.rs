@@ -1,5 +1,6 @@
 //! Where requests go when providers fail: other deployments, other groups, and back when they are well again.
 
+mod catalogue;
 mod cooldown;
 mod fallbacks;
 mod figures;

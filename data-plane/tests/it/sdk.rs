@@ -8,7 +8,7 @@ use bulkhead_testkit::{MockProvider, canary};
 use crate::support::{Gateway, faulty, yaml};
 
 /// The environment that `make test` makes, one for each state of the lock file.
-fn python() -> PathBuf {
+pub(crate) fn python() -> PathBuf {
     let python = std::env::var_os("BULKHEAD_SDK_PYTHON").map(PathBuf::from);
     python
         .filter(|path| path.exists())

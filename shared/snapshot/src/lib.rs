@@ -34,7 +34,7 @@ pub use models::{Group, ModelTable, Resolved, Shown};
 pub use pattern::Pattern;
 pub use policy::{Policy, Said};
 pub use principal::{Member, Team, User, id as member_id};
-pub use routing::{FallbackKind, Routing};
+pub use routing::{FallbackKind, Routing, chain_of};
 pub use settings::{Listener, Settings};
 pub use table::{Keyed, Table};
 pub use timeouts::Timeouts;

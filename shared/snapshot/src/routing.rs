@@ -131,6 +131,13 @@ impl Override {
     }
 }
 
+/// The chain for a group, of a few that a key or a team declares: by the same order as [`Routing::chain`].
+pub fn chain_of<'c>(chains: &'c [ChainRow], group: &str) -> Option<&'c ChainRow> {
+    let named = |name: &str| chains.iter().find(|chain| chain.group == name);
+    let prefixed = || chains.iter().find(|chain| without_provider(&chain.group) == Some(group));
+    named(group).or_else(|| without_provider(group).and_then(named)).or_else(prefixed).or_else(|| named(ANY))
+}
+
 /// `gpt-4o` of `openai/gpt-4o`.
 fn without_provider(group: &str) -> Option<&str> {
     let (provider, bare) = group.split_once('/')?;
@@ -188,6 +195,8 @@ mod tests {
         ] {
             let found = shown(routing.chain(FallbackKind::General, group));
             assert_eq!(found.as_deref(), Some(expected), "{group}");
+            let found = chain_of(&routing.row.fallbacks, group).map(|chain| chain.targets.join(","));
+            assert_eq!(found.as_deref(), Some(expected), "{group}, of a key");
         }
         assert_eq!(Routing::compile(&RoutingRow::default()).chain(FallbackKind::General, "a"), None);
     }

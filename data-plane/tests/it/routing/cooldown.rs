@@ -14,7 +14,7 @@ async fn until_came(farm: &Farm, model: &str, count: usize) {
 #[tokio::test]
 async fn a_deployment_that_fails_is_left_out_and_found_well_again() {
     let farm = Farm::start(&TWO, |yaml| yaml.router("cooldown_time", 1)).await;
-    farm.play("one", [vec![Step::Reset]]);
+    farm.play("one", [failing()]);
     until_came(&farm, "one", 5).await;
     farm.gateway.until_metric("bulkhead_deployment_cooling", &["deployment=\"one\""], 1.0).await;
     let before = farm.came().len();
@@ -26,6 +26,19 @@ async fn a_deployment_that_fails_is_left_out_and_found_well_again() {
     until_came(&farm, "one", farm.came().iter().filter(|came| *came == "one").count() + 3).await;
     farm.gateway.until_metric("bulkhead_deployment_cooling", &["deployment=\"one\""], 0.0).await;
     assert!(farm.gateway.metric("bulkhead_cooldowns_total", &["deployment=\"one\""]).await >= 1.0);
+}
+
+#[tokio::test]
+async fn a_host_that_takes_no_connections_is_left_out_as_well() {
+    let farm = Farm::start(&[("gpt", "one")], |yaml| {
+        let closed = format!("http://127.0.0.1:{}/v1", bulkhead_testkit::free_port());
+        yaml.deployment("gpt").provider("openai").model("away").base(closed).key("k").info("id", "away")
+    })
+    .await;
+    for _ in 0..40 {
+        assert_eq!(farm.plain("gpt").await.status, 200);
+    }
+    assert!(farm.gateway.metric("bulkhead_cooldowns_total", &["deployment=\"away\""]).await >= 1.0);
 }
 
 #[tokio::test]
