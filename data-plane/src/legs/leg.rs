@@ -153,13 +153,14 @@ impl Journey {
         if !self.call.stream {
             let total = own.unwrap_or(timeouts.total);
             let first_byte = own.unwrap_or(timeouts.first_byte);
-            return Waits { started, connect, first_byte, idle: total, total, overall };
+            let idle = timeouts.idle;
+            return Waits { started, connect, first_byte, idle, total, overall };
         }
         Waits {
             started,
             connect,
             first_byte: own.unwrap_or(timeouts.stream_first_byte),
-            idle: own.unwrap_or(timeouts.idle),
+            idle: own.unwrap_or(timeouts.stream_idle),
             total: timeouts.stream_total,
             overall: started + timeouts.stream_total,
         }

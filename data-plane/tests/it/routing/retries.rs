@@ -176,6 +176,21 @@ async fn retries_have_a_budget() {
     assert!(farm.gateway.metric("bulkhead_retries_refused_total", &[]).await >= 220.0);
 }
 
+/// not only of streams.
+#[tokio::test]
+async fn an_answer_that_stalls_in_its_middle_goes_elsewhere() {
+    let farm = Farm::start(&TWO, |yaml| yaml.setting("bulkhead_settings", "idle_timeout", 0.3)).await;
+    let head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 500\r\n\r\n{\"id\":";
+    farm.play("one", [vec![Step::Send(head.as_bytes().to_vec()), Step::Hang]]);
+    let began = SystemTime::now();
+    for _ in 0..6 {
+        let answer = farm.plain("gpt").await;
+        assert_eq!((answer.status, header(&answer, "x-litellm-model-id")), (200, "two"));
+    }
+    assert!(farm.came().contains(&"one".to_owned()));
+    assert!(began.elapsed().unwrap() < Duration::from_secs(15));
+}
+
 #[tokio::test]
 async fn a_caller_that_cannot_wait_is_not_made_to() {
     let farm = Farm::start(&[("gpt", "one")], |yaml| yaml).await;
