@@ -76,7 +76,7 @@ impl Series {
         }
         if event.outcome.is_ok() {
             self.requests += 1;
-            self.took(event.took.total, &event.times);
+            self.took(&event.times);
         }
     }
 
@@ -97,8 +97,8 @@ impl Series {
     }
 
     /// LiteLLM counts from the call of the provider, but for the whole request.
-    fn took(&mut self, request: Duration, leg: &LegTimes) {
-        self.total.observe(request);
+    fn took(&mut self, leg: &LegTimes) {
+        self.total.observe(leg.began + leg.total);
         self.provider.observe(leg.total.saturating_sub(leg.overhead));
         self.overhead.observe(leg.overhead);
         if let (Some(first), Some(asked)) = (leg.first_token, leg.asked) {

@@ -75,10 +75,15 @@ impl Rule {
             By::Strategy(Strategy::UsageBased) => "usage-based-routing",
             By::Strategy(Strategy::CostBased) => "cost-based-routing",
         };
-        let order = self.order;
-        match group.deployments.iter().any(|deployment| deployment.order != order) {
-            true => format!("{source}{name}, {by}, order {order}"),
-            false => format!("{source}{name}, {by}"),
+        // For every record: put together without the machinery of formatting.
+        let mut text = String::with_capacity(64);
+        for part in [source, name, ", ", by] {
+            text.push_str(part);
         }
+        if group.deployments.iter().any(|deployment| deployment.order != self.order) {
+            text.push_str(", order ");
+            text.push_str(&self.order.to_string());
+        }
+        text
     }
 }

@@ -318,7 +318,6 @@ impl Settle {
             source,
             cost,
             reserved,
-            took,
             times,
             status: self.status,
         });

@@ -73,7 +73,7 @@ impl Collector {
         let Settings { collector, headers, .. } = &self.settings;
         let mut request = Request::new(Full::new(Bytes::from(self.wrapped(spans).encode_to_vec())));
         *request.method_mut() = Method::POST;
-        *request.uri_mut() = if collector.prefix.is_empty() { "/" } else { &*collector.prefix }.parse()?;
+        *request.uri_mut() = if collector.prefix.is_empty() { "/" } else { &collector.prefix }.parse()?;
         request.headers_mut().insert(HOST, HeaderValue::from_str(collector.authority.as_str())?);
         request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/x-protobuf"));
         for (name, value) in headers {

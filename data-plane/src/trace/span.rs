@@ -39,7 +39,7 @@ pub(super) fn of_request(trace: &Trace, event: &UsageEvent) -> Span {
         name: format!("POST {path}"),
         kind: SERVER,
         start_time_unix_nano: trace.at(trace.arrived),
-        end_time_unix_nano: trace.at(trace.arrived + event.took.total),
+        end_time_unix_nano: trace.at(trace.arrived + event.times.began + event.times.total),
         attributes,
         // The body is scanned as it comes: it is read when it is there.
         events: vec![point(trace.read, "bulkhead.body_received"), point(trace.read, "bulkhead.body_parsed")],

@@ -9,7 +9,6 @@ use bulkhead_model::{ErrorKind, NanoUsd, Usage};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use crate::metrics::Took;
 use crate::settle::{Exchange, LegTimes};
 
 /// Strings that callers choose are cut here (design §8), in characters.
@@ -30,8 +29,6 @@ pub(crate) struct UsageEvent {
     pub(crate) cost: Option<NanoUsd>,
     /// What was reserved: the bound of a usage that was not reported.
     pub(crate) reserved: NanoUsd,
-    /// From the first byte of the request.
-    pub(crate) took: Took,
     pub(crate) times: LegTimes,
     /// The provider's, where it refused.
     pub(crate) status: Option<u16>,

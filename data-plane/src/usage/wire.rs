@@ -9,7 +9,6 @@ use bytes::Bytes;
 use prost::Message;
 
 use super::event::{TAGS, UsageEvent, cut, micros, millis};
-use crate::metrics::Took;
 use crate::settle::{Exchange, LegTimes};
 
 /// The failure of an exchange that ended with the process.
@@ -33,7 +32,6 @@ pub(super) fn begun(exchange: &Arc<Exchange>, bound: NanoUsd) -> Bytes {
         source: UsageSource::Unknown,
         cost: exchange.price(&usage),
         reserved: bound,
-        took: Took::default(),
         times: LegTimes::default(),
         status: None,
     };
