@@ -1,6 +1,7 @@
 //! Streams as a client meets them, in every dialect: whole, honest about failures, alive, and stopped when it leaves.
 
 mod commit;
+mod cuts;
 mod leaving;
 mod reuse;
 mod silence;
