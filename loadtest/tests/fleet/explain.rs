@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use bulkhead_model::Clock;
 use bulkhead_testkit::client::Request;
 use serde_json::{Value, json};
 use tokio::time::Instant;
@@ -12,6 +13,7 @@ use crate::support::alone;
 #[tokio::test]
 async fn a_request_that_fell_back_is_explained_with_both_legs() {
     let _alone = alone().await;
+    let began = today();
     let (rig, control_plane, node) = both().await;
     let mut api = control_plane.api();
     let failing = json!({"model_info": {"id": "failing"}, "litellm_params": {"model": "openai/status-503"}});
@@ -61,8 +63,13 @@ async fn a_request_that_fell_back_is_explained_with_both_legs() {
         "went on to model group backup at deployment backup",
     );
     assert!(said.starts_with(start) && said.ends_with(end), "{said}");
-    let activity = api.get("/global/activity").await;
+    let activity = api.get(&format!("/global/activity?start_date={began}&end_date={}", today())).await;
     assert_eq!(activity["sum_api_requests"], 2, "the probe of the key and this one: {activity}");
+}
+
+/// The date, in UTC as reports have it.
+fn today() -> String {
+    Clock::System.now().rfc3339()[..10].to_owned()
 }
 
 /// Asks the control plane through the node, by the key itself, until it knows.
