@@ -76,7 +76,7 @@ impl Awaited {
 
     fn end(&mut self, fault: &Fault) -> Next {
         self.opening = None;
-        Next::Say(render_event(self.endpoint, &fault.body().as_error_body()).into())
+        Next::Say(render_event(self.endpoint, &fault.body().as_error_body()))
     }
 }
 

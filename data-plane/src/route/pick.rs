@@ -89,7 +89,7 @@ impl Chooser<'_> {
         round: &Candidates<'d>,
         wanted: &Wanted<'_>,
         now: Instant,
-    ) -> Result<&'d Arc<Deployment>, SmallVec<[(&'d Arc<Deployment>, Access); 8]>> {
+    ) -> Result<&'d Arc<Deployment>, Shut<'d>> {
         let strategy = self.settings.routing.row.strategy;
         // The common case looks at one deployment only, however many there are.
         if strategy == Strategy::SimpleShuffle || round.len() == 1 {
@@ -98,14 +98,14 @@ impl Chooser<'_> {
                 None => shuffle(round.iter().map(|deployment| deployment.weight), self.rng)
                     .and_then(|index| round.get(index).copied()),
             };
-            let Some(chosen) = chosen else { return Err(SmallVec::new()) };
+            let Some(chosen) = chosen else { return Err(Shut::new()) };
             return match self.health.of(chosen).access(self.caps(chosen), now) {
                 Access::Open | Access::Probe => Ok(chosen),
-                shut => Err(SmallVec::from_iter([(chosen, shut)])),
+                shut => Err(vec![(chosen, shut)]),
             };
         }
         let mut open: SmallVec<[Open<'d>; 8]> = SmallVec::new();
-        let mut shut = SmallVec::new();
+        let mut shut = Shut::new();
         for deployment in round.iter().copied() {
             let vitals = self.health.of(deployment);
             match vitals.access(self.caps(deployment), now) {
@@ -144,6 +144,9 @@ impl Chooser<'_> {
         }
     }
 }
+
+/// Those that may not be asked, and why.
+type Shut<'d> = Vec<(&'d Arc<Deployment>, Access)>;
 
 /// Why none could be asked.
 #[derive(Default)]

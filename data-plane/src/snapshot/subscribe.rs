@@ -126,7 +126,7 @@ impl Following {
         loop {
             let began = Instant::now();
             let applied = self.link.counts.applied.get();
-            let Err(ended) = self.session().await;
+            let Err(ended) = Box::pin(self.session()).await;
             self.link.set_connected(false);
             self.say(ended);
             let good = self.link.counts.applied.get() > applied || began.elapsed() > LONGEST_WAIT;
@@ -171,7 +171,7 @@ impl Following {
             ask_anew: None,
             heard: Instant::now(),
         };
-        session.run().await
+        Box::pin(session.run()).await
     }
 
     fn hello(&self) -> Report {

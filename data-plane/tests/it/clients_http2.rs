@@ -100,7 +100,7 @@ async fn a_hundred_streams_share_a_connection_and_who_does_not_read_stalls_alone
     }
     drop((unread, stalled));
     gateway.until_metric("bulkhead_in_flight", &[], 0.0).await;
-    let outcomes: Vec<_> = mock.ledger().records().iter().map(|record| record.outcome.clone()).collect();
+    let outcomes: Vec<_> = mock.ledger().records().iter().map(|record| record.outcome).collect();
     assert_eq!(outcomes.iter().filter(|outcome| **outcome == Outcome::Complete).count(), 5, "{outcomes:?}");
 }
 

@@ -69,7 +69,7 @@ async fn a_request_that_fell_back_is_explained_with_both_legs() {
 
 /// The date, in UTC as reports have it.
 fn today() -> String {
-    Clock::System.now().rfc3339()[..10].to_owned()
+    Clock::System.now().rfc3339().chars().take(10).collect()
 }
 
 /// Asks the control plane through the node, by the key itself, until it knows.

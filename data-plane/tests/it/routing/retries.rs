@@ -112,8 +112,8 @@ async fn what_cannot_get_better_is_not_tried_again() {
 #[tokio::test]
 async fn how_often_is_said_by_request_deployment_policy_and_router() {
     let policy = json!({"InternalServerErrorRetries": 3});
-    let cases: [(Value, Option<u32>, Option<Value>, Option<u32>, usize); 6] = [
-        (json!({}), None, None, None, 3),
+    let cases = [
+        (json!({}), None::<u32>, None::<Value>, None::<u32>, 3),
         (json!({}), None, None, Some(1), 2),
         (json!({}), None, Some(policy.clone()), Some(1), 4),
         (json!({}), Some(0), Some(policy.clone()), Some(1), 1),
