@@ -146,7 +146,8 @@ async fn run(worker: &Arc<Worker>, received: Received<'_>, body: Incoming) -> Ou
         log,
         way,
     };
-    if let Some(own) = journey.callers_time().filter(|_| !stream) {
+    // Of a stream it bounds the way to its first content.
+    if let Some(own) = journey.callers_time() {
         journey.overall = overall.min(started + own);
     }
     let Some(told_at) = told_at else { return journey.run().await };

@@ -23,29 +23,26 @@ pub(crate) struct Waits {
     pub(crate) idle: Duration,
     /// To the end of the answer.
     pub(crate) total: Duration,
-    /// When the whole request has to be over, whatever this leg may take.
+    /// When there has to be an answer, whatever this leg may take.
     pub(crate) overall: Instant,
+    /// When everything has to be over.
+    pub(crate) end: Instant,
 }
 
 impl Waits {
     /// When the head of the answer has to be there.
     fn head_deadline(&self) -> Instant {
-        (self.started + self.first_byte).min(self.end())
-    }
-
-    /// When everything has to be over.
-    pub(crate) fn end(&self) -> Instant {
-        (self.started + self.total).min(self.overall)
+        (self.started + self.first_byte).min(self.overall).min(self.end)
     }
 
     /// When the next byte of an answer that has begun has to be there.
     pub(crate) fn next_byte(&self) -> Instant {
-        (Instant::now() + self.idle).min(self.end())
+        (Instant::now() + self.idle).min(self.end)
     }
 
     /// The time that was up at a deadline.
     pub(crate) fn limit_at(&self, deadline: Instant) -> Duration {
-        if deadline >= self.end() { self.total } else { self.idle }
+        if deadline >= self.end { self.total } else { self.idle }
     }
 }
 

@@ -154,7 +154,8 @@ impl Journey {
             let total = own.unwrap_or(timeouts.total);
             let first_byte = own.unwrap_or(timeouts.first_byte);
             let idle = timeouts.idle;
-            return Waits { started, connect, first_byte, idle, total, overall };
+            let end = (started + total).min(overall);
+            return Waits { started, connect, first_byte, idle, total, overall, end };
         }
         Waits {
             started,
@@ -162,7 +163,8 @@ impl Journey {
             first_byte: own.unwrap_or(timeouts.stream_first_byte),
             idle: own.unwrap_or(timeouts.stream_idle),
             total: timeouts.stream_total,
-            overall: started + timeouts.stream_total,
+            overall,
+            end: started + timeouts.stream_total,
         }
     }
 

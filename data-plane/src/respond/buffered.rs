@@ -60,7 +60,7 @@ pub(crate) async fn buffered(
             if !matches!(decoder, Decoder::Identity) {
                 return Err(bad_answer(settle));
             }
-            let deadline = Box::pin(tokio::time::sleep_until(waits.end()));
+            let deadline = Box::pin(tokio::time::sleep_until(waits.end));
             let through = Through { first: chunks, rest: body, passed: 0, settle, deadline, ended: false };
             return Ok(Buffered { body: OutBody::Through(Box::new(through)), settle: None });
         }

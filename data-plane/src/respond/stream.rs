@@ -199,13 +199,13 @@ impl Relaying {
         loop {
             std::task::ready!(self.timer.as_mut().poll(cx));
             let now = Instant::now();
-            if now >= self.waits.end() || now >= self.heard + self.waits.idle {
+            if now >= self.waits.end || now >= self.heard + self.waits.idle {
                 self.settle_usage();
                 if self.is_all_said() {
                     return Poll::Ready(Step::Ended);
                 }
                 self.settle.fail(ErrorKind::UpstreamTimeout);
-                let limit = if now >= self.waits.end() { self.waits.total } else { self.waits.idle };
+                let limit = if now >= self.waits.end { self.waits.total } else { self.waits.idle };
                 return Poll::Ready(Step::Failed(timed_out(&self.waits, limit)));
             }
             let silent = self.speaks() && now >= self.spoke + self.keepalive;
@@ -225,7 +225,7 @@ impl Relaying {
 
     /// Sets the timer to whatever comes first. Progress does not touch it; it looks again when it goes off.
     fn arm(&mut self) {
-        let mut next = self.waits.end().min(self.heard + self.waits.idle);
+        let mut next = self.waits.end.min(self.heard + self.waits.idle);
         if self.speaks() {
             next = next.min(self.spoke + self.keepalive);
         }
