@@ -11,4 +11,5 @@ pub mod json;
 pub mod providers;
 pub mod relay;
 pub mod sse;
+pub mod translate;
 mod usage;

@@ -18,7 +18,7 @@ pub struct StreamFailure {
 
 impl StreamFailure {
     /// Reads the data of an error event, or the object within it that has the `error`.
-    pub(super) fn read(data: &[u8]) -> Self {
+    pub(crate) fn read(data: &[u8]) -> Self {
         let ProviderError { message, kind, code, param: _ } = read_provider_error(data);
         // The type of the event itself, where the error has none of its own.
         let kind = kind.filter(|kind| kind != "error");

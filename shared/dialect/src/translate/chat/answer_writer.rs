@@ -1,0 +1,332 @@
+//! Events → chat answers, in chunks or whole.
+
+use std::borrow::Cow;
+
+use bulkhead_model::{Endpoint, Usage};
+use bytes::{Bytes, BytesMut};
+
+use super::super::AnswerOptions;
+use super::super::form::{Citation, Delta, Event, Finish, Start};
+use super::super::write::{self, Fields};
+use super::usage::write_usage;
+use super::whole::Choice;
+use crate::error::{ErrorBody, render_event};
+use crate::relay::StreamFailure;
+
+/// Most citations of a block.
+const MOST_CITATIONS: usize = 256;
+
+/// Most choices that are written whole.
+const MOST_CHOICES: usize = 128;
+
+/// Writes one answer.
+pub(crate) struct Writer {
+    options: AnswerOptions,
+    streams: bool,
+    /// What every chunk begins with.
+    head: BytesMut,
+    id: String,
+    model: String,
+    created: u64,
+    usage: Option<Usage>,
+    /// Characters of text before the open block, and up to now: citations point at them.
+    block: (u64, u64),
+    /// JSON of the citations of the open block, without where they end.
+    citations: Vec<Note>,
+    /// What was gathered, where the answer goes out whole.
+    choices: Vec<Choice>,
+}
+
+/// A citation of the open block.
+struct Note {
+    choice: u32,
+    url: String,
+    title: Option<String>,
+}
+
+impl Writer {
+    pub(crate) fn new(options: AnswerOptions, streams: bool) -> Self {
+        Self {
+            streams,
+            head: BytesMut::new(),
+            id: String::new(),
+            model: String::new(),
+            created: options.created,
+            usage: None,
+            block: (0, 0),
+            citations: Vec::new(),
+            choices: Vec::new(),
+            options,
+        }
+    }
+
+    pub(crate) fn write(&mut self, event: Event<'_>, out: &mut BytesMut) {
+        match event {
+            Event::Start(start) => self.start(&start, out),
+            Event::More { choice, delta } => self.more(choice, delta, out),
+            Event::BlockEnd => self.block_end(out),
+            Event::Finish { choice, reason, .. } => {
+                self.block_end(out);
+                self.finish(choice, reason, out);
+            }
+            Event::Usage(usage) => self.usage = Some(usage),
+            Event::Failed(failure) => write_failure(&failure, out),
+            Event::End => self.end(out),
+        }
+    }
+
+    fn start(&mut self, start: &Start<'_>, out: &mut BytesMut) {
+        let shown = self.options.shown_model.as_deref().or(start.model.as_deref());
+        self.model = shown.unwrap_or_default().to_owned();
+        self.id = start.id.as_deref().unwrap_or(&self.options.id).to_owned();
+        self.created = start.created.unwrap_or(self.created);
+        if !self.streams {
+            return;
+        }
+        write_head(&mut self.head, "chat.completion.chunk", &self.id, self.created, &self.model);
+        self.chunk(0, None, out, |delta| {
+            delta.text("role", "assistant");
+            delta.text("content", "");
+        });
+    }
+
+    fn more(&mut self, choice: u32, delta: Delta<'_>, out: &mut BytesMut) {
+        if let Delta::Text(text) = &delta {
+            self.block.1 += u64::try_from(text.chars().count()).unwrap_or_default();
+        }
+        if let Delta::Citation(citation) = delta {
+            return self.cite(choice, citation, out);
+        }
+        if !self.streams {
+            if let Some(choice) = self.choice(choice) {
+                choice.take(delta);
+            }
+            return;
+        }
+        match delta {
+            Delta::Logprobs(logprobs) => self.logprobs(choice, logprobs, out),
+            delta => self.chunk(choice, None, out, |fields| write_delta(fields, delta)),
+        }
+    }
+
+    /// Where a cited text ends is known when its block does.
+    fn cite(&mut self, choice: u32, citation: Citation<'_>, out: &mut BytesMut) {
+        match citation {
+            Citation::Url { url, title, .. } if self.citations.len() < MOST_CITATIONS => {
+                let title = title.map(Cow::into_owned);
+                self.citations.push(Note { choice, url: url.into_owned(), title });
+            }
+            Citation::Url { .. } => {}
+            Citation::Place(place) if self.streams => self.chunk(choice, None, out, |delta| {
+                delta.object("provider_specific_fields", |fields| fields.raw("citation", place));
+            }),
+            Citation::Place(place) => {
+                if let Some(choice) = self.choice(choice) {
+                    choice.place(place);
+                }
+            }
+        }
+    }
+
+    fn block_end(&mut self, out: &mut BytesMut) {
+        let (start, end) = self.block;
+        self.block.0 = end;
+        let mut notes = std::mem::take(&mut self.citations).into_iter().peekable();
+        while let Some(note) = notes.next() {
+            let annotation = |fields: &mut Fields<'_>| {
+                fields.text("type", "url_citation");
+                fields.object("url_citation", |citation| {
+                    citation.number("start_index", start);
+                    citation.number("end_index", end);
+                    citation.text("url", &note.url);
+                    citation.text("title", note.title.as_deref().unwrap_or_default());
+                });
+            };
+            if self.streams {
+                self.chunk(note.choice, None, out, |delta| {
+                    delta.array("annotations", |items| items.object(annotation));
+                });
+            } else if let Some(choice) = self.choice(note.choice) {
+                choice.annotate(annotation);
+            }
+        }
+        if let Some(choice) = self.choices.last_mut() {
+            choice.block_end();
+        }
+    }
+
+    fn finish(&mut self, choice: u32, reason: Finish, out: &mut BytesMut) {
+        let reason = finish_name(reason);
+        if self.streams {
+            self.chunk(choice, Some(reason), out, |_| {});
+        } else if let Some(choice) = self.choice(choice) {
+            choice.finish(reason);
+        }
+    }
+
+    fn end(&mut self, out: &mut BytesMut) {
+        if !self.streams {
+            return;
+        }
+        if let Some(usage) = self.usage.filter(|_| self.options.plan.include_usage) {
+            out.extend_from_slice(b"data: ");
+            write::object(out, |chunk| {
+                self.head(chunk, "chat.completion.chunk");
+                chunk.array("choices", |_| {});
+                write_usage(chunk, &usage);
+            });
+            out.extend_from_slice(b"\n\n");
+        }
+        out.extend_from_slice(b"data: [DONE]\n\n");
+    }
+
+    pub(crate) fn into_whole(mut self) -> Bytes {
+        let mut out = BytesMut::new();
+        let choices = std::mem::take(&mut self.choices);
+        write::object(&mut out, |body| {
+            self.head(body, "chat.completion");
+            body.array("choices", |items| {
+                for choice in choices {
+                    items.object(|fields| choice.write(fields));
+                }
+            });
+            if let Some(usage) = &self.usage {
+                write_usage(body, usage);
+            }
+        });
+        out.freeze()
+    }
+
+    fn head(&self, body: &mut Fields<'_>, object: &str) {
+        body.text("id", &self.id);
+        body.text("object", object);
+        body.number("created", self.created);
+        body.text("model", &self.model);
+    }
+
+    /// The choice of this number, where the answer goes out whole.
+    fn choice(&mut self, number: u32) -> Option<&mut Choice> {
+        let at = self.choices.iter().position(|choice| choice.number == number);
+        let at = match at {
+            Some(at) => at,
+            None if self.choices.len() < MOST_CHOICES => {
+                self.choices.push(Choice::new(number));
+                self.choices.len() - 1
+            }
+            None => return None,
+        };
+        self.choices.get_mut(at)
+    }
+
+    fn chunk(
+        &self,
+        choice: u32,
+        finish: Option<&str>,
+        out: &mut BytesMut,
+        fill: impl FnOnce(&mut Fields<'_>),
+    ) {
+        out.extend_from_slice(&self.head);
+        write::number(out, u64::from(choice));
+        out.extend_from_slice(b",\"delta\":");
+        write::object(out, fill);
+        out.extend_from_slice(b",\"finish_reason\":");
+        match finish {
+            Some(reason) => write::string(out, reason),
+            None => out.extend_from_slice(b"null"),
+        }
+        out.extend_from_slice(b"}]}\n\n");
+    }
+
+    fn logprobs(&self, choice: u32, logprobs: &[u8], out: &mut BytesMut) {
+        out.extend_from_slice(&self.head);
+        write::number(out, u64::from(choice));
+        out.extend_from_slice(b",\"delta\":{},\"logprobs\":");
+        out.extend_from_slice(logprobs);
+        out.extend_from_slice(b",\"finish_reason\":null}]}\n\n");
+    }
+}
+
+fn write_head(head: &mut BytesMut, object: &str, id: &str, created: u64, model: &str) {
+    head.extend_from_slice(b"data: {\"id\":");
+    write::string(head, id);
+    head.extend_from_slice(b",\"object\":");
+    write::string(head, object);
+    head.extend_from_slice(b",\"created\":");
+    write::number(head, created);
+    head.extend_from_slice(b",\"model\":");
+    write::string(head, model);
+    head.extend_from_slice(b",\"choices\":[{\"index\":");
+}
+
+/// Thoughts go out as LiteLLM sends them: as text, and as the blocks that a client sends back.
+fn write_delta(fields: &mut Fields<'_>, delta: Delta<'_>) {
+    match delta {
+        Delta::Text(text) => fields.text("content", &text),
+        Delta::Refusal(text) => fields.text("refusal", &text),
+        Delta::Thinking(text) => write_thinking(fields, &text, ""),
+        Delta::Signature(signature) => write_thinking(fields, "", &signature),
+        Delta::RedactedThinking(data) => fields.array("thinking_blocks", |items| {
+            items.object(|block| {
+                block.text("type", "redacted_thinking");
+                block.text("data", &data);
+            });
+        }),
+        Delta::Tool { call, id, name } => fields.array("tool_calls", |items| {
+            items.object(|item| {
+                item.number("index", u64::from(call));
+                item.text("id", &call_id(&id, call));
+                item.text("type", "function");
+                item.object("function", |function| {
+                    function.text("name", &name);
+                    function.text("arguments", "");
+                });
+            });
+        }),
+        Delta::Arguments { call, text } => fields.array("tool_calls", |items| {
+            items.object(|item| {
+                item.number("index", u64::from(call));
+                item.object("function", |function| function.text("arguments", &text));
+            });
+        }),
+        Delta::Audio(audio) => fields.raw("audio", audio),
+        Delta::Citation(_) | Delta::Logprobs(_) => {}
+    }
+}
+
+fn write_thinking(fields: &mut Fields<'_>, text: &str, signature: &str) {
+    fields.text("reasoning_content", text);
+    fields.array("thinking_blocks", |items| {
+        items.object(|block| {
+            block.text("type", "thinking");
+            block.text("thinking", text);
+            block.text("signature", signature);
+        });
+    });
+}
+
+/// The id of a call; one without cannot be answered, so it gets one.
+pub(crate) fn call_id<'a>(id: &'a str, call: u32) -> Cow<'a, str> {
+    if id.is_empty() { format!("call_{call}").into() } else { id.into() }
+}
+
+fn finish_name(reason: Finish) -> &'static str {
+    match reason {
+        Finish::Stop | Finish::StopSequence | Finish::Pause => "stop",
+        Finish::Length => "length",
+        Finish::Tools => "tool_calls",
+        Finish::Refused => "content_filter",
+    }
+}
+
+fn write_failure(failure: &StreamFailure, out: &mut BytesMut) {
+    let status = failure.status.unwrap_or(500);
+    let status_text = status.to_string();
+    let error = ErrorBody {
+        message: &failure.message,
+        kind: failure.kind.as_deref().unwrap_or("api_error"),
+        param: None,
+        code: failure.code.as_deref().unwrap_or(&status_text),
+        status,
+    };
+    out.extend_from_slice(&render_event(Endpoint::ChatCompletions, &error));
+}

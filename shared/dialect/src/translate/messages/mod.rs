@@ -1,0 +1,22 @@
+//! Anthropic's messages.
+
+mod answer_reader;
+mod answer_writer;
+mod block_writer;
+mod cache;
+mod content;
+mod open;
+mod options_writer;
+mod request_reader;
+mod request_writer;
+mod schema;
+mod usage;
+
+pub(super) use answer_reader::Reader;
+pub(super) use answer_writer::Writer;
+pub(super) use cache::{read_cache, write_cache};
+pub(super) use request_reader::{read_request, read_thinking};
+pub(super) use request_writer::write_request;
+
+/// LiteLLM's name of the tool whose input is the output.
+const OUTPUT_TOOL: &str = "json_tool_call";

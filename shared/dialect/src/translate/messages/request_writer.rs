@@ -1,0 +1,195 @@
+//! The form → a request of messages.
+
+use bytes::{Bytes, BytesMut};
+
+use super::super::form::{Block, Output, Part, Request, Role, Tool, ToolChoice};
+use super::super::json::get;
+use super::super::loss::Losses;
+use super::super::write::{self, Fields, Items};
+use super::super::{Plan, RequestOptions};
+use super::OUTPUT_TOOL;
+use super::block_writer::{is_written, write_block, write_system};
+use super::cache::write_cache;
+use super::options_writer::{Thinking, write_options};
+use super::schema::write_schema;
+
+/// What any JSON object fits.
+const ANY_OBJECT: &[u8] = br#"{"type":"object","additionalProperties":true,"properties":{}}"#;
+
+/// Writes a request.
+pub(crate) fn write_request(
+    request: &Request<'_>,
+    options: &RequestOptions<'_>,
+    plan: &mut Plan,
+    losses: &mut Losses,
+) -> Bytes {
+    let mut out = BytesMut::new();
+    let thinking = Thinking::decide(request, options, losses);
+    plan.output_tool = output_tool(request, options).is_some();
+    write::object(&mut out, |body| {
+        if let Some(model) = options.model.or(request.model.as_deref()) {
+            body.text("model", model);
+        }
+        write_system(request, body, losses);
+        body.array("messages", |items| write_messages(request, items, losses));
+        write_tools(request, options, thinking.is_on(), body, losses);
+        write_options(request, &thinking, options, body, losses);
+    });
+    out.freeze()
+}
+
+/// One speaker after the other: what a speaker says in several turns is one message.
+fn write_messages(request: &Request<'_>, items: &mut Items<'_>, losses: &mut Losses) {
+    let mut messages: Vec<(bool, Vec<(usize, &Part<'_>)>)> = Vec::new();
+    for turn in &request.turns {
+        let from_model = match turn.role {
+            Role::System | Role::Developer => continue,
+            Role::User => false,
+            Role::Assistant => true,
+        };
+        let parts = turn.parts.iter().filter(|part| is_written(&part.block, turn.at, losses));
+        let parts: Vec<_> = parts.map(|part| (turn.at, part)).collect();
+        match messages.last_mut() {
+            Some((same, list)) if *same == from_model => list.extend(parts),
+            _ => messages.push((from_model, parts)),
+        }
+    }
+    messages.retain(|(_, parts)| !parts.is_empty());
+    let count = messages.len();
+    for (number, (from_model, parts)) in messages.into_iter().enumerate() {
+        let is_prefill = from_model && number + 1 == count;
+        items.object(|message| {
+            message.text("role", if from_model { "assistant" } else { "user" });
+            message.array("content", |blocks| {
+                let last = parts.len();
+                for (place, (at, part)) in parts.into_iter().enumerate() {
+                    match &part.block {
+                        // Anthropic takes no beginning of an answer that ends with a space.
+                        Block::Text(text) if is_prefill && place + 1 == last => {
+                            let trimmed = text.trim_end().to_owned();
+                            let block = Block::Text(trimmed.into());
+                            write_block(&Part { block, cache: part.cache }, at, blocks, losses);
+                        }
+                        _ => write_block(part, at, blocks, losses),
+                    }
+                }
+            });
+        });
+    }
+}
+
+/// The schema of the tool whose input is the output, where there has to be one.
+fn output_tool<'a>(request: &'a Request<'_>, options: &RequestOptions<'_>) -> Option<&'a [u8]> {
+    match request.output.as_ref()? {
+        Output::Schema { schema: Some(_), .. } if options.output_schema => None,
+        Output::Schema { schema: Some(schema), .. } => Some(schema),
+        Output::Json | Output::Schema { schema: None, .. } => Some(ANY_OBJECT),
+    }
+}
+
+fn write_tools(
+    request: &Request<'_>,
+    options: &RequestOptions<'_>,
+    thinks: bool,
+    body: &mut Fields<'_>,
+    losses: &mut Losses,
+) {
+    let output = output_tool(request, options);
+    let search = request.settings.iter().find(|setting| setting.knob == super::super::form::Knob::WebSearch);
+    if request.tools.is_empty() && output.is_none() && search.is_none() {
+        return;
+    }
+    body.array("tools", |items| {
+        for tool in &request.tools {
+            items.object(|fields| write_tool(tool, fields));
+        }
+        if let Some(search) = search {
+            items.object(|fields| write_search(search.value, fields, losses));
+        }
+        if let Some(schema) = output {
+            items.object(|fields| {
+                fields.text("name", OUTPUT_TOOL);
+                fields.raw("input_schema", schema);
+            });
+        }
+    });
+    write_choice(request, output.is_some(), thinks, body);
+}
+
+fn write_tool(tool: &Tool<'_>, fields: &mut Fields<'_>) {
+    fields.text("name", &tool.name);
+    if let Some(description) = &tool.description {
+        fields.text("description", description);
+    }
+    match tool.parameters {
+        Some(schema) if get(schema, "type").is_some() => fields.raw("input_schema", schema),
+        Some(schema) => fields.object("input_schema", |copy| {
+            copy.text("type", "object");
+            super::super::json::fields(schema).for_each(|(name, value)| copy.raw(&name, value));
+        }),
+        None => fields.raw("input_schema", br#"{"type":"object","properties":{}}"#),
+    }
+    if let Some(strict) = tool.strict {
+        fields.flag("strict", strict);
+    }
+    if let Some(cache) = tool.cache {
+        write_cache(fields, cache);
+    }
+}
+
+/// LiteLLM's numbers of searches for OpenAI's sizes.
+fn write_search(options: &[u8], fields: &mut Fields<'_>, losses: &mut Losses) {
+    fields.text("type", "web_search_20250305");
+    fields.text("name", "web_search");
+    for (name, value) in super::super::json::fields(options) {
+        match (&*name, value) {
+            ("search_context_size", b"\"low\"") => fields.number("max_uses", 1),
+            ("search_context_size", b"\"medium\"") => fields.number("max_uses", 5),
+            ("search_context_size", b"\"high\"") => fields.number("max_uses", 10),
+            ("user_location", location) => {
+                let Some(approximate) = get(location, "approximate") else { continue };
+                fields.object("user_location", |place| {
+                    place.text("type", "approximate");
+                    for (name, value) in super::super::json::fields(approximate) {
+                        place.raw(&name, value);
+                    }
+                });
+            }
+            (other, _) => losses.aside(&format!("web_search_options.{other}"), ""),
+        }
+    }
+}
+
+fn write_choice(request: &Request<'_>, output: bool, thinks: bool, body: &mut Fields<'_>) {
+    let single = request.parallel_tools == Some(false);
+    let (kind, name) = match &request.tool_choice {
+        // A model that thinks cannot be forced; one that may call other tools may do that first.
+        _ if output && !thinks && request.tools.is_empty() => ("tool", Some(OUTPUT_TOOL)),
+        Some(ToolChoice::Tool(name)) => ("tool", Some(&**name)),
+        _ if output && !thinks => ("any", None),
+        Some(ToolChoice::Required) => ("any", None),
+        Some(ToolChoice::None) => ("none", None),
+        Some(ToolChoice::Auto) => ("auto", None),
+        None if single => ("auto", None),
+        None => return,
+    };
+    body.object("tool_choice", |choice| {
+        choice.text("type", kind);
+        if let Some(name) = name {
+            choice.text("name", name);
+        }
+        if single && kind != "none" {
+            choice.flag("disable_parallel_tool_use", true);
+        }
+    });
+}
+
+/// Writes the schema of the output where the model takes one.
+pub(super) fn write_format(request: &Request<'_>, options: &RequestOptions<'_>, config: &mut Fields<'_>, losses: &mut Losses) {
+    if let (true, Some(Output::Schema { schema: Some(schema), .. })) = (options.output_schema, &request.output) {
+        config.object("format", |format| {
+            format.text("type", "json_schema");
+            write_schema(schema, format.value("schema"), losses);
+        });
+    }
+}

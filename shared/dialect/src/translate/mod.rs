@@ -1,0 +1,109 @@
+//! Translation between dialects, by way of one typed form ([`form`]).
+//!
+//! Each dialect reads requests and answers into the form and writes them out of it; none knows another. An answer is
+//! a sequence of events in the form, whether it comes as a stream or in one piece, so both take the same way. What a
+//! dialect cannot express is reported by name, and the caller decides what that means. Same dialect never takes this
+//! way.
+
+mod answer;
+mod chat;
+pub mod form;
+mod json;
+mod loss;
+mod messages;
+mod options;
+mod reader;
+mod stream;
+mod write;
+mod writer;
+
+use bytes::Bytes;
+
+pub use answer::{Answered, answer};
+pub use loss::{Loss, Weight};
+pub use options::{AnswerOptions, Plan, ReasoningStyle, RequestOptions};
+pub use stream::Stream;
+
+use crate::json::{ScanError, Scanner};
+use loss::Losses;
+
+/// A wire format that the form can be read from and written in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Dialect {
+    /// OpenAI's chat completions, with what LiteLLM and its providers add to it.
+    Chat,
+    /// Anthropic's messages.
+    Messages,
+}
+
+impl Dialect {
+    /// Every dialect.
+    pub const ALL: [Self; 2] = [Self::Chat, Self::Messages];
+
+    /// A name for tables and messages.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Chat => "chat",
+            Self::Messages => "messages",
+        }
+    }
+}
+
+/// Why something cannot be translated at all.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum TranslateError {
+    /// Not one JSON object, or nested too deep.
+    #[error("{0}")]
+    Json(#[from] ScanError),
+    /// A member of the request has a value that its dialect does not know.
+    #[error("invalid value of '{name}' in {place}")]
+    Invalid {
+        /// The member.
+        name: String,
+        /// Where it stands.
+        place: String,
+    },
+    /// The answer has none of the members that its dialect requires.
+    #[error("the answer is none of its dialect's")]
+    NoAnswer,
+}
+
+/// A request in the upstream's dialect.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Translated {
+    /// The body to send.
+    pub body: Bytes,
+    /// What of the client's request is not in it.
+    pub losses: Vec<Loss>,
+    /// What the translation of the answer has to know of the request.
+    pub plan: Plan,
+}
+
+/// Translates a request from the client's dialect into the upstream's.
+pub fn request(
+    from: Dialect,
+    to: Dialect,
+    body: &[u8],
+    options: &RequestOptions<'_>,
+) -> Result<Translated, TranslateError> {
+    check(body)?;
+    let mut losses = Losses::default();
+    let request = match from {
+        Dialect::Chat => chat::read_request(body, &mut losses)?,
+        Dialect::Messages => messages::read_request(body, &mut losses)?,
+    };
+    let mut plan = Plan { include_usage: request.include_usage, ..Plan::default() };
+    let body = match to {
+        Dialect::Chat => chat::write_request(&request, options, &mut losses),
+        Dialect::Messages => messages::write_request(&request, options, &mut plan, &mut losses),
+    };
+    Ok(Translated { body, losses: losses.into_vec(), plan })
+}
+
+/// One strict pass, after which the lenient readers find what is there: valid JSON in Unicode, nested no deeper than
+/// [`crate::json::MAX_DEPTH`].
+fn check(body: &[u8]) -> Result<(), ScanError> {
+    let mut scanner = Scanner::new();
+    scanner.feed(body)?;
+    scanner.finish().map(drop)
+}

@@ -1,0 +1,72 @@
+//! What a translation has to know besides the body.
+
+/// How a request is written for its upstream. The defaults suit the dialect's own provider.
+#[derive(Debug, Clone, Copy)]
+pub struct RequestOptions<'a> {
+    /// The model's name at the upstream; `None` keeps the client's.
+    pub model: Option<&'a str>,
+    /// `max_tokens` where the client names none and the dialect requires it.
+    pub max_tokens: u64,
+    /// How the model is told to reason.
+    pub reasoning: ReasoningStyle,
+    /// The model takes a JSON schema for its output; otherwise a forced tool brings it.
+    pub output_schema: bool,
+    /// The upstream knows `cache_control` although its dialect does not.
+    pub cache_control: bool,
+    /// The upstream wants earlier reasoning back as `reasoning_content`.
+    pub reasoning_content: bool,
+    /// The limit of output is `max_completion_tokens`, not `max_tokens`.
+    pub max_completion_tokens: bool,
+    /// Ask for the usage of a stream.
+    pub stream_usage: bool,
+}
+
+impl Default for RequestOptions<'_> {
+    fn default() -> Self {
+        Self {
+            model: None,
+            max_tokens: 4096,
+            reasoning: ReasoningStyle::Fixed,
+            output_schema: true,
+            cache_control: false,
+            reasoning_content: false,
+            max_completion_tokens: false,
+            stream_usage: true,
+        }
+    }
+}
+
+/// How a model is told to reason.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReasoningStyle {
+    /// It cannot be told.
+    None,
+    /// By the dialect's first way: an effort in chat, a budget of tokens in messages.
+    Fixed,
+    /// In messages by `thinking: adaptive` and an effort; in chat as [`ReasoningStyle::Fixed`].
+    Adaptive,
+}
+
+/// What the translation of an answer has to know of its request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Plan {
+    /// The output comes as the input of a forced tool and goes out as text.
+    pub output_tool: bool,
+    /// The client asked for the usage of a stream.
+    pub include_usage: bool,
+}
+
+/// How an answer is written for its client.
+#[derive(Debug, Clone)]
+pub struct AnswerOptions {
+    /// The model's name that the client shall see; `None` leaves the provider's.
+    pub shown_model: Option<String>,
+    /// The answer's id where the upstream gives none.
+    pub id: String,
+    /// Seconds since 1970, for a dialect that tells the time where the upstream's does not.
+    pub created: u64,
+    /// From the request.
+    pub plan: Plan,
+    /// The longest event of a stream in bytes, its blank line included.
+    pub max_event: usize,
+}

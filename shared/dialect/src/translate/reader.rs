@@ -1,0 +1,67 @@
+//! The upstream's side of an answer, whatever its dialect.
+
+use super::form::Event;
+use super::{AnswerOptions, Dialect, chat, messages};
+use crate::usage::UsageMeter;
+
+/// Reads an answer into events.
+pub(super) enum Reader {
+    Chat(chat::Reader),
+    Messages(messages::Reader),
+}
+
+impl Reader {
+    pub(super) fn new(upstream: Dialect, options: &AnswerOptions) -> Self {
+        match upstream {
+            Dialect::Chat => Self::Chat(chat::Reader::default()),
+            Dialect::Messages => Self::Messages(messages::Reader::new(options.plan)),
+        }
+    }
+
+    /// Reads the data of one event of a stream.
+    pub(super) fn event(&mut self, data: &[u8], name: Option<&[u8]>, sink: &mut impl FnMut(Event<'_>)) {
+        match self {
+            Self::Chat(reader) => reader.event(data, name, sink),
+            Self::Messages(reader) => reader.event(data, name, sink),
+        }
+    }
+
+    /// Reads an answer in one piece. False when it is none.
+    pub(super) fn whole(&mut self, body: &[u8], sink: &mut impl FnMut(Event<'_>)) -> bool {
+        match self {
+            Self::Chat(reader) => reader.whole(body, sink),
+            Self::Messages(reader) => reader.whole(body, sink),
+        }
+    }
+
+    /// True when the body may end here and nothing is missing.
+    pub(super) fn may_end(&self) -> bool {
+        match self {
+            Self::Chat(reader) => reader.may_end(),
+            Self::Messages(_) => false,
+        }
+    }
+
+    pub(super) fn meter(&self) -> &UsageMeter {
+        match self {
+            Self::Chat(reader) => &reader.meter,
+            Self::Messages(reader) => &reader.meter,
+        }
+    }
+
+    /// Why the answer ended, in the upstream's own words.
+    pub(super) fn finish_reason(&self) -> Option<&str> {
+        match self {
+            Self::Chat(reader) => reader.finish.as_deref(),
+            Self::Messages(reader) => reader.finish.as_deref(),
+        }
+    }
+}
+
+/// Longest finish reason that is remembered, in bytes.
+const LONGEST_REASON: usize = 64;
+
+/// What is remembered of a finish reason.
+pub(super) fn remembered(reason: &str) -> String {
+    reason.get(..reason.floor_char_boundary(LONGEST_REASON)).unwrap_or_default().to_owned()
+}

@@ -1,0 +1,173 @@
+//! A stream on its way from a provider to a client of another dialect.
+//!
+//! Answers the questions that [`crate::relay::Relay`] answers, so that a caller can hold either.
+
+use bulkhead_model::Usage;
+use bytes::BytesMut;
+
+use super::answer::delta_bytes;
+use super::form::Event;
+use super::reader::Reader;
+use super::writer::Writer;
+use super::{AnswerOptions, Dialect, check};
+use crate::json::view::{is_object, part};
+use crate::relay::{End, RelayError, StreamFailure};
+use crate::sse::{Boundary, Fields};
+
+/// A stream that is translated event by event. What it keeps is bounded: one event of the provider, and of the answer
+/// what an open block needs.
+pub struct Stream {
+    max_event: usize,
+    boundary: Boundary,
+    partial: BytesMut,
+    at_start: bool,
+    reader: Reader,
+    writer: Writer,
+    progress: Progress,
+}
+
+#[derive(Default)]
+struct Progress {
+    has_content: bool,
+    content_bytes: u64,
+    failure: Option<StreamFailure>,
+    complete: bool,
+}
+
+impl Progress {
+    fn note(&mut self, event: &Event<'_>) {
+        match event {
+            Event::More { delta, .. } => {
+                self.has_content = true;
+                self.content_bytes = self.content_bytes.saturating_add(delta_bytes(delta));
+            }
+            Event::Finish { .. } => self.has_content = true,
+            Event::Failed(failure) => self.failure = Some(failure.clone()),
+            Event::End => self.complete = true,
+            Event::Start(_) | Event::BlockEnd | Event::Usage(_) => {}
+        }
+    }
+}
+
+impl Stream {
+    /// A stream before the first byte.
+    pub fn new(upstream: Dialect, client: Dialect, options: AnswerOptions) -> Self {
+        Self {
+            max_event: options.max_event,
+            boundary: Boundary::default(),
+            partial: BytesMut::new(),
+            at_start: true,
+            reader: Reader::new(upstream, &options),
+            writer: Writer::new(client, options, true),
+            progress: Progress::default(),
+        }
+    }
+
+    /// Takes the next bytes of the provider's body and appends what the client gets for them to `out`. Also when it
+    /// fails, what came before the failure is in `out`.
+    pub fn feed(&mut self, chunk: &[u8], out: &mut BytesMut) -> Result<(), RelayError> {
+        let mut at = 0;
+        while at < chunk.len() {
+            let ahead = part(chunk, at..chunk.len());
+            let Some(length) = self.boundary.find(ahead) else {
+                self.partial.extend_from_slice(ahead);
+                return self.check(self.partial.len());
+            };
+            let head = part(ahead, 0..length);
+            self.check(self.partial.len() + length)?;
+            if self.partial.is_empty() {
+                self.event(head, out);
+            } else {
+                self.partial.extend_from_slice(head);
+                let event = self.partial.split();
+                self.event(&event, out);
+            }
+            at += length;
+        }
+        Ok(())
+    }
+
+    /// Ends the stream. An event whose blank line is missing counts when its data is whole. A stream that is cut is
+    /// left without its dialect's end.
+    pub fn finish(&mut self, out: &mut BytesMut) -> End {
+        let rest = self.partial.split();
+        let is_whole = self.boundary == Boundary::Blank || {
+            let fields = Fields::parse(&rest, self.at_start);
+            let data = fields.data(&rest);
+            is_object(&data) || data.trim_ascii() == b"[DONE]"
+        };
+        if is_whole && !rest.is_empty() {
+            self.event(&rest, out);
+        }
+        if !self.is_complete() && self.progress.failure.is_none() && self.reader.may_end() {
+            self.progress.complete = true;
+            self.progress.failure = self.writer.write(Event::End, out);
+        }
+        if self.is_complete() { End::Complete } else { End::Truncated }
+    }
+
+    /// True once there was something that a user would see or act on.
+    pub fn has_content(&self) -> bool {
+        self.progress.has_content
+    }
+
+    /// The provider's error. Its event in the client's dialect is in what was written.
+    pub fn failure(&self) -> Option<&StreamFailure> {
+        self.progress.failure.as_ref()
+    }
+
+    /// The usage reported so far.
+    pub fn usage(&self) -> Option<Usage> {
+        self.reader.meter().usage()
+    }
+
+    /// True when that usage covers the whole answer.
+    pub fn usage_is_final(&self) -> bool {
+        self.reader.meter().is_final() || (self.usage().is_some() && self.is_complete())
+    }
+
+    /// True when nothing is missing.
+    pub fn is_complete(&self) -> bool {
+        self.progress.complete
+    }
+
+    /// Bytes of text, reasoning and tool arguments so far. For estimates.
+    pub fn content_bytes(&self) -> u64 {
+        self.progress.content_bytes
+    }
+
+    /// Why the answer ended, in the upstream's own words; of several choices, the last one's.
+    pub fn finish_reason(&self) -> Option<&str> {
+        self.reader.finish_reason()
+    }
+
+    fn check(&self, length: usize) -> Result<(), RelayError> {
+        if length > self.max_event {
+            Err(RelayError::EventTooLarge { limit: self.max_event })
+        } else {
+            Ok(())
+        }
+    }
+
+    fn event(&mut self, raw: &[u8], out: &mut BytesMut) {
+        let fields = Fields::parse(raw, std::mem::take(&mut self.at_start));
+        if !fields.has_data() || self.progress.complete || self.progress.failure.is_some() {
+            return;
+        }
+        let (name, data) = (fields.event(raw), fields.data(raw));
+        // What is no JSON says nothing that could be translated; a comment or a foreign mark in between is harmless.
+        if data.trim_ascii() != b"[DONE]" && check(&data).is_err() {
+            return;
+        }
+        let Self { reader, writer, progress, .. } = self;
+        reader.event(&data, name, &mut |event: Event<'_>| {
+            if progress.complete || progress.failure.is_some() {
+                return;
+            }
+            progress.note(&event);
+            if let Some(failure) = writer.write(event, out) {
+                progress.failure = Some(failure);
+            }
+        });
+    }
+}

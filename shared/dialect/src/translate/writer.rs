@@ -1,0 +1,42 @@
+//! The client's side of an answer, whatever its dialect.
+
+use bytes::{Bytes, BytesMut};
+
+use super::form::Event;
+use super::{AnswerOptions, Dialect, chat, messages};
+use crate::relay::StreamFailure;
+
+/// Writes events as a stream, or as an answer in one piece.
+pub(super) enum Writer {
+    Chat(chat::Writer),
+    Messages(messages::Writer),
+}
+
+impl Writer {
+    pub(super) fn new(client: Dialect, options: AnswerOptions, streams: bool) -> Self {
+        match client {
+            Dialect::Chat => Self::Chat(chat::Writer::new(options, streams)),
+            Dialect::Messages => Self::Messages(messages::Writer::new(options, streams)),
+        }
+    }
+
+    /// Writes one event; in one piece, nothing is in `out` before the end.
+    /// Fails when what came before leaves no place for the event.
+    pub(super) fn write(&mut self, event: Event<'_>, out: &mut BytesMut) -> Option<StreamFailure> {
+        match self {
+            Self::Chat(writer) => {
+                writer.write(event, out);
+                None
+            }
+            Self::Messages(writer) => writer.write(event, out),
+        }
+    }
+
+    /// The answer in one piece.
+    pub(super) fn into_whole(self) -> Bytes {
+        match self {
+            Self::Chat(writer) => writer.into_whole(),
+            Self::Messages(writer) => writer.into_whole(),
+        }
+    }
+}

@@ -1,0 +1,65 @@
+//! Recorded exchanges: a selection in the repository, or all of them where `BULKHEAD_CORPUS` says.
+
+use std::path::{Path, PathBuf};
+
+use bulkhead_dialect::translate::{AnswerOptions, Dialect, Plan};
+use serde_json::Value;
+
+pub struct Case {
+    pub id: String,
+    pub provider: String,
+    pub dialect: Dialect,
+    pub streams: bool,
+    pub expect: Value,
+    pub request: Vec<u8>,
+    pub body: Vec<u8>,
+}
+
+pub fn options() -> AnswerOptions {
+    AnswerOptions {
+        shown_model: Some("shown-model".to_owned()),
+        id: "id-1".to_owned(),
+        created: 1_700_000_000,
+        plan: Plan { include_usage: true, ..Plan::default() },
+        max_event: 1 << 20,
+    }
+}
+
+/// All answers with status 200, in order.
+pub fn cases() -> Vec<Case> {
+    let default = Path::new(env!("CARGO_MANIFEST_DIR")).join("../testkit/corpus");
+    let root = std::env::var_os("BULKHEAD_CORPUS").map_or(default, PathBuf::from);
+    let mut cases: Vec<Case> = folders(&root).iter().filter_map(|folder| case(folder)).collect();
+    cases.sort_by(|one, other| one.id.cmp(&other.id));
+    assert!(cases.len() > 200, "{} cases", cases.len());
+    cases
+}
+
+fn folders(root: &Path) -> Vec<PathBuf> {
+    let read = |path: &Path| std::fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path());
+    read(root).filter(|path| path.is_dir()).flat_map(|path| read(&path)).collect()
+}
+
+fn case(folder: &Path) -> Option<Case> {
+    let meta: Value = serde_json::from_slice(&std::fs::read(folder.join("meta.json")).ok()?).unwrap();
+    let dialect = match meta["api"].as_str()? {
+        "openai.chat" => Dialect::Chat,
+        "anthropic.messages" => Dialect::Messages,
+        _ => return None,
+    };
+    if meta["status"] != 200 {
+        return None;
+    }
+    let streams = meta["kind"] == "sse";
+    let body = std::fs::read(folder.join(if streams { "response.sse" } else { "response.json" })).unwrap();
+    let exchange: Value = serde_json::from_slice(&std::fs::read(folder.join("request.json")).unwrap()).unwrap();
+    Some(Case {
+        id: meta["id"].as_str()?.to_owned(),
+        provider: meta["provider"].as_str()?.to_owned(),
+        dialect,
+        streams,
+        expect: meta["expect"].clone(),
+        request: serde_json::to_vec(&exchange["body"]).unwrap(),
+        body,
+    })
+}

@@ -1,0 +1,121 @@
+//! Every recording, as every client would see it.
+
+use std::collections::BTreeMap;
+
+use bulkhead_dialect::translate::{Dialect, Stream, answer};
+use bytes::BytesMut;
+use serde_json::Value;
+
+use super::cases::{Case, cases, options};
+use super::seen::{self, Seen};
+
+/// Least share of the cases that come out as expected.
+const LEAST: f64 = 0.97;
+
+pub fn translated(case: &Case, client: Dialect) -> Vec<u8> {
+    if !case.streams {
+        return answer(case.dialect, client, &case.body, options()).unwrap().body.to_vec();
+    }
+    let mut stream = Stream::new(case.dialect, client, options());
+    let mut out = BytesMut::new();
+    stream.feed(&case.body, &mut out).unwrap();
+    stream.finish(&mut out);
+    out.to_vec()
+}
+
+pub fn seen(case: &Case, client: Dialect) -> Seen {
+    let out = translated(case, client);
+    if case.streams { seen::stream(client, &out) } else { seen::whole(client, &out) }
+}
+
+/// What is not as the recording expects it.
+fn wrong(case: &Case, client: Dialect, seen: &Seen) -> Vec<String> {
+    let mut wrong = Vec::new();
+    let expected = |name: &str| case.expect[name].as_str().unwrap_or_default();
+    let mut check = |what: &str, ok: bool, found: &dyn std::fmt::Debug| {
+        if !ok {
+            wrong.push(format!("{what}: {found:?}"));
+        }
+    };
+    // A refusal's words are text in messages.
+    let text = match client {
+        Dialect::Messages => format!("{}{}", expected("text"), expected("refusal")),
+        Dialect::Chat => expected("text").to_owned(),
+    };
+    check("text", seen.text == text, &seen.text);
+    check("refusal", client == Dialect::Messages || seen.refusal == expected("refusal"), &seen.refusal);
+    check("reasoning", seen.reasoning == expected("reasoning"), &seen.reasoning);
+    let calls = case.expect["tool_calls"].as_array().cloned().unwrap_or_default();
+    let same = calls.len() == seen.tools.len()
+        && calls.iter().zip(&seen.tools).all(|(call, (name, arguments))| {
+            call["name"] == **name && same_arguments(&call["args"], arguments)
+        });
+    check("tools", same, &seen.tools);
+    let finish = finish(case, client);
+    check("finish", finish.as_deref().is_none_or(|finish| seen.finish.as_deref() == Some(finish)), &seen.finish);
+    check("usage", usage(case).is_none_or(|usage| seen.usage == Some(usage)), &seen.usage);
+    check("model", seen.error || seen.model == "shown-model", &seen.model);
+    wrong
+}
+
+fn same_arguments(expected: &Value, found: &str) -> bool {
+    let read: Option<Value> = serde_json::from_str(if found.is_empty() { "{}" } else { found }).ok();
+    read.is_some_and(|read| {
+        read == *expected || expected.as_str().is_some_and(|text| text == found || read["raw_arguments"] == text)
+    })
+}
+
+fn finish(case: &Case, client: Dialect) -> Option<String> {
+    let reason = case.expect["finish"].as_str()?;
+    let refused = case.expect["refusal"].as_str().is_some_and(|text| !text.is_empty());
+    let (chat, messages) = match reason {
+        _ if refused => ("stop", "refusal"),
+        "stop" | "end_turn" | "" | "None" => ("stop", "end_turn"),
+        "stop_sequence" => ("stop", "stop_sequence"),
+        "length" | "max_tokens" => ("length", "max_tokens"),
+        "tool_calls" | "tool_use" | "function_call" => ("tool_calls", "tool_use"),
+        "content_filter" | "refusal" => ("content_filter", "refusal"),
+        other => panic!("{other}"),
+    };
+    Some(if client == Dialect::Chat { chat } else { messages }.to_owned())
+}
+
+/// The recorded expectation as totals: input, output, cached, written.
+fn usage(case: &Case) -> Option<[u64; 4]> {
+    let count = |name: &str| case.expect["usage"][name].as_u64();
+    let (mut input, mut output) = (count("input")?, count("output")?);
+    let (cached, written) = (count("cached").unwrap_or(0), count("cache_write").unwrap_or(0));
+    if case.dialect == Dialect::Messages {
+        input += cached + written;
+    }
+    // xAI's chat counts reasoning beside the output, and says so in the total.
+    if case.id.contains("/chat--vercel-ai--xai-") {
+        output += count("reasoning").unwrap_or(0);
+    }
+    Some([input, output, cached, written])
+}
+
+#[test]
+fn recordings_come_out_as_expected() {
+    let mut table: BTreeMap<(&str, &str, bool), (u32, u32)> = BTreeMap::new();
+    for case in &cases() {
+        for client in Dialect::ALL {
+            let wrong = wrong(case, client, &seen(case, client));
+            let entry = table.entry((client.name(), case.dialect.name(), case.streams)).or_default();
+            entry.1 += 1;
+            if wrong.is_empty() {
+                entry.0 += 1;
+            } else {
+                let list: Vec<String> = wrong.iter().map(|text| text.chars().take(160).collect()).collect();
+                println!("{} for {}: {}", case.id, client.name(), list.join("; "));
+            }
+        }
+    }
+    println!("client     upstream   stream  passed");
+    for ((client, upstream, streams), (passed, all)) in &table {
+        println!("{client:<10} {upstream:<10} {streams:<7} {passed} of {all}");
+    }
+    for ((client, upstream, streams), (passed, all)) in table {
+        assert!(f64::from(passed) >= LEAST * f64::from(all), "{client} {upstream} {streams}");
+    }
+}
