@@ -227,6 +227,7 @@ mod tests {
             .limit("models", vec!["gpt-4o"])
             .limit("rpm_limit", 3)
             .virtual_key_from("TEAM_KEY")
+            .retries()
             .text();
         let want = r#"model_list:
   - model_name: "gpt-4o"
@@ -247,5 +248,14 @@ virtual_keys:
   - key: "os.environ/TEAM_KEY"
 "#;
         assert_eq!(yaml, want);
+    }
+
+    #[test]
+    fn a_request_is_tried_once_unless_the_file_says_otherwise() {
+        let says = |yaml: GatewayYaml| yaml.text().contains("num_retries: 0");
+        assert!(says(GatewayYaml::new()));
+        assert!(says(GatewayYaml::new().router("routing_strategy", "least-busy")));
+        assert!(!says(GatewayYaml::new().router("num_retries", 3)));
+        assert!(!says(GatewayYaml::new().retries()));
     }
 }
