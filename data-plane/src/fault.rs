@@ -27,6 +27,8 @@ pub(crate) struct Fault {
     pub(crate) provider_status: Option<u16>,
     /// How long the provider wants to be left alone.
     pub(crate) wait: Option<Duration>,
+    /// What the provider did not find was named by the caller.
+    pub(crate) callers_name: bool,
     /// An exchange has counted it.
     pub(crate) counted: bool,
 }
@@ -46,6 +48,7 @@ impl Fault {
             in_doubt: false,
             provider_status: None,
             wait: None,
+            callers_name: false,
             counted: false,
         })
     }
@@ -77,6 +80,11 @@ impl Fault {
 
     pub(crate) fn answered(mut self: Box<Self>, status: u16) -> Box<Self> {
         self.provider_status = Some(status);
+        self
+    }
+
+    pub(crate) fn about_callers_name(mut self: Box<Self>, callers_name: bool) -> Box<Self> {
+        self.callers_name = callers_name;
         self
     }
 

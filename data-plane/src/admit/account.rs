@@ -127,6 +127,12 @@ impl Account {
         if vouch && total.min(max) > self.claimed { Says::Unclaimed } else { Says::Yes }
     }
 
+    /// Whether a reservation of `own` may become so much larger. As before, one that is alone may go over.
+    pub(super) fn may_grow(&self, max: NanoUsd, own: NanoUsd, more: NanoUsd) -> bool {
+        let alone = self.reserved.minus(own) <= NanoUsd::ZERO;
+        more == NanoUsd::ZERO || alone || self.held().plus(more) <= max.minus(self.base)
+    }
+
     /// Reserves, and says in which turn.
     pub(super) fn reserve(&mut self, cost: NanoUsd) -> u64 {
         self.reserved = self.reserved.plus(cost);

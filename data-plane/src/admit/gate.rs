@@ -296,23 +296,20 @@ impl Permit {
         Self { gate: gate.clone(), asked: ask, charged: Ask::default(), holds: Vec::new() }
     }
 
-    /// Reserves what another leg may need beyond what is reserved, unless a budget has been spent meanwhile.
-    pub(crate) fn raise(&mut self, claims: &[Claim<'_>], ask: Ask) -> Result<(), Refused> {
+    /// Reserves what another leg may need besides what the last one has used, unless a budget is spent, or others have
+    /// reserved what is left of it.
+    pub(crate) fn raise(&mut self, claims: &[Claim<'_>], used: Ask, ask: Ask) -> Result<(), Refused> {
         let now = self.gate.clock.now();
+        let used = self.charged.plus(used);
+        let more = used.plus(ask).beyond(self.asked);
         for (held, claim) in self.holds.iter().zip(claims) {
-            if let Some(denial @ Denial::Budget { .. }) =
-                held.holder.refusal(&claim.rules, Ask::default(), now)
-            {
+            if let Some(denial) = held.holder.refuses_more(&claim.rules, &held.hold, used, more, now) {
                 let refused = Refused { scope: claim.scope, denial };
                 self.gate.denials.count(refused.scope, refused.denial);
                 return Err(refused);
             }
         }
-        let wanted = self.charged.plus(ask);
-        self.extend(Ask {
-            tokens: wanted.tokens.saturating_sub(self.asked.tokens),
-            cost: wanted.cost.minus(self.asked.cost).max(NanoUsd::ZERO),
-        });
+        self.extend(more);
         Ok(())
     }
 
@@ -341,9 +338,9 @@ impl Permit {
         self.holds.first().map(|held| held.holder.spent())
     }
 
-    /// What is reserved for this request, where there is anything to reserve it of.
+    /// What is reserved for the leg under way, where there is anything to reserve it of.
     pub(crate) fn reserved(&self) -> Ask {
-        self.asked
+        self.asked.beyond(self.charged)
     }
 
     /// Counts what was used and gives the rest back.

@@ -149,6 +149,26 @@ impl Holder {
         state.check(rules, ask, now).err()
     }
 
+    /// Why a request that has used so much may have no more, however long it waits: the money is spent, or spoken for.
+    pub(crate) fn refuses_more(
+        &self,
+        rules: &Rules<'_>,
+        hold: &Hold,
+        used: Ask,
+        more: Ask,
+        now: UnixMillis,
+    ) -> Option<Denial> {
+        let BudgetRow { max, .. } = rules.budget?;
+        let mut state = self.state.lock();
+        state.roll(rules, now);
+        let spent = state.account.total().plus(used.where_it_pays(hold.pays).cost);
+        if spent >= max {
+            return Some(Denial::Budget { spent, max });
+        }
+        let more = more.where_it_pays(hold.pays).cost;
+        (!state.account.may_grow(max, hold.asked.cost, more)).then_some(Denial::Contended)
+    }
+
     /// Has money claimed for a request that waits for another holder's. True on the first change since the last flush.
     pub(crate) fn will_ask(&self, rules: &Rules<'_>, ask: Ask, now: UnixMillis) -> bool {
         let Some(budget) = rules.budget else { return false };
@@ -252,6 +272,14 @@ impl Ask {
     /// Both together.
     pub(crate) fn plus(self, other: Self) -> Self {
         Self { tokens: self.tokens.saturating_add(other.tokens), cost: self.cost.plus(other.cost) }
+    }
+
+    /// What of it the other does not cover.
+    pub(super) fn beyond(self, other: Self) -> Self {
+        Self {
+            tokens: self.tokens.saturating_sub(other.tokens),
+            cost: self.cost.minus(other.cost).max(NanoUsd::ZERO),
+        }
     }
 
     fn where_it_pays(self, pays: bool) -> Self {

@@ -50,6 +50,17 @@ fn status_of(kind: Option<&str>, code: Option<&str>) -> u16 {
     500
 }
 
+/// Whether a 404 is about the model or the address, which the operator has chosen. What callers name (a file, a prompt,
+/// a former answer) is told in an error object that speaks of neither.
+fn is_of_model(error: &ProviderError) -> bool {
+    let is_told = error.kind.is_some() || error.code.is_some();
+    let speaks_of = |text: &str| {
+        let text = text.to_ascii_lowercase();
+        text.contains("model") || text.contains("deployment")
+    };
+    !is_told || speaks_of(&error.message) || error.code.as_deref().is_some_and(speaks_of)
+}
+
 fn described(status: u16, error: &ProviderError, deployment: &Deployment, expose_auth: bool) -> Box<Fault> {
     let who = &deployment.provider.exception;
     let said = without_credentials(deployment, &error.message);
@@ -83,7 +94,8 @@ fn described(status: u16, error: &ProviderError, deployment: &Deployment, expose
         404 => Fault::new(
             ErrorKind::UpstreamNotFound,
             format!("litellm.NotFoundError: NotFoundError: {who} - {said}"),
-        ),
+        )
+        .about_callers_name(!is_of_model(error)),
         408 | 504 => {
             Fault::new(ErrorKind::UpstreamTimeout, format!("litellm.Timeout: Timeout Error: {who} - {said}"))
         }

@@ -1,7 +1,7 @@
 //! What a failure leads to: the deployment is left out for a while, or is not.
 
 use bulkhead_model::ErrorKind;
-use bulkhead_snapshot::{Deployment, Group, Snapshot};
+use bulkhead_snapshot::{Deployment, Group, Settings, Snapshot};
 use tokio::time::{Duration, Instant};
 
 use super::{Access, Caps, Health, Leave, Rules, Visit, counts};
@@ -15,6 +15,8 @@ pub(crate) struct Blame {
     pub(crate) wait: Option<Duration>,
     /// The time that was up was the caller's own.
     pub(crate) callers_time: bool,
+    /// What the provider did not find is what the caller named.
+    pub(crate) callers_name: bool,
 }
 
 /// Counts a failure. The last deployment of a group that may be asked stays, whatever it does; only a provider that says
@@ -27,7 +29,7 @@ pub(crate) fn blame(
     visit: &Visit,
     blame: Blame,
 ) {
-    let names_come_from_callers = deployment.model_json.is_none();
+    let names_come_from_callers = blame.callers_name || deployment.model_json.is_none();
     let callers_time = blame.callers_time && blame.kind == ErrorKind::UpstreamTimeout;
     if callers_time || !counts(blame.kind, blame.status, names_come_from_callers) {
         return;
@@ -45,15 +47,21 @@ pub(crate) fn blame(
     };
     let now = Instant::now();
     let Leave::For(time) = visit.vitals().failed(blame.kind, rules, now) else { return };
-    if row.disable_cooldowns || group.deployments.len() < 2 || time.is_zero() {
+    if !leaves_out(&snapshot.settings, group) || time.is_zero() {
         return;
     }
+    let _alone = health.leaving_out.lock();
     if is_limit {
         cool_quota(health, snapshot, deployment, now + time, now);
     } else if has_others(health, group, deployment, now) && visit.vitals().cool(now + time, now) {
         tracing::warn!(deployment = %deployment.id, group = %group.name, reason = blame.kind.label(),
             seconds = time.as_secs_f64(), "a deployment fails: left out for a while");
     }
+}
+
+/// Whether deployments of a group are ever left out: not the only one, which may have been one of two before.
+pub(crate) fn leaves_out(settings: &Settings, group: &Group) -> bool {
+    !settings.routing.row.disable_cooldowns && group.deployments.len() > 1
 }
 
 /// A provider's limit holds for all that one account asks of one model there.
@@ -73,7 +81,9 @@ fn cool_quota(health: &Health, snapshot: &Snapshot, limited: &Deployment, until:
 
 fn has_others(health: &Health, group: &Group, failing: &Deployment, now: Instant) -> bool {
     group.deployments.iter().filter(|other| other.id != failing.id).any(|other| {
-        let access = health.of(other).access(Caps::default(), now);
-        matches!(access, Access::Open | Access::Probe)
+        // Nothing is known of one that was never asked. The failure may be of an older snapshot: nothing is replaced.
+        health
+            .find(other)
+            .is_none_or(|vitals| matches!(vitals.access(Caps::default(), now), Access::Open | Access::Probe))
     })
 }

@@ -17,7 +17,7 @@ use bulkhead_snapshot::{Deployment, Snapshot};
 use parking_lot::Mutex;
 
 pub(crate) use account::{Account, patience};
-pub(crate) use blame::{Blame, blame};
+pub(crate) use blame::{Blame, blame, leaves_out};
 pub(crate) use class::{counts, is_retried, of_class};
 pub(crate) use vitals::{Access, Caps, Leave, Rules, Visit, Vitals};
 
@@ -29,6 +29,8 @@ type Table = HashMap<Box<str>, Arc<Vitals>, foldhash::fast::RandomState>;
 pub(crate) struct Health {
     table: ArcSwap<Table>,
     accounts: Mutex<HashMap<u64, Weak<Account>>>,
+    /// Held from the look at the others of a group until one is left out: of the last two only one is.
+    leaving_out: Mutex<()>,
 }
 
 impl Health {

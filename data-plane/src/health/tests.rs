@@ -28,6 +28,7 @@ fn serve(vitals: &Arc<Vitals>, requests: u32, failures: u32, kind: ErrorKind, ru
     let mut leave = Leave::Stays;
     for number in 0..requests {
         let mut visit = vitals.enter(Caps::default(), Instant::now()).unwrap();
+        visit.sent(Instant::now());
         match number < failures {
             true => leave = vitals.failed(kind, rules, Instant::now()),
             false => visit.answered(false, Instant::now()),
@@ -113,12 +114,17 @@ async fn a_longer_cooldown_is_not_cut_short_by_another() {
 async fn caps_hold_exactly() {
     let vitals = vitals();
     let caps = Caps { parallel: Some(2), requests: Some(3), tokens: None };
-    let first = vitals.enter(caps, Instant::now()).unwrap();
-    let _second = vitals.enter(caps, Instant::now()).unwrap();
+    let mut first = vitals.enter(caps, Instant::now()).unwrap();
+    let mut second = vitals.enter(caps, Instant::now()).unwrap();
+    first.sent(Instant::now());
+    second.sent(Instant::now());
     assert!(vitals.enter(caps, Instant::now()).is_none());
     assert_eq!(vitals.access(caps, Instant::now()), Access::Full);
     drop(first);
-    let third = vitals.enter(caps, Instant::now()).unwrap();
+    drop(vitals.enter(caps, Instant::now()).unwrap());
+    assert_eq!(vitals.access(caps, Instant::now()), Access::Open, "the provider got two");
+    let mut third = vitals.enter(caps, Instant::now()).unwrap();
+    third.sent(Instant::now());
     drop(third);
     assert_eq!(vitals.access(caps, Instant::now()), Access::Full, "three in a minute");
     advance(60 * SECOND).await;
@@ -182,4 +188,21 @@ fn the_wait_before_a_retry_is_the_providers_or_a_random_part_of_a_doubling_time(
     assert_eq!((wait(Some(7), 0), wait(Some(60), 3)), (7750, 60_750));
     assert_eq!((wait(Some(61), 0), wait(Some(0), 0)), (500, 500), "too long to wait, or nothing said");
     assert_eq!(patience(None, 0, Duration::from_millis(100), |_| Duration::ZERO).as_millis(), 100);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_has_left_holds_nothing_and_who_waited_here_was_not_slow() {
+    let vitals = vitals();
+    vitals.cool(Instant::now(), Instant::now());
+    let mut failed = vitals.enter(Caps::default(), Instant::now()).unwrap();
+    failed.leave();
+    assert_eq!((vitals.in_flight(), access(&vitals)), (0, Access::Probe));
+    let mut probe = vitals.enter(Caps::default(), Instant::now()).unwrap();
+    drop(failed);
+    assert_eq!(vitals.in_flight(), 1);
+    assert!(matches!(access(&vitals), Access::Cooling(_)), "the lease is another's by now");
+    advance(10 * SECOND).await;
+    probe.sent(Instant::now());
+    probe.answered(false, Instant::now());
+    assert!(vitals.load(false, Instant::now()) < 0.1, "its own limits had it wait");
 }

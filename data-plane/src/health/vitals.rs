@@ -131,13 +131,15 @@ impl Vitals {
         }
     }
 
-    /// Goes in, unless somebody else was quicker.
+    /// Goes in, unless somebody else was quicker. What never goes out to the provider does not count as a request.
     pub(crate) fn enter(self: &Arc<Self>, caps: Caps, now: Instant) -> Option<Visit> {
         let most = caps.parallel.unwrap_or(u32::MAX);
         let more = |count: u32| (count < most).then(|| count.saturating_add(1));
         self.in_flight.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).ok()?;
         let mut state = self.state.lock();
-        state.minute.at(now).requests += 1;
+        let minute = state.minute.at(now);
+        minute.requests += 1;
+        let counted = minute.began;
         let mut probe = false;
         if let Some(cooling) = &mut state.cooling
             && now >= cooling.until
@@ -147,7 +149,7 @@ impl Vitals {
             probe = true;
         }
         drop(state);
-        Some(Visit { vitals: self.clone(), probe, began: now })
+        Some(Visit { vitals: self.clone(), inside: true, probe, began: now, counted })
     }
 
     /// Tokens of the running minute, and seconds to an answer: what strategies go by.
@@ -207,12 +209,15 @@ impl Vitals {
     }
 }
 
-/// A request at a deployment. It leaves when this is dropped, and takes its probe with it.
+/// A request at a deployment. It leaves when this is dropped at the latest, and takes its probe with it.
 #[derive(Debug)]
 pub(crate) struct Visit {
     vitals: Arc<Vitals>,
+    inside: bool,
     probe: bool,
     began: Instant,
+    /// The minute in which it was counted, as long as it may turn out to be no request.
+    counted: Option<Instant>,
 }
 
 impl Visit {
@@ -223,6 +228,32 @@ impl Visit {
     /// It tries whether the deployment is well again.
     pub(crate) fn is_probe(&self) -> bool {
         self.probe
+    }
+
+    /// It goes out to the provider. What it waited for before is not the deployment's time.
+    pub(crate) fn sent(&mut self, now: Instant) {
+        self.began = now;
+        self.counted = None;
+    }
+
+    /// Gives its place back, and its probe.
+    pub(crate) fn leave(&mut self) {
+        if !std::mem::replace(&mut self.inside, false) {
+            return;
+        }
+        self.vitals.in_flight.fetch_sub(1, Ordering::Relaxed);
+        if !self.probe && self.counted.is_none() {
+            return;
+        }
+        let mut state = self.vitals.state.lock();
+        if self.counted.is_some() && state.minute.began == self.counted {
+            state.minute.requests = state.minute.requests.saturating_sub(1);
+        }
+        if self.probe
+            && let Some(cooling) = &mut state.cooling
+        {
+            cooling.probed = false;
+        }
     }
 
     /// There was an answer, or of a stream a first token, at that time.
@@ -247,12 +278,7 @@ impl Visit {
 
 impl Drop for Visit {
     fn drop(&mut self) {
-        self.vitals.in_flight.fetch_sub(1, Ordering::Relaxed);
-        if self.probe
-            && let Some(cooling) = &mut self.vitals.state.lock().cooling
-        {
-            cooling.probed = false;
-        }
+        self.leave();
     }
 }
 

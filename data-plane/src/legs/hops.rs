@@ -5,16 +5,35 @@
 //! group is gone to once, so there are no circles, and only `max_fallbacks` of them.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use bulkhead_model::rows::FallbackPolicy;
 use bulkhead_model::{ErrorKind, UnixMillis};
-use bulkhead_snapshot::{FallbackKind, Routing, chain_of};
+use bulkhead_snapshot::{FallbackKind, Group, Resolved, Routing, chain_of};
 
 use crate::identify::Caller;
 use crate::read::{Call, Detour, Detours, Source};
 
 /// No request goes on more often, whatever is declared.
 const CAP: u32 = 5;
+
+/// A model group as a request came to it: a wildcard is as many groups as it has names.
+#[derive(Clone)]
+pub(super) struct Place {
+    pub(super) name: Box<str>,
+    pub(super) group: Arc<Group>,
+}
+
+impl Place {
+    pub(super) fn of(resolved: &Resolved<'_, '_>) -> Self {
+        Self { name: resolved.name.into(), group: resolved.group.clone() }
+    }
+
+    /// What something may be declared for, the most specific name first.
+    pub(super) fn names(&self) -> [&str; 2] {
+        [&self.name, &self.group.name]
+    }
+}
 
 /// The groups that are left to go to.
 #[derive(Debug, Default)]
@@ -25,13 +44,18 @@ pub(super) struct Hops {
 }
 
 impl Hops {
-    /// A request has come to this group.
-    pub(super) fn arrived(&mut self, group: &str) {
-        self.seen.push(group.into());
+    /// A request has come to a group of this name.
+    pub(super) fn arrived(&mut self, name: &str) {
+        self.seen.push(name.into());
     }
 
-    pub(super) fn was_at(&self, group: &str) -> bool {
-        self.seen.iter().any(|seen| **seen == *group)
+    pub(super) fn was_at(&self, name: &str) -> bool {
+        self.seen.iter().any(|seen| **seen == *name)
+    }
+
+    /// What is ahead, where the request may go on up to so many times.
+    pub(super) fn ahead(&self, most: u32) -> Option<impl Iterator<Item = &Detour>> {
+        (self.made < most.min(CAP)).then(|| self.ahead.iter())
     }
 
     /// A group has failed: what is declared for it goes before what was ahead already.
@@ -67,7 +91,8 @@ pub(super) struct Sources<'r> {
 
 impl Sources<'_> {
     /// Where to go on from a group that failed like this. `is_first`: it is the one that was asked for.
-    pub(super) fn chain(&self, group: &str, failure: ErrorKind, is_first: bool) -> Vec<Detour> {
+    pub(super) fn chain(&self, place: &Place, failure: ErrorKind, is_first: bool) -> Vec<Detour> {
+        let names = &place.names();
         let policies = self.policies();
         let detours = self.call.detours.as_deref();
         if self.are_disabled() {
@@ -78,8 +103,8 @@ impl Sources<'_> {
             ErrorKind::ContentPolicy => FallbackKind::ContentPolicy,
             _ => FallbackKind::General,
         };
-        let special = (kind != FallbackKind::General).then(|| self.special(kind, group, detours)).flatten();
-        special.unwrap_or_else(|| self.general(group, detours.filter(|_| is_first), &policies))
+        let special = (kind != FallbackKind::General).then(|| self.special(kind, names, detours)).flatten();
+        special.unwrap_or_else(|| self.general(names, detours.filter(|_| is_first), &policies))
     }
 
     /// Where to go on from a name that nobody serves.
@@ -95,39 +120,39 @@ impl Sources<'_> {
             || self.policies().iter().any(|(_, policy)| policy.disabled)
     }
 
-    fn special(&self, kind: FallbackKind, group: &str, detours: Option<&Detours>) -> Option<Vec<Detour>> {
+    fn special(&self, kind: FallbackKind, names: &[&str], detours: Option<&Detours>) -> Option<Vec<Detour>> {
         let own = detours.and_then(|detours| match kind {
             FallbackKind::ContextWindow => detours.context_window.as_ref(),
             _ => detours.content_policy.as_ref(),
         });
         match own {
-            Some(own) => Some(own.of_group(group).to_vec()),
-            None => self.routing.chain(kind, group).map(|targets| to(targets, Source::Group)),
+            Some(own) => Some(own.of_group(names).to_vec()),
+            None => self.routing.chain(kind, names).map(|targets| to(targets, Source::Group)),
         }
     }
 
     fn general(
         &self,
-        group: &str,
+        names: &[&str],
         detours: Option<&Detours>,
         policies: &[(Source, &FallbackPolicy)],
     ) -> Vec<Detour> {
-        let operators = self.routing.override_of(group, self.now);
+        let operators = self.routing.override_of(names, self.now);
         if let Some((targets, true)) = operators {
             return to(targets, Source::Override);
         }
         if let Some(own) = detours.and_then(|detours| detours.general.as_ref()) {
-            return own.of_group(group).to_vec();
+            return own.of_group(names).to_vec();
         }
         if let Some((targets, false)) = operators {
             return to(targets, Source::Override);
         }
         for (source, policy) in policies {
-            if let Some(chain) = chain_of(&policy.chains, group) {
+            if let Some(chain) = chain_of(&policy.chains, names) {
                 return chain.targets.iter().map(|target| Detour::to(target, *source)).collect();
             }
         }
-        match self.routing.chain(FallbackKind::General, group) {
+        match self.routing.chain(FallbackKind::General, names) {
             Some(declared) => to(declared, Source::Group),
             None => to(self.routing.default_chain(), Source::Default),
         }

@@ -59,8 +59,7 @@ impl Journey {
         };
         let settle = Settle::new(&self.worker, exchange, permit, visit);
         self.attempt(settle, detour, waits).await.map_err(|Failed { fault, mut settle }| {
-            // Before anybody looks for where to go next.
-            settle.blame();
+            settle.leave();
             self.way.last = Some(settle);
             fault
         })
@@ -71,12 +70,9 @@ impl Journey {
         let claims = admission::claims(&self.snapshot, &self.caller);
         let ask = admission::ask(&self.worker, &self.call, routed, rates, &claims);
         let gate = &self.worker.node.gate;
-        if let Some(permit) = self.way.last.as_mut().and_then(|last| last.permit_mut()) {
-            permit
-                .raise(&claims, ask)
+        if let Some(last) = &mut self.way.last {
+            last.raise(&claims, ask)
                 .map_err(|refused| admission::refusal(refused, &self.caller, &self.snapshot))?;
-        }
-        if let Some(last) = &self.way.last {
             self.way.progress.waited = last.spent_so_far().1;
         }
         match self.way.last.take().and_then(Settle::hand_on) {
@@ -130,7 +126,7 @@ impl Journey {
     fn fell_back(&self) -> Option<(Box<str>, ErrorKind)> {
         let failures = &self.way.failures;
         let (asked_for, _) = failures.first()?;
-        failures.last().map(|(_, failure)| (asked_for.clone(), *failure))
+        failures.last().map(|(_, failure)| (asked_for.group.name.clone(), *failure))
     }
 
     /// The first leg begins with its request.
@@ -197,8 +193,11 @@ impl Reply<'_> {
         let (head, body) = answer.into_parts();
         let decoder = Decoder::of(&head.headers);
         let mut headers = self.headers(head.headers, &settle);
-        let Buffered { body, settle } = respond::buffered(decoder, body, settle, &self.waits).await?;
-        self.tell(&mut headers, settle.as_deref(), settle.as_deref().and_then(Settle::cost));
+        let buffered = respond::buffered(decoder, body, settle, &self.waits).await?;
+        self.tell(&mut headers, buffered.settle(), buffered.settle().and_then(Settle::cost));
+        // What it used counts before it is told.
+        let Buffered { body, settle } = buffered;
+        drop(settle);
         Ok(respond::response(head.status, headers, body))
     }
 

@@ -25,7 +25,7 @@ use crate::route::{Chooser, Picked, Wanted, resolve};
 use crate::settle::{Progress, Settle};
 use crate::trace::Trace;
 use crate::worker::Worker;
-use hops::{Hops, Sources};
+use hops::{Hops, Place, Sources};
 
 /// LiteLLM's default (litellm.md §3.2).
 const RETRIES: u32 = 2;
@@ -64,7 +64,7 @@ pub(crate) struct Way {
     /// One of them had its share of retries.
     spent: bool,
     /// The groups that failed, and how.
-    failures: SmallVec<[(Box<str>, ErrorKind); 2]>,
+    failures: SmallVec<[(Place, ErrorKind); 2]>,
 }
 
 impl Journey {
@@ -76,8 +76,7 @@ impl Journey {
             Err(fault) => fault,
         };
         let mut latest = fault.kind;
-        let mut group = self.way.failures.last().map(|(group, _)| group.clone());
-        while let Some(detour) = self.go_on(group.as_deref(), latest) {
+        while let Some(detour) = self.go_on(latest) {
             self.way.progress.fallbacks += 1;
             match self.group(&detour, false).await {
                 Ok(answer) => {
@@ -86,7 +85,6 @@ impl Journey {
                 }
                 Err(other) => latest = other.kind,
             }
-            group = self.way.failures.last().map(|(group, _)| group.clone());
         }
         if self.way.progress.fallbacks > 0 {
             self.worker.metrics.fallbacks_failed.add(1);
@@ -96,7 +94,8 @@ impl Journey {
     }
 
     /// The next group to go to, after this one failed.
-    fn go_on(&mut self, failed: Option<&str>, failure: ErrorKind) -> Option<Detour> {
+    fn go_on(&mut self, failure: ErrorKind) -> Option<Detour> {
+        let failed = self.way.failures.last();
         // A name that nobody serves goes where groups without a chain go (litellm.md §3.2).
         let is_unknown = failure == ErrorKind::UnknownModel && failed.is_none();
         if !is_unknown && !leads_on(failure) || Instant::now() >= self.overall {
@@ -105,7 +104,7 @@ impl Journey {
         let snapshot = self.snapshot.clone();
         let sources = self.sources(&snapshot);
         let chain = match failed {
-            Some(failed) => sources.chain(failed, failure, self.way.failures.len() <= 1),
+            Some((failed, _)) => sources.chain(failed, failure, self.way.failures.len() <= 1),
             None if self.way.progress.fallbacks == 0 => sources.of_unknown(),
             None => Vec::new(),
         };
@@ -113,13 +112,17 @@ impl Journey {
         let most = snapshot.settings.routing.row.max_fallbacks;
         loop {
             let detour = self.way.hops.next(most)?;
-            // A caller goes nowhere by falling that it may not go by asking.
-            let resolved = resolve(&snapshot, &self.caller, self.caller.meaning(&detour.model));
-            match resolved {
-                Ok(resolved) if !self.way.hops.was_at(&resolved.group.name) => return Some(detour),
-                _ => self.way.hops.passed_over(),
+            if self.may_go_to(&detour) {
+                return Some(detour);
             }
+            self.way.hops.passed_over();
         }
+    }
+
+    /// A caller goes nowhere by falling that it may not go by asking, and nowhere twice.
+    fn may_go_to(&self, detour: &Detour) -> bool {
+        let resolved = resolve(&self.snapshot, &self.caller, self.caller.meaning(&detour.model));
+        resolved.is_ok_and(|resolved| !self.way.hops.was_at(resolved.name))
     }
 
     /// Tries the deployments of a group.
@@ -127,11 +130,11 @@ impl Journey {
         let snapshot = self.snapshot.clone();
         let caller = self.caller.clone();
         let resolved = resolve(&snapshot, &caller, caller.meaning(&detour.model))?;
-        self.way.hops.arrived(&resolved.group.name);
+        self.way.hops.arrived(resolved.name);
         let served = (!is_first).then(|| detour.model.clone());
         let outcome = self.tries(&resolved, detour, served).await;
         if let Err(fault) = &outcome {
-            self.way.failures.push((resolved.group.name.clone(), fault.kind));
+            self.way.failures.push((Place::of(&resolved), fault.kind));
         }
         outcome
     }
@@ -147,15 +150,22 @@ impl Journey {
         let tags = self.call.tags_with(&self.caller).into_owned();
         let mut tried: SmallVec<[Box<str>; 2]> = SmallVec::new();
         let mut first: Option<Box<Fault>> = None;
+        let mut tries = 0;
         loop {
             let picked = match chooser.pick(resolved, &self.wanted(&tags, &tried)) {
                 Ok(picked) => picked,
                 Err(fault) => return Err(first.unwrap_or(fault)),
             };
-            if !self.may_ask(&picked) {
-                return Err(first.unwrap_or_else(no_more_retries));
-            }
             let deployment = picked.routed.deployment.clone();
+            if !self.may_ask(&picked) {
+                let is_known = tried.contains(&deployment.id);
+                tried.push(deployment.id.clone());
+                // Another one may be on an account that has retries left.
+                if is_known || !chooser.has_others(resolved, &self.wanted(&tags, &tried)) {
+                    return Err(first.unwrap_or_else(no_more_retries));
+                }
+                continue;
+            }
             self.way.progress.max_retries = self.said_retries(resolved, &deployment, None).unwrap_or(RETRIES);
             let fault = match self.leg(resolved, picked, detour, served.clone()).await {
                 Ok(answer) => return Ok(answer),
@@ -163,7 +173,7 @@ impl Journey {
             };
             tried.push(deployment.id.clone());
             let others = chooser.has_others(resolved, &self.wanted(&tags, &tried));
-            let tries = u32::try_from(tried.len()).unwrap_or(u32::MAX);
+            tries += 1;
             let pause = self.pause(resolved, &deployment, &fault, tries, others);
             let former = first.take().unwrap_or(fault);
             let Some(next) = pause.map(|pause| Instant::now() + pause).filter(|next| *next < self.overall)
@@ -212,7 +222,7 @@ impl Journey {
         }
         // Elsewhere there is an answer at once, and here there was none a moment ago. Whoever says how often to try
         // again means here.
-        if said.is_none() && self.leads_somewhere(&resolved.group.name, fault.kind) {
+        if said.is_none() && self.leads_somewhere(resolved, fault.kind) {
             return None;
         }
         let random = |most| self.worker.rng.part_of(most);
@@ -231,14 +241,21 @@ impl Journey {
         let header = || self.client.get("x-litellm-num-retries")?.to_str().ok()?.trim().parse().ok();
         let own = self.call.detours.as_deref().and_then(|detours| detours.retries).or_else(header);
         own.or(deployment.num_retries)
-            .or_else(|| of_class(routing.retry_policy(&resolved.group.name), failure?))
+            .or_else(|| {
+                let failure = failure?;
+                of_class(routing.retry_policy(&[resolved.name, &resolved.group.name]), failure)
+            })
             .or(routing.row.num_retries)
     }
 
     /// Whether there is another group to go to.
-    fn leads_somewhere(&self, group: &str, failure: ErrorKind) -> bool {
+    fn leads_somewhere(&self, resolved: &Resolved<'_, '_>, failure: ErrorKind) -> bool {
+        let Some(mut ahead) = self.way.hops.ahead(self.snapshot.settings.routing.row.max_fallbacks) else {
+            return false;
+        };
         let is_first = self.way.failures.is_empty();
-        !self.sources(&self.snapshot).chain(group, failure, is_first).is_empty()
+        let own = self.sources(&self.snapshot).chain(&Place::of(resolved), failure, is_first);
+        own.iter().any(|detour| self.may_go_to(detour)) || ahead.any(|detour| self.may_go_to(detour))
     }
 
     fn sources<'r>(&'r self, snapshot: &'r Snapshot) -> Sources<'r> {
@@ -285,8 +302,12 @@ impl Journey {
         drop(settle);
         tell_spend(&self.worker, &snapshot, &self.caller, &mut headers);
         if self.way.progress.fallbacks > 0 {
-            let errors: Vec<_> =
-                self.way.failures.iter().map(|(group, kind)| format!("{group}: {}", kind.label())).collect();
+            let errors: Vec<_> = self
+                .way
+                .failures
+                .iter()
+                .map(|(place, kind)| format!("{}: {}", place.name, kind.label()))
+                .collect();
             if let Ok(errors) = HeaderValue::try_from(errors.join(", ")) {
                 headers.insert("x-litellm-fallback-errors", errors);
             }

@@ -62,10 +62,10 @@ impl Detour {
 }
 
 impl Chains {
-    /// Where to go on from a group.
-    pub(crate) fn of_group(&self, group: &str) -> &[Detour] {
-        let named = self.of.iter().find(|(name, _)| name == group);
-        let named = named.or_else(|| self.of.iter().find(|(name, _)| name == "*"));
+    /// Where to go on from a group. Of its names the first is the most specific one.
+    pub(crate) fn of_group(&self, names: &[&str]) -> &[Detour] {
+        let find = |group: &str| self.of.iter().find(|(name, _)| name == group);
+        let named = names.iter().find_map(|name| find(name)).or_else(|| find("*"));
         named.map_or(&self.any, |(_, chain)| chain)
     }
 
@@ -150,14 +150,14 @@ mod tests {
     use super::*;
 
     fn models(chains: &Chains, group: &str) -> Vec<String> {
-        chains.of_group(group).iter().map(|detour| detour.model.clone()).collect()
+        chains.of_group(&[group]).iter().map(|detour| detour.model.clone()).collect()
     }
 
     #[test]
     fn every_form_of_litellm_is_read() {
         let chains = Chains::read("fallbacks", json!(["b", {"model": "c", "temperature": 0.5}])).unwrap();
         assert_eq!(models(&chains, "a"), ["b", "c"]);
-        let own = &chains.of_group("a")[1].instead;
+        let own = &chains.of_group(&["a"])[1].instead;
         assert_eq!((own[0].name.as_str(), own[0].json.as_str()), ("temperature", "0.5"));
         let chains = Chains::read("fallbacks", json!([{"a": ["b", "c"]}, {"*": ["d"]}])).unwrap();
         assert_eq!(models(&chains, "a"), ["b", "c"]);

@@ -62,7 +62,12 @@ impl Awaited {
                     _ => self.end(&not_events()),
                 })
             }
-            Poll::Ready(Err(fault)) => Poll::Ready(self.end(&fault)),
+            Poll::Ready(Err(fault)) => {
+                if !fault.counted {
+                    self.worker.metrics.refused(Some(self.endpoint), fault.kind);
+                }
+                Poll::Ready(self.end(&fault))
+            }
             Poll::Pending if self.worker.node.is_time_up() => Poll::Ready(self.end(&shutting_down())),
             Poll::Pending => {
                 std::task::ready!(self.timer.as_mut().poll(cx));

@@ -24,6 +24,16 @@ pub(crate) struct Buffered {
     pub(crate) settle: Option<Box<Settle>>,
 }
 
+impl Buffered {
+    /// The leg, wherever it is by now.
+    pub(crate) fn settle(&self) -> Option<&Settle> {
+        match &self.body {
+            OutBody::Through(through) => Some(&through.settle),
+            _ => self.settle.as_deref(),
+        }
+    }
+}
+
 /// Reads a whole answer, puts the model's name back and reads the usage.
 pub(crate) async fn buffered(
     decoder: Result<Decoder, Undecodable>,
@@ -60,8 +70,9 @@ pub(crate) async fn buffered(
             if !matches!(decoder, Decoder::Identity) {
                 return Err(bad_answer(settle));
             }
-            let deadline = Box::pin(tokio::time::sleep_until(waits.end));
-            let through = Through { first: chunks, rest: body, passed: 0, settle, deadline, ended: false };
+            let (waits, deadline) = (*waits, Box::pin(tokio::time::sleep_until(waits.next_byte())));
+            let through =
+                Through { first: chunks, rest: body, passed: 0, settle, waits, deadline, ended: false };
             return Ok(Buffered { body: OutBody::Through(Box::new(through)), settle: None });
         }
     }

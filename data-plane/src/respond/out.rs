@@ -11,6 +11,7 @@ use tokio::time::Sleep;
 
 use super::awaited::{Awaited, Next};
 use super::stream::Relaying;
+use crate::attempt::Waits;
 use crate::management::Forwarded;
 use crate::upstream::AnswerBody;
 
@@ -35,6 +36,8 @@ pub(crate) struct Through {
     /// Bytes that went by.
     pub(crate) passed: u64,
     pub(crate) settle: Box<crate::settle::Settle>,
+    pub(crate) waits: Waits,
+    /// When the next byte has to be there.
     pub(crate) deadline: Pin<Box<Sleep>>,
     pub(crate) ended: bool,
 }
@@ -114,7 +117,10 @@ impl Through {
             Poll::Ready(next) => next,
         };
         Poll::Ready(match next {
-            Some(Ok(bytes)) => Some(Ok(self.pass(bytes))),
+            Some(Ok(bytes)) => {
+                self.deadline.as_mut().reset(self.waits.next_byte());
+                Some(Ok(self.pass(bytes)))
+            }
             Some(Err(_)) => self.break_off(ErrorKind::UpstreamTruncated),
             None => {
                 self.ended = true;

@@ -199,13 +199,13 @@ impl Relaying {
         loop {
             std::task::ready!(self.timer.as_mut().poll(cx));
             let now = Instant::now();
-            if now >= self.waits.end || now >= self.heard + self.waits.idle {
+            if now >= self.end() || now >= self.heard + self.waits.idle {
                 self.settle_usage();
                 if self.is_all_said() {
                     return Poll::Ready(Step::Ended);
                 }
                 self.settle.fail(ErrorKind::UpstreamTimeout);
-                let limit = if now >= self.waits.end { self.waits.total } else { self.waits.idle };
+                let limit = if now >= self.end() { self.waits.total } else { self.waits.idle };
                 return Poll::Ready(Step::Failed(timed_out(&self.waits, limit)));
             }
             let silent = self.speaks() && now >= self.spoke + self.keepalive;
@@ -219,13 +219,18 @@ impl Relaying {
         }
     }
 
+    /// When it has to be over, or to have begun.
+    fn end(&self) -> Instant {
+        if self.begun { self.waits.end } else { self.waits.end.min(self.waits.overall) }
+    }
+
     fn speaks(&self) -> bool {
         self.begun && !self.keepalive.is_zero()
     }
 
     /// Sets the timer to whatever comes first. Progress does not touch it; it looks again when it goes off.
     fn arm(&mut self) {
-        let mut next = self.waits.end.min(self.heard + self.waits.idle);
+        let mut next = self.end().min(self.heard + self.waits.idle);
         if self.speaks() {
             next = next.min(self.spoke + self.keepalive);
         }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bulkhead_model::ErrorKind;
 use bulkhead_model::routing::Strategy;
-use bulkhead_snapshot::{Deployment, Resolved, Settings};
+use bulkhead_snapshot::{Deployment, Group, Resolved, Settings};
 use smallvec::SmallVec;
 use tokio::time::{Duration, Instant};
 
@@ -12,7 +12,7 @@ use super::candidates::{Candidates, candidates};
 use super::strategy::{Open, choose, shuffle};
 use super::{By, Rng, Routed, Wanted, affinity};
 use crate::fault::{Fault, Outcome};
-use crate::health::{Access, Caps, Health, Visit};
+use crate::health::{Access, Caps, Health, Visit, Vitals, leaves_out};
 
 /// A deployment that a request may go to now.
 #[derive(Debug)]
@@ -39,7 +39,7 @@ impl Chooser<'_> {
         let now = Instant::now();
         let mut refused = Refused::default();
         while let Some(round) = self.round(&left, wanted) {
-            let deployment = match self.choose(&round, wanted, now) {
+            let deployment = match self.choose(resolved.group, &round, wanted, now) {
                 Ok(deployment) => deployment,
                 Err(shut) if shut.is_empty() => break,
                 Err(shut) => {
@@ -65,13 +65,20 @@ impl Chooser<'_> {
     pub(crate) fn has_others(&self, resolved: &Resolved<'_, '_>, wanted: &Wanted<'_>) -> bool {
         let now = Instant::now();
         candidates(resolved, wanted, self.settings).is_ok_and(|all| {
-            all.iter().any(|deployment| !wanted.was_tried(deployment) && self.is_open(deployment, now))
+            let untried = all.iter().filter(|deployment| !wanted.was_tried(deployment));
+            untried.into_iter().any(|deployment| {
+                let access = self.access(resolved.group, deployment, &self.health.of(deployment), now);
+                matches!(access, Access::Open | Access::Probe)
+            })
         })
     }
 
-    pub(crate) fn is_open(&self, deployment: &Deployment, now: Instant) -> bool {
-        let access = self.health.of(deployment).access(self.caps(deployment), now);
-        matches!(access, Access::Open | Access::Probe)
+    fn access(&self, group: &Group, deployment: &Deployment, vitals: &Vitals, now: Instant) -> Access {
+        match vitals.access(self.caps(deployment), now) {
+            // From before another snapshot came.
+            Access::Cooling(_) if !leaves_out(self.settings, group) => Access::Open,
+            access => access,
+        }
     }
 
     /// The ones to choose from now: untried before tried ones, lower orders before higher.
@@ -86,6 +93,7 @@ impl Chooser<'_> {
     /// One of a round that may be asked, or those that may not.
     fn choose<'d>(
         &self,
+        group: &Group,
         round: &Candidates<'d>,
         wanted: &Wanted<'_>,
         now: Instant,
@@ -99,7 +107,7 @@ impl Chooser<'_> {
                     .and_then(|index| round.get(index).copied()),
             };
             let Some(chosen) = chosen else { return Err(Shut::new()) };
-            return match self.health.of(chosen).access(self.caps(chosen), now) {
+            return match self.access(group, chosen, &self.health.of(chosen), now) {
                 Access::Open | Access::Probe => Ok(chosen),
                 shut => Err(vec![(chosen, shut)]),
             };
@@ -108,7 +116,7 @@ impl Chooser<'_> {
         let mut shut = Shut::new();
         for deployment in round.iter().copied() {
             let vitals = self.health.of(deployment);
-            match vitals.access(self.caps(deployment), now) {
+            match self.access(group, deployment, &vitals, now) {
                 // Whether it is well again is found out first: by what is known of it nobody would go there.
                 Access::Probe => return Ok(deployment),
                 Access::Open => open.push(Open { deployment, vitals }),

@@ -17,7 +17,7 @@ pub(crate) use meter::Typical;
 pub(crate) use times::LegTimes;
 use times::Times;
 
-use crate::admit::{Ask, Permit};
+use crate::admit::{Ask, Claim, Permit, Refused};
 use crate::fault::Fault;
 use crate::health::{Blame, Visit, blame};
 use crate::identify::Caller;
@@ -95,6 +95,15 @@ impl Exchange {
     }
 }
 
+/// A failure as the provider told it.
+#[derive(Clone, Copy)]
+struct Said {
+    status: u16,
+    /// How long it wants to be left alone.
+    wait: Option<Duration>,
+    callers_name: bool,
+}
+
 /// The guard of a running leg. Exactly one usage event leaves it.
 pub(crate) struct Settle {
     worker: Arc<Worker>,
@@ -103,8 +112,8 @@ pub(crate) struct Settle {
     visited: bool,
     /// Its failure is counted.
     blamed: bool,
-    /// What the provider said when it failed: the status, and how long it wants to be left alone.
-    said: Option<(u16, Option<Duration>)>,
+    /// What the provider said when it failed.
+    said: Option<Said>,
     series: Arc<OfDeployment>,
     pub(crate) exchange: Arc<Exchange>,
     permit: Option<Permit>,
@@ -150,8 +159,17 @@ impl Settle {
         self.permit.as_ref()
     }
 
-    pub(crate) fn permit_mut(&mut self) -> Option<&mut Permit> {
-        self.permit.as_mut()
+    /// Reserves what another leg may need besides what this one has used.
+    pub(crate) fn raise(&mut self, claims: &[Claim<'_>], ask: Ask) -> Result<(), Refused> {
+        let (usage, _) = self.used();
+        let used = counted(&usage, self.exchange.price(&usage));
+        self.permit.as_mut().map_or(Ok(()), |permit| permit.raise(claims, used, ask))
+    }
+
+    /// It has failed: that counts, and its place at the deployment is free, before anybody looks for where to go next.
+    pub(crate) fn leave(&mut self) {
+        self.blame();
+        self.visit.leave();
     }
 
     /// Another leg follows: this one is written down, and what it holds goes on.
@@ -169,8 +187,10 @@ impl Settle {
 
     /// From here on the provider may be working. That it may is written down, for the case that nobody lives to say more.
     pub(crate) fn sent(&mut self) {
+        let now = Instant::now();
         self.sent = true;
-        self.times.asked();
+        self.visit.sent(now);
+        self.times.asked(now);
         let bound = self.permit.as_ref().map_or(NanoUsd::ZERO, |permit| permit.reserved().cost);
         self.number = self.worker.node.recorder.begin(&self.exchange, bound);
     }
@@ -252,7 +272,7 @@ impl Settle {
     /// There is no answer. A provider that said so has produced nothing; one that fell silent may have.
     pub(crate) fn refused_by(&mut self, fault: &Fault) {
         self.sent = fault.in_doubt;
-        self.said = Some((fault.status(), fault.wait));
+        self.said = Some(Said { status: fault.status(), wait: fault.wait, callers_name: fault.callers_name });
         self.status = fault.provider_status;
         self.fail(fault.kind);
     }
@@ -297,7 +317,7 @@ impl Settle {
         self.blame();
         let (usage, source) = self.used();
         let cost = self.exchange.price(&usage);
-        let used = Ask { tokens: usage.input.saturating_add(usage.output), cost: cost.unwrap_or_default() };
+        let used = counted(&usage, cost);
         self.visit.used(used.tokens);
         if source == UsageSource::Reported && outcome.is_ok() && self.exchange.endpoint.is_billed() {
             self.worker.typical.learn(&self.exchange.routed.deployment.group, usage.output);
@@ -325,17 +345,23 @@ impl Settle {
     }
 
     /// Counts a failure against the deployment, once: one that fails is left out for a while.
-    pub(crate) fn blame(&mut self) {
+    fn blame(&mut self) {
         let Some(Err(kind)) = self.outcome else { return };
         if std::mem::replace(&mut self.blamed, true) {
             return;
         }
         let Some(snapshot) = self.worker.node.snapshot.load_full() else { return };
-        let (status, wait) = self.said.unwrap_or((kind.status(), None));
-        let failure = Blame { kind, status, wait, callers_time: self.exchange.callers_time };
+        let silent = Said { status: kind.status(), wait: None, callers_name: false };
+        let Said { status, wait, callers_name } = self.said.unwrap_or(silent);
+        let failure = Blame { kind, status, wait, callers_time: self.exchange.callers_time, callers_name };
         let Exchange { group, routed, .. } = &*self.exchange;
         blame(&self.worker.node.health, &snapshot, group, &routed.deployment, &self.visit, failure);
     }
+}
+
+/// What limits and budgets count of so much.
+fn counted(usage: &Usage, cost: Option<NanoUsd>) -> Ask {
+    Ask { tokens: usage.input.saturating_add(usage.output), cost: cost.unwrap_or_default() }
 }
 
 impl Drop for Settle {

@@ -57,8 +57,8 @@ impl Times {
         }
     }
 
-    pub(super) fn asked(&mut self) {
-        self.asked = Some(Instant::now());
+    pub(super) fn asked(&mut self, now: Instant) {
+        self.asked = Some(now);
     }
 
     pub(super) fn answered(&mut self) {

@@ -39,6 +39,8 @@ impl Group {
 /// What a model name resolves to.
 #[derive(Debug)]
 pub struct Resolved<'t, 'n> {
+    /// What was asked for, after aliases: a group's name, one of many of a wildcard, or a deployment's id.
+    pub name: &'n str,
     /// The group.
     pub group: &'t Arc<Group>,
     /// One deployment of it, where the name was a deployment's id.
@@ -106,16 +108,17 @@ impl ModelTable {
     {
         let name = self.aliases.get(name).map_or(name, |alias| &*alias.group);
         if let Some(group) = self.exact.get(name).and_then(|index| self.groups.get(*index)) {
-            return Some(Resolved { group, only: None, captured: Vec::new() });
+            return Some(Resolved { name, group, only: None, captured: Vec::new() });
         }
         for index in &self.wildcards {
             let Some(group) = self.groups.get(*index) else { continue };
             if let Some(captured) = group.pattern.as_ref().and_then(|pattern| pattern.captures(name)) {
-                return Some(Resolved { group, only: None, captured });
+                return Some(Resolved { name, group, only: None, captured });
             }
         }
         let (index, deployment) = self.by_id.get(name)?;
-        self.groups.get(*index).map(|group| Resolved { group, only: Some(deployment), captured: Vec::new() })
+        let group = self.groups.get(*index)?;
+        Some(Resolved { name, group, only: Some(deployment), captured: Vec::new() })
     }
 
     /// Every group in the order of declaration.

@@ -67,17 +67,18 @@ impl Routing {
     }
 
     /// Where a request goes on after this group failed, by the chains that are declared for it: exact name, name without
-    /// its provider, name with a provider before it, `*` (requirements R-071).
+    /// its provider, name with a provider before it, `*` (requirements R-071). Of several names the first is the most
+    /// specific one: a model of a wildcard, then the wildcard.
     ///
     /// `None` is nothing declared. A special kind is empty where its list is declared and says nothing of the group: then
     /// the request goes nowhere, as with LiteLLM. It is `None` where the list is not declared: then the general kind holds.
-    pub fn chain(&self, kind: FallbackKind, group: &str) -> Option<&[Box<str>]> {
+    pub fn chain(&self, kind: FallbackKind, names: &[&str]) -> Option<&[Box<str>]> {
         let special = match kind {
-            FallbackKind::General => return self.general.find(group),
+            FallbackKind::General => return self.general.find(names),
             FallbackKind::ContextWindow => &self.context_window,
             FallbackKind::ContentPolicy => &self.content_policy,
         };
-        special.as_ref().map(|chains| chains.find(group).unwrap_or_default())
+        special.as_ref().map(|chains| chains.find(names).unwrap_or_default())
     }
 
     /// Where a request goes on from a group that has no chain.
@@ -86,17 +87,17 @@ impl Routing {
     }
 
     /// An operator's chain for the group that is in force at this time, and whether it goes before the request's own.
-    pub fn override_of(&self, group: &str, now: UnixMillis) -> Option<(&[Box<str>], bool)> {
+    pub fn override_of(&self, names: &[&str], now: UnixMillis) -> Option<(&[Box<str>], bool)> {
         let find = |name: &str| {
             self.overrides.iter().rev().find(|other| &*other.group == name && now < other.expires)
         };
-        let found = find(group).or_else(|| find(ANY))?;
+        let found = names.iter().find_map(|name| find(name)).or_else(|| find(ANY))?;
         Some((&found.targets, found.force))
     }
 
     /// Retries of a group by class of failure.
-    pub fn retry_policy(&self, group: &str) -> &ByFailure {
-        self.policies.get(group).unwrap_or(&self.row.retry_policy)
+    pub fn retry_policy(&self, names: &[&str]) -> &ByFailure {
+        names.iter().find_map(|name| self.policies.get(*name)).unwrap_or(&self.row.retry_policy)
     }
 }
 
@@ -114,13 +115,14 @@ impl Chains {
         chains
     }
 
-    fn find(&self, group: &str) -> Option<&[Box<str>]> {
+    fn find(&self, names: &[&str]) -> Option<&[Box<str>]> {
         let exact = |name: &str| self.exact.get(name);
-        let found = exact(group)
-            .or_else(|| without_provider(group).and_then(exact))
-            .or_else(|| self.bare.get(group).and_then(|prefixed| exact(prefixed)))
-            .or_else(|| exact(ANY));
-        found.map(|targets| &**targets)
+        let named = |name: &&str| {
+            exact(name)
+                .or_else(|| without_provider(name).and_then(exact))
+                .or_else(|| self.bare.get(*name).and_then(|prefixed| exact(prefixed)))
+        };
+        names.iter().find_map(named).or_else(|| exact(ANY)).map(|targets| &**targets)
     }
 }
 
@@ -132,10 +134,13 @@ impl Override {
 }
 
 /// The chain for a group, of a few that a key or a team declares: by the same order as [`Routing::chain`].
-pub fn chain_of<'c>(chains: &'c [ChainRow], group: &str) -> Option<&'c ChainRow> {
-    let named = |name: &str| chains.iter().find(|chain| chain.group == name);
-    let prefixed = || chains.iter().find(|chain| without_provider(&chain.group) == Some(group));
-    named(group).or_else(|| without_provider(group).and_then(named)).or_else(prefixed).or_else(|| named(ANY))
+pub fn chain_of<'c>(chains: &'c [ChainRow], names: &[&str]) -> Option<&'c ChainRow> {
+    let exact = |name: &str| chains.iter().find(|chain| chain.group == name);
+    let named = |name: &&str| {
+        let prefixed = || chains.iter().find(|chain| without_provider(&chain.group) == Some(name));
+        exact(name).or_else(|| without_provider(name).and_then(exact)).or_else(prefixed)
+    };
+    names.iter().find_map(named).or_else(|| exact(ANY))
 }
 
 /// `gpt-4o` of `openai/gpt-4o`.
@@ -193,12 +198,19 @@ mod tests {
             ("nobody/c", "unknown provider"),
             ("other", "any"),
         ] {
-            let found = shown(routing.chain(FallbackKind::General, group));
+            let found = shown(routing.chain(FallbackKind::General, &[group]));
             assert_eq!(found.as_deref(), Some(expected), "{group}");
-            let found = chain_of(&routing.row.fallbacks, group).map(|chain| chain.targets.join(","));
+            let found = chain_of(&routing.row.fallbacks, &[group]).map(|chain| chain.targets.join(","));
             assert_eq!(found.as_deref(), Some(expected), "{group}, of a key");
         }
-        assert_eq!(Routing::compile(&RoutingRow::default()).chain(FallbackKind::General, "a"), None);
+        assert_eq!(Routing::compile(&RoutingRow::default()).chain(FallbackKind::General, &["a"]), None);
+        let of_wildcard = |names: &[&str]| shown(routing.chain(FallbackKind::General, names));
+        assert_eq!(
+            of_wildcard(&["other", "openai/b"]).as_deref(),
+            Some("later"),
+            "the wildcard's before any"
+        );
+        assert_eq!(of_wildcard(&["a", "openai/b"]).as_deref(), Some("bare"), "its own before the wildcard's");
     }
 
     #[test]
@@ -209,7 +221,7 @@ mod tests {
             ..RoutingRow::default()
         };
         let routing = Routing::compile(&row);
-        let found = |kind, group| shown(routing.chain(kind, group));
+        let found = |kind, group| shown(routing.chain(kind, &[group]));
         assert_eq!(found(FallbackKind::ContextWindow, "a").as_deref(), Some("long"));
         assert_eq!(found(FallbackKind::ContextWindow, "other").as_deref(), Some(""));
         assert_eq!(found(FallbackKind::ContentPolicy, "a"), None);
@@ -223,7 +235,7 @@ mod tests {
             ..RoutingRow::default()
         };
         let routing = Routing::compile(&row);
-        assert_eq!(shown(routing.chain(FallbackKind::General, "a")).as_deref(), Some("b,c"));
+        assert_eq!(shown(routing.chain(FallbackKind::General, &["a"])).as_deref(), Some("b,c"));
         assert_eq!(routing.default_chain().join(","), "d");
     }
 
@@ -239,7 +251,7 @@ mod tests {
             vec![one("a", "old", 100, true), one("a", "new", 50, false), one("*", "any", 200, false)];
         let routing = Routing::compile(&RoutingRow { overrides, ..RoutingRow::default() });
         let found = |group: &str, now| {
-            routing.override_of(group, UnixMillis(now)).map(|(targets, force)| (targets.join(","), force))
+            routing.override_of(&[group], UnixMillis(now)).map(|(targets, force)| (targets.join(","), force))
         };
         assert_eq!(found("a", 49), Some(("new".into(), false)));
         assert_eq!(found("a", 50), Some(("old".into(), true)));
@@ -257,7 +269,7 @@ mod tests {
             ..RoutingRow::default()
         };
         let routing = Routing::compile(&row);
-        assert_eq!(*routing.retry_policy("a"), own);
-        assert_eq!(routing.retry_policy("b").rate_limit, Some(3));
+        assert_eq!(*routing.retry_policy(&["a"]), own);
+        assert_eq!(routing.retry_policy(&["b"]).rate_limit, Some(3));
     }
 }

@@ -245,3 +245,36 @@ fn a_request_that_waits_for_one_claim_has_the_others_made_meanwhile() {
         "there is no budget"
     );
 }
+
+#[tokio::test]
+async fn a_later_leg_reserves_besides_what_the_former_ones_used() {
+    let rig = Rig::new();
+    let of = |permit: &Permit| permit.reserved().cost;
+    let claims = [claim(Scope::Key, "key:a", rules(Limits::default(), budget(1000, None)))];
+    let mut permit = rig.gate.admit(&claims, cost(100)).await.unwrap();
+    permit.raise(&claims, cost(30), cost(100)).unwrap();
+    permit.charge(cost(30));
+    assert_eq!((of(&permit), rig.gate.totals().2), (NanoUsd(100), NanoUsd(130)));
+    permit.raise(&claims, cost(10), cost(50)).unwrap();
+    permit.charge(cost(10));
+    assert_eq!((of(&permit), rig.gate.totals().2), (NanoUsd(90), NanoUsd(130)), "less is enough");
+    permit.settle(cost(60));
+    assert_eq!(rig.gate.spent(&claims[0]), NanoUsd(100));
+    assert_eq!(rig.gate.totals().2, NanoUsd::ZERO);
+}
+
+#[tokio::test]
+async fn a_later_leg_takes_no_money_that_others_have_reserved() {
+    let rig = Rig::new();
+    let claims = [claim(Scope::Key, "key:a", rules(Limits::default(), budget(1000, None)))];
+    let mut one = rig.gate.admit(&claims, cost(400)).await.unwrap();
+    let other = rig.gate.admit(&claims, cost(400)).await.unwrap();
+    let denial =
+        |permit: &mut Permit, used, ask| permit.raise(&claims, cost(used), cost(ask)).unwrap_err().denial;
+    assert_eq!(denial(&mut one, 0, 700), Denial::Contended);
+    assert_eq!(rig.gate.totals().2, NanoUsd(800), "nothing was taken");
+    one.raise(&claims, cost(0), cost(600)).unwrap();
+    drop(other);
+    one.raise(&claims, cost(0), cost(5000)).unwrap();
+    assert!(matches!(denial(&mut one, 1000, 1), Denial::Budget { .. }), "what it has used is spent");
+}

@@ -146,3 +146,71 @@ async fn no_more_than_so_many_requests_at_once_go_to_a_deployment() {
     assert_eq!(statuses, [200, 200, 429, 429, 429]);
     assert_eq!(farm.came().len(), 2);
 }
+
+#[tokio::test]
+async fn a_request_that_is_refused_here_takes_nothing_from_a_deployment() {
+    let key = "sk-key-of-one-request-0123456789";
+    let farm = Farm::start(&[], |yaml| yaml).await;
+    let yaml = GatewayYaml::new().master_key(MASTER).deployment("gpt").provider("openai").model("one");
+    let yaml = yaml.base(farm.provider.base_url()).key("k").param("rpm", 3);
+    let yaml = yaml.router("optional_pre_call_checks", json!(["enforce_model_rate_limits"]));
+    let yaml = yaml.virtual_key(key).limit("rpm_limit", 1);
+    let gateway = Gateway::with(yaml.text()).start().await;
+    let ask = |key: &'static str| gateway.post("/v1/chat/completions", key, body::chat("gpt", "Hi"));
+    assert_eq!(ask(key).await.status, 200);
+    for _ in 0..5 {
+        let answer = ask(key).await;
+        assert_eq!(header(&answer, "rate_limit_type"), "requests", "{}", answer.text());
+    }
+    let answer = ask(MASTER).await;
+    assert_eq!(answer.status, 200, "{}", answer.text());
+}
+
+/// A provider's 404 may be about what a caller named: a file, a prompt, an answer of former days.
+#[tokio::test]
+async fn what_a_caller_names_and_is_not_there_is_no_fault_of_the_deployment() {
+    let farm = Farm::start(&TWO, |yaml| yaml.router("num_retries", 0)).await;
+    for model in ["one", "two"] {
+        farm.play(model, [says("404 No", "not_found", "File with id 'file-1' not found.")]);
+    }
+    for _ in 0..4 {
+        assert_eq!(farm.plain("gpt").await.status, 404);
+    }
+    assert_eq!(farm.gateway.metric("bulkhead_deployment_cooling", &[]).await, 0.0);
+    farm.play("one", [says("404 No", "model_not_found", "The model 'one' does not exist.")]);
+    farm.mend("two");
+    while farm.plain("gpt").await.status != 404 {}
+    farm.gateway.until_metric("bulkhead_deployment_cooling", &["deployment=\"one\""], 1.0).await;
+}
+
+#[tokio::test]
+async fn what_is_never_left_out_by_a_new_file_is_back_at_once() {
+    let farm = Farm::start(&[], |yaml| yaml).await;
+    let file = |deployments: &[&str]| {
+        let mut yaml = GatewayYaml::new().master_key(MASTER).router("num_retries", 0);
+        for model in deployments {
+            yaml = yaml.deployment("gpt").provider("openai").model(model).base(farm.provider.base_url());
+            yaml = yaml.key("k").info("id", *model);
+        }
+        yaml
+    };
+    for (number, after) in
+        [file(&["one"]), file(&["one", "two"]).router("disable_cooldowns", true)].iter().enumerate()
+    {
+        let gateway = Gateway::with(file(&["one", "two"]).text()).start().await;
+        for model in ["one", "two"] {
+            farm.play(model, [refuses("429 No", &[("retry-after", "600")])]);
+        }
+        let ask = || gateway.post("/v1/chat/completions", MASTER, body::chat("gpt", "Hi"));
+        while !ask().await.text().contains("cooldown_list") {}
+        farm.mend("one");
+        farm.mend("two");
+        std::fs::write(gateway.config(), after.text()).unwrap();
+        gateway.signal("HUP");
+        gateway.until_metric("bulkhead_config_reloads_total", &[], 1.0).await;
+        for _ in 0..4 {
+            let answer = ask().await;
+            assert_eq!(answer.status, 200, "{number}: {}", answer.text());
+        }
+    }
+}

@@ -235,3 +235,52 @@ async fn a_spent_budget_ends_the_way() {
     let answer = farm.gateway.call(&request()).await;
     assert_eq!((answer.status, farm.came().len()), (422, 2), "{}", answer.text());
 }
+
+/// A wildcard is one group for the configuration and many for those who ask.
+#[tokio::test]
+async fn names_of_a_wildcard_are_groups_of_their_own() {
+    let farm = Farm::start(&[("openai/*", "*"), ("other", "other1")], |yaml| {
+        let chains = json!([{"openai/x": ["openai/y"]}, {"openai/*": ["other"]}]);
+        yaml.router("fallbacks", chains).router("num_retries", 0)
+    })
+    .await;
+    for model in ["x", "z"] {
+        farm.play(model, [failing()]);
+    }
+    let answer = farm.plain("openai/x").await;
+    assert_eq!((answer.status, &farm.came()[..]), (200, &["x".to_owned(), "y".to_owned()][..]));
+    assert_eq!(answer.json()["model"], "openai/y");
+    assert_eq!(
+        farm.plain("openai/z").await.status,
+        200,
+        "what is declared for the wildcard is for all others"
+    );
+    assert_eq!(farm.came()[2..], ["z", "other1"]);
+    let own = json!({"fallbacks": [{"openai/z": ["openai/x", "openai/z", "openai/y"]}]});
+    assert_eq!(farm.ask(chat("openai/z", own)).await.status, 200);
+    assert_eq!(farm.came()[4..], ["z", "x", "y"]);
+}
+
+#[tokio::test]
+async fn a_fallback_that_the_caller_may_not_use_takes_no_retries_away() {
+    let key = "sk-key-of-one-model-0123456789";
+    let farm = Farm::start(&THREE, |yaml| {
+        let yaml = yaml.router("fallbacks", json!([{"a": ["b"]}]));
+        yaml.virtual_key(key).limit("models", json!(["a"]))
+    })
+    .await;
+    farm.play("a1", [failing(), good(&chat("a1", json!({})).to_string())]);
+    let request = Request::post("/v1/chat/completions").bearer(key).json(body::chat("a", "Hi"));
+    let answer = farm.gateway.call(&request).await;
+    assert_eq!((answer.status, farm.came().len()), (200, 2), "{}", answer.text());
+}
+
+#[tokio::test]
+async fn the_middle_of_a_chain_loses_no_time_either() {
+    let farm = Farm::start(&THREE, |yaml| yaml).await;
+    for model in ["a1", "b1"] {
+        farm.play(model, [failing()]);
+    }
+    assert_eq!(farm.ask(chat("a", json!({"fallbacks": ["b", "c"]}))).await.status, 200);
+    assert_eq!(farm.came(), ["a1", "b1", "c1"]);
+}

@@ -200,3 +200,43 @@ async fn a_caller_that_cannot_wait_is_not_made_to() {
     assert_eq!(answer.status, 408, "{}", answer.text());
     assert!(began.elapsed().unwrap().as_secs() < 3, "all tries together");
 }
+
+/// Who waits for the next try is nowhere.
+#[tokio::test]
+async fn a_request_between_two_tries_takes_no_place_at_a_deployment() {
+    let farm = Farm::start(&[], |yaml| yaml).await;
+    let yaml = GatewayYaml::new().master_key(MASTER).retries().deployment("gpt").provider("openai");
+    let yaml = yaml.model("one").base(farm.provider.base_url()).key("k").param("max_parallel_requests", 1);
+    let gateway = Gateway::with(yaml.text()).start().await;
+    farm.play("one", [failing(), good(&chat("one", json!({})).to_string())]);
+    let answer = gateway.post("/v1/chat/completions", MASTER, body::chat("gpt", "Hi")).await;
+    assert_eq!((answer.status, farm.came().len()), (200, 2), "{}", answer.text());
+}
+
+#[tokio::test]
+async fn where_an_account_had_its_share_another_one_is_asked() {
+    let farm = Farm::start(&[], |yaml| yaml).await;
+    let mut yaml = GatewayYaml::new().master_key(MASTER).router("disable_cooldowns", true);
+    let drains: Vec<String> = (0..10).map(|n| format!("drain{n}")).collect();
+    let ours = [("gpt", "one", "k1", 1), ("gpt", "two", "k1", 1), ("gpt", "three", "k2", 2)];
+    let all = drains.iter().map(|model| ("drain", model.as_str(), "k1", 1)).chain(ours);
+    for (group, model, key, order) in all {
+        yaml = yaml.deployment(group).provider("openai").model(model).base(farm.provider.base_url());
+        yaml = yaml.key(key).param("order", order);
+        if model != "three" {
+            farm.play(model, [failing()]);
+        }
+    }
+    let gateway = Gateway::with(yaml.retries().text()).start().await;
+    // Elsewhere means at once: all retries of the account are gone before its ten seconds are.
+    for _ in 0..12 {
+        let body = chat("drain", json!({"num_retries": 9})).to_string();
+        assert_eq!(gateway.post("/v1/chat/completions", MASTER, body).await.status, 503);
+    }
+    assert!(gateway.metric("bulkhead_retries_refused_total", &[]).await >= 1.0);
+    let before = farm.came().len();
+    let answer = gateway.post("/v1/chat/completions", MASTER, body::chat("gpt", "Hi")).await;
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    let came = farm.came().split_off(before);
+    assert_eq!((came.len(), came[1].as_str()), (2, "three"));
+}

@@ -216,3 +216,16 @@ async fn a_client_that_leaves_ends_whatever_is_under_way() {
         assert_ne!(records[legs - 1]["usage"], "reported", "{what}: it is billed by what there was");
     }
 }
+
+/// one deadline for all legs, also where a stream has its head and nothing else.
+#[tokio::test]
+async fn the_time_of_all_tries_bounds_the_way_to_the_first_content() {
+    for silent in [vec![Step::Hang], vec![head(), Step::Send(chunk(ROLE)), Step::Hang]] {
+        let farm = Farm::start(&TWO, |yaml| yaml.setting("bulkhead_settings", "overall_timeout", 0.5)).await;
+        farm.play("a1", [silent]);
+        let began = std::time::SystemTime::now();
+        let answer = farm.ask(stream("a")).await;
+        assert_eq!(answer.status, 408, "{}", answer.text());
+        assert!(began.elapsed().unwrap() < Duration::from_millis(2500));
+    }
+}
