@@ -37,9 +37,8 @@ pub(super) fn text(value: &[u8]) -> Option<Cow<'_, str>> {
     if !value.starts_with(b"\"") {
         return None;
     }
-    view::text(value).or_else(|| {
-        serde_json::Deserializer::from_slice(value).deserialize_bytes(Lossy).ok().map(Cow::Owned)
-    })
+    view::text(value)
+        .or_else(|| serde_json::Deserializer::from_slice(value).deserialize_bytes(Lossy).ok().map(Cow::Owned))
 }
 
 /// `true` or `false`.

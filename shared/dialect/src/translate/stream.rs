@@ -2,6 +2,8 @@
 //!
 //! Answers the questions that [`crate::relay::Relay`] answers, so that a caller can hold either.
 
+use std::borrow::Cow;
+
 use bulkhead_model::Usage;
 use bytes::BytesMut;
 
@@ -47,6 +49,14 @@ impl Progress {
             Event::Start(_) | Event::BlockEnd | Event::Usage(_) => {}
         }
     }
+}
+
+/// Some JSON is copied as it is. In strings a line end cannot be, so elsewhere a space says the same.
+fn one_line(data: Cow<'_, [u8]>) -> Cow<'_, [u8]> {
+    if memchr::memchr2(b'\n', b'\r', &data).is_none() {
+        return data;
+    }
+    data.iter().map(|byte| if matches!(byte, b'\n' | b'\r') { b' ' } else { *byte }).collect()
 }
 
 impl Stream {
@@ -154,7 +164,7 @@ impl Stream {
         if !fields.has_data() || self.progress.complete || self.progress.failure.is_some() {
             return;
         }
-        let (name, data) = (fields.event(raw), fields.data(raw));
+        let (name, data) = (fields.event(raw), one_line(fields.data(raw)));
         // What is no JSON says nothing that could be translated; a comment or a foreign mark in between is harmless.
         if data.trim_ascii() != b"[DONE]" && check(&data).is_err() {
             return;

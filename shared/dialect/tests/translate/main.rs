@@ -1,6 +1,17 @@
 //! Translation between dialects, over recordings and made-up requests.
-#![expect(clippy::indexing_slicing, clippy::panic, clippy::print_stdout, clippy::unwrap_used, reason = "tests")]
+#![expect(
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "tests"
+)]
 
+mod arbitrary;
 mod cases;
+mod golden;
 mod matrix;
+mod parameters;
 mod seen;
+mod speed;
+mod splits;

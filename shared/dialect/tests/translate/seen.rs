@@ -8,22 +8,22 @@ use serde_json::{Value, json};
 
 /// Everything that a user would see or be billed for.
 #[derive(Debug, Default, Clone, PartialEq)]
-pub struct Seen {
-    pub text: String,
-    pub refusal: String,
-    pub reasoning: String,
-    pub signatures: Vec<String>,
+pub(crate) struct Seen {
+    pub(crate) text: String,
+    pub(crate) refusal: String,
+    pub(crate) reasoning: String,
+    pub(crate) signatures: Vec<String>,
     /// Names, and arguments as they are spelled.
-    pub tools: Vec<(String, String)>,
-    pub finish: Option<String>,
+    pub(crate) tools: Vec<(String, String)>,
+    pub(crate) finish: Option<String>,
     /// Input, output, cached, written.
-    pub usage: Option<[u64; 4]>,
-    pub model: String,
-    pub error: bool,
-    pub over: bool,
+    pub(crate) usage: Option<[u64; 4]>,
+    pub(crate) model: String,
+    pub(crate) error: bool,
+    pub(crate) over: bool,
 }
 
-pub fn whole(dialect: Dialect, body: &[u8]) -> Seen {
+pub(crate) fn whole(dialect: Dialect, body: &[u8]) -> Seen {
     let body: Value = serde_json::from_slice(body).unwrap();
     match dialect {
         Dialect::Chat => chat(&body),
@@ -31,7 +31,7 @@ pub fn whole(dialect: Dialect, body: &[u8]) -> Seen {
     }
 }
 
-pub fn stream(dialect: Dialect, body: &[u8]) -> Seen {
+pub(crate) fn stream(dialect: Dialect, body: &[u8]) -> Seen {
     let mut framer = Framer::new(usize::MAX);
     framer.push(body.to_vec().into());
     let mut events = Vec::new();
@@ -42,7 +42,8 @@ pub fn stream(dialect: Dialect, body: &[u8]) -> Seen {
             done = true;
             continue;
         }
-        let event: Value = serde_json::from_slice(&data).unwrap();
+        let event: Value = serde_json::from_slice(&data)
+            .unwrap_or_else(|error| panic!("{error} in {}", String::from_utf8_lossy(&data)));
         if dialect == Dialect::Messages {
             assert_eq!(frame.event(), event["type"].as_str());
         }
@@ -70,7 +71,10 @@ fn chat(body: &Value) -> Seen {
         refusal: text(&message["refusal"]),
         reasoning: text(&message["reasoning_content"]),
         signatures: signatures(&message["thinking_blocks"]),
-        tools: calls.iter().map(|call| (text(&call["function"]["name"]), text(&call["function"]["arguments"]))).collect(),
+        tools: calls
+            .iter()
+            .map(|call| (text(&call["function"]["name"]), text(&call["function"]["arguments"])))
+            .collect(),
         finish: choice["finish_reason"].as_str().map(str::to_owned),
         usage: chat_usage(&body["usage"]),
         model: text(&body["model"]),
@@ -110,7 +114,8 @@ fn chat_stream(events: &[Value], done: bool) -> Seen {
             assert_eq!(event["choices"], json!([]));
             seen.usage = Some(usage);
         }
-        let Some(choice) = event["choices"].as_array().unwrap().iter().find(|choice| choice["index"] == 0) else {
+        let Some(choice) = event["choices"].as_array().unwrap().iter().find(|choice| choice["index"] == 0)
+        else {
             continue;
         };
         assert!(seen.finish.is_none(), "something after the finish reason");
@@ -157,7 +162,9 @@ fn messages_usage(usage: &Value) -> Option<[u64; 4]> {
         let sum: u64 = kinds.as_object().unwrap().values().filter_map(Value::as_u64).sum();
         assert_eq!(sum, written);
     }
-    usage.is_object().then(|| [count("input_tokens") + cached + written, count("output_tokens"), cached, written])
+    usage
+        .is_object()
+        .then(|| [count("input_tokens") + cached + written, count("output_tokens"), cached, written])
 }
 
 impl Seen {
@@ -225,6 +232,9 @@ fn messages_stream(events: &[Value]) -> Seen {
             "error" => seen.error = true,
             other => panic!("{other}"),
         }
+    }
+    for (block, input) in open.into_values() {
+        seen.block(&block, Some(input));
     }
     seen
 }

@@ -81,26 +81,34 @@ impl Reader {
 
     fn choice(&mut self, choice: &[u8], member: &str, sink: &mut impl FnMut(Event<'_>)) {
         let index = get(choice, "index").and_then(whole_number).unwrap_or_default();
-        let (Ok(number), Some(bit)) = (
-            u32::try_from(index),
-            u32::try_from(index).ok().and_then(|index| 1u128.checked_shl(index)),
-        ) else {
+        let (Ok(number), Some(bit)) =
+            (u32::try_from(index), u32::try_from(index).ok().and_then(|index| 1u128.checked_shl(index)))
+        else {
             return;
         };
         self.seen |= bit;
-        if let Some(delta) = get(choice, member) {
+        let finished = self.finished & bit != 0;
+        if let Some(delta) = get(choice, member).filter(|_| !finished) {
             read_delta(delta, number, &mut self.calls, &mut |delta| {
                 sink(Event::More { choice: number, delta });
             });
         }
-        if let Some(logprobs) = get(choice, "logprobs") {
+        if let Some(logprobs) = get(choice, "logprobs").filter(|_| !finished) {
             let delta = super::super::form::Delta::Logprobs(logprobs);
             sink(Event::More { choice: number, delta });
         }
         if let Some(reason) = get(choice, "finish_reason").and_then(text) {
             self.finish = Some(remembered(&reason));
+            // Some providers repeat the reason with the usage.
+            if !finished {
+                let reason = match read_finish(&reason) {
+                    // Some call it a stop; agents go on only when they are told to.
+                    Finish::Stop if self.calls.any(number) => Finish::Tools,
+                    reason => reason,
+                };
+                sink(Event::Finish { choice: number, reason, stop_sequence: None });
+            }
             self.finished |= bit;
-            sink(Event::Finish { choice: number, reason: read_finish(&reason), stop_sequence: None });
         }
     }
 }

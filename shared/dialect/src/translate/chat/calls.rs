@@ -26,6 +26,10 @@ pub(super) struct Place {
 }
 
 impl Calls {
+    pub(super) fn any(&self, choice: u32) -> bool {
+        self.0.iter().any(|call| call.choice == choice)
+    }
+
     pub(super) fn place(&mut self, choice: u32, index: Option<u64>, id: &str, named: bool) -> Option<Place> {
         let id = id.get(..id.floor_char_boundary(LONGEST_ID)).unwrap_or_default();
         let mut same = self.0.iter().rev().filter(|call| call.choice == choice);

@@ -29,7 +29,9 @@ pub(super) fn read_turn<'a>(
     for (name, value) in fields(message) {
         match &*name {
             "role" | "tool_call_id" => {}
-            "content" => read_content(at, value, &mut said.content, losses).ok_or_else(|| invalid("content"))?,
+            "content" => {
+                read_content(at, value, &mut said.content, losses).ok_or_else(|| invalid("content"))?
+            }
             "refusal" => said.refusal = text(value).map(Block::Refusal),
             "thinking_blocks" => said.thinking = items(value).filter_map(read_thinking_block).collect(),
             "reasoning_content" | "reasoning" => said.reasoning = said.reasoning.or_else(|| text(value)),
@@ -121,7 +123,10 @@ fn read_part<'a>(kind: &str, part: &'a [u8]) -> Option<Block<'a>> {
         "document_url" => Block::File { source: read_url(get_text(part, "document_url")?), name: None },
         "input_audio" => {
             let audio = get(part, "input_audio")?;
-            Block::Audio { data: get_text(audio, "data")?, format: get_text(audio, "format").unwrap_or_default() }
+            Block::Audio {
+                data: get_text(audio, "data")?,
+                format: get_text(audio, "format").unwrap_or_default(),
+            }
         }
         _ => return None,
     })

@@ -46,7 +46,12 @@ impl<'a> Members<'a> {
 }
 
 /// Reads a delta in the order in which a model speaks: thoughts, text, calls.
-pub(super) fn read_delta<'a>(delta: &'a [u8], choice: u32, calls: &mut Calls, sink: &mut impl FnMut(Delta<'a>)) {
+pub(super) fn read_delta<'a>(
+    delta: &'a [u8],
+    choice: u32,
+    calls: &mut Calls,
+    sink: &mut impl FnMut(Delta<'a>),
+) {
     let members = Members::read(delta);
     read_reasoning(&members, sink);
     if let Some(content) = members.content {
@@ -68,7 +73,11 @@ pub(super) fn read_delta<'a>(delta: &'a [u8], choice: u32, calls: &mut Calls, si
             sink(Delta::Citation(citation));
         }
     }
-    if let Some(audio) = members.audio {
+    let says_something =
+        |name| members.audio.and_then(|audio| get_text(audio, name)).is_some_and(|text| !text.is_empty());
+    if let Some(audio) =
+        members.audio.filter(|_| ["id", "data", "transcript"].into_iter().any(says_something))
+    {
         sink(Delta::Audio(audio));
     }
 }
@@ -135,15 +144,20 @@ fn read_call<'a>(
     sink: &mut impl FnMut(Delta<'a>),
 ) {
     let name = get_text(function, "name").unwrap_or_default();
-    let Some(place) = calls.place(choice, index, &id, !name.is_empty()) else { return };
-    if place.is_new {
-        sink(Delta::Tool { call: place.number, id, name });
-    }
     let arguments = get(function, "arguments").and_then(|value| {
         // Ollama and others send the object itself.
         text(value).or_else(|| std::str::from_utf8(value).ok().map(Cow::Borrowed))
     });
-    if let Some(text) = arguments.filter(|text| !text.is_empty()) {
+    let arguments = arguments.filter(|text| !text.is_empty());
+    // Some providers send a call of nothing.
+    if id.is_empty() && name.is_empty() && arguments.is_none() {
+        return;
+    }
+    let Some(place) = calls.place(choice, index, &id, !name.is_empty()) else { return };
+    if place.is_new {
+        sink(Delta::Tool { call: place.number, id, name });
+    }
+    if let Some(text) = arguments {
         sink(Delta::Arguments { call: place.number, text });
     }
 }

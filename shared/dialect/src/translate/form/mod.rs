@@ -8,5 +8,6 @@ mod request;
 
 pub use event::{Citation, Delta, Event, Finish, Start};
 pub use request::{
-    Block, Cache, Effort, Knob, Output, Part, Reasoning, Request, Role, Setting, Source, Tool, ToolChoice, Turn,
+    Block, Cache, Effort, Knob, Output, Part, Reasoning, Request, Role, Setting, Source, Tool, ToolChoice,
+    Turn,
 };

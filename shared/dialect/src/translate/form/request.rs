@@ -374,9 +374,10 @@ impl Knob {
             Self::Logprobs => value == b"false",
             Self::TopLogprobs => value == b"0",
             Self::LogitBias => value == b"{}",
-            Self::Modalities => value.strip_prefix(b"[").and_then(|rest| rest.strip_suffix(b"]")).is_some_and(
-                |inner| inner.trim_ascii() == b"\"text\"",
-            ),
+            Self::Modalities => value
+                .strip_prefix(b"[")
+                .and_then(|rest| rest.strip_suffix(b"]"))
+                .is_some_and(|inner| inner.trim_ascii() == b"\"text\""),
             _ => false,
         }
     }

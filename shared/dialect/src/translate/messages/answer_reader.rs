@@ -16,6 +16,7 @@ pub(crate) struct Reader {
     open: Open,
     /// Calls so far.
     calls: u32,
+    started: bool,
 }
 
 /// The block that is open.
@@ -38,17 +39,19 @@ enum Open {
 
 impl Reader {
     pub(crate) fn new(plan: Plan) -> Self {
-        Self { meter: UsageMeter::default(), finish: None, plan, open: Open::None, calls: 0 }
+        Self { meter: UsageMeter::default(), finish: None, plan, open: Open::None, calls: 0, started: false }
     }
 
     pub(crate) fn event(&mut self, data: &[u8], name: Option<&[u8]>, sink: &mut impl FnMut(Event<'_>)) {
         let said = get_text(data, "type");
         let kind = said.as_deref().or_else(|| std::str::from_utf8(name?).ok());
+        if matches!(kind, Some("message_start" | "content_block_start" | "message_delta" | "message_stop"))
+            && !std::mem::replace(&mut self.started, true)
+        {
+            sink(Event::Start(read_start(get(data, "message").unwrap_or_default())));
+        }
         match kind {
-            Some("message_start") => {
-                sink(Event::Start(read_start(get(data, "message").unwrap_or_default())));
-                self.usage(data, sink);
-            }
+            Some("message_start") => self.usage(data, sink),
             Some("content_block_start") => {
                 self.start(get(data, "content_block").unwrap_or_default(), sink);
             }
@@ -169,7 +172,7 @@ impl Reader {
     }
 
     fn finish(&mut self, data: &[u8], sink: &mut impl FnMut(Event<'_>)) {
-        let Some(reason) = get_text(data, "stop_reason") else { return };
+        let Some(reason) = get_text(data, "stop_reason").filter(|_| self.finish.is_none()) else { return };
         self.finish = Some(remembered(&reason));
         let reason = match &*reason {
             // Only the output's tool was called.

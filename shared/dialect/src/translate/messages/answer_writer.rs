@@ -23,7 +23,6 @@ pub(crate) struct Writer {
     open: Option<Block>,
     /// Finished blocks, with commas between them, where the answer goes out whole.
     blocks: BytesMut,
-    calls: u32,
     refused: bool,
     finish: Option<Finish>,
     stop_sequence: Option<String>,
@@ -40,7 +39,6 @@ impl Writer {
             index: 0,
             open: None,
             blocks: BytesMut::new(),
-            calls: 0,
             refused: false,
             finish: None,
             stop_sequence: None,
@@ -104,7 +102,6 @@ impl Writer {
             Delta::RedactedThinking(data) => self.redacted(&data, out),
             Delta::Tool { call, id, name } => {
                 let id = super::super::chat::call_id(&id, call);
-                self.calls += 1;
                 self.open(Block::tool(call, id, name), out);
             }
             Delta::Arguments { call, text } => {
@@ -202,8 +199,6 @@ impl Writer {
             _ if self.refused => "refusal",
             Some(Finish::Refused) => "refusal",
             Some(Finish::Tools) => "tool_use",
-            // Agents go on only when they are told to.
-            Some(Finish::Stop) | None if self.calls > 0 => "tool_use",
             Some(Finish::Stop) | None => "end_turn",
             Some(Finish::StopSequence) => "stop_sequence",
             Some(Finish::Length) => "max_tokens",

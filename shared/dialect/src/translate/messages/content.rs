@@ -29,7 +29,9 @@ fn read_block<'a>(kind: &str, block: &'a [u8], place: &str, losses: &mut Losses)
     Some(match kind {
         "text" => Block::Text(get_text(block, "text")?),
         "image" => Block::Image { source: read_source(get(block, "source")?)?, detail: None },
-        "document" => Block::File { source: read_source(get(block, "source")?)?, name: get_text(block, "title") },
+        "document" => {
+            Block::File { source: read_source(get(block, "source")?)?, name: get_text(block, "title") }
+        }
         "thinking" => Block::Thinking {
             text: get_text(block, "thinking").unwrap_or_default(),
             signature: get_text(block, "signature").filter(|signature| !signature.is_empty()),

@@ -163,11 +163,7 @@ fn read_choice<'a>(value: &'a [u8], request: &mut Request<'a>) -> Option<()> {
     Some(())
 }
 
-fn read_output_config<'a>(
-    value: &'a [u8],
-    request: &mut Request<'a>,
-    losses: &mut Losses,
-) -> Option<Effort> {
+fn read_output_config<'a>(value: &'a [u8], request: &mut Request<'a>, losses: &mut Losses) -> Option<Effort> {
     let mut effort = None;
     for (name, value) in fields(value) {
         match &*name {

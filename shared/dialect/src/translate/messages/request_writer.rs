@@ -185,8 +185,15 @@ fn write_choice(request: &Request<'_>, output: bool, thinks: bool, body: &mut Fi
 }
 
 /// Writes the schema of the output where the model takes one.
-pub(super) fn write_format(request: &Request<'_>, options: &RequestOptions<'_>, config: &mut Fields<'_>, losses: &mut Losses) {
-    if let (true, Some(Output::Schema { schema: Some(schema), .. })) = (options.output_schema, &request.output) {
+pub(super) fn write_format(
+    request: &Request<'_>,
+    options: &RequestOptions<'_>,
+    config: &mut Fields<'_>,
+    losses: &mut Losses,
+) {
+    if let (true, Some(Output::Schema { schema: Some(schema), .. })) =
+        (options.output_schema, &request.output)
+    {
         config.object("format", |format| {
             format.text("type", "json_schema");
             write_schema(schema, format.value("schema"), losses);

@@ -1,0 +1,177 @@
+//! No JSON makes a translation panic, or write what is no JSON.
+
+use bulkhead_dialect::translate::{Dialect, RequestOptions, Stream, TranslateError, answer, request};
+use bytes::BytesMut;
+use proptest::prelude::*;
+use serde_json::{Map, Value};
+
+use super::cases::{cases, options};
+
+/// Names and words that mean something to one of the dialects.
+const WORDS: [&str; 60] = [
+    "model",
+    "messages",
+    "role",
+    "user",
+    "assistant",
+    "system",
+    "tool",
+    "content",
+    "type",
+    "text",
+    "image_url",
+    "url",
+    "image",
+    "source",
+    "base64",
+    "data",
+    "media_type",
+    "tool_calls",
+    "function",
+    "name",
+    "arguments",
+    "id",
+    "tool_call_id",
+    "tool_use",
+    "input",
+    "tool_result",
+    "tool_use_id",
+    "tools",
+    "input_schema",
+    "parameters",
+    "tool_choice",
+    "auto",
+    "stop",
+    "stream",
+    "thinking",
+    "signature",
+    "reasoning_content",
+    "reasoning_effort",
+    "high",
+    "response_format",
+    "json_schema",
+    "schema",
+    "output_config",
+    "format",
+    "choices",
+    "delta",
+    "message",
+    "finish_reason",
+    "index",
+    "usage",
+    "prompt_tokens",
+    "content_block_start",
+    "content_block",
+    "message_start",
+    "content_block_delta",
+    "text_delta",
+    "message_delta",
+    "message_stop",
+    "data:image/png;base64,AA==",
+    "citations",
+];
+
+fn word() -> impl Strategy<Value = String> {
+    prop_oneof![8 => proptest::sample::select(&WORDS[..]).prop_map(str::to_owned), 1 => any::<String>()]
+}
+
+fn value() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        word().prop_map(Value::from),
+    ];
+    leaf.prop_recursive(6, 64, 8, |inner| {
+        prop_oneof![
+            proptest::collection::vec(inner.clone(), 0..6).prop_map(Value::from),
+            proptest::collection::vec((word(), inner), 0..8)
+                .prop_map(|members| Value::Object(members.into_iter().collect::<Map<_, _>>())),
+        ]
+    })
+}
+
+/// Real bodies with something else in one place.
+fn mutated(body: &Value, place: usize, new: &Value) -> Value {
+    fn count(value: &Value) -> usize {
+        1 + match value {
+            Value::Array(list) => list.iter().map(count).sum(),
+            Value::Object(map) => map.values().map(count).sum(),
+            _ => 0,
+        }
+    }
+    fn put(value: &mut Value, at: &mut usize, new: &Value) {
+        if *at == 0 {
+            *value = new.clone();
+        }
+        *at = at.wrapping_sub(1);
+        match value {
+            Value::Array(list) => list.iter_mut().for_each(|value| put(value, at, new)),
+            Value::Object(map) => map.values_mut().for_each(|value| put(value, at, new)),
+            _ => {}
+        }
+    }
+    let mut changed = body.clone();
+    put(&mut changed, &mut (place % count(body)), new);
+    changed
+}
+
+fn through_everything(body: &[u8]) {
+    for from in Dialect::ALL {
+        for to in Dialect::ALL {
+            if let Ok(done) = request(from, to, body, &RequestOptions::default()) {
+                serde_json::from_slice::<Value>(&done.body).unwrap();
+            }
+            if let Ok(done) = answer(from, to, body, options()) {
+                serde_json::from_slice::<Value>(&done.body).unwrap();
+            }
+            let mut stream = Stream::new(from, to, options());
+            let mut out = BytesMut::new();
+            for _ in 0..2 {
+                stream.feed(b"data: ", &mut out).unwrap();
+                stream.feed(body, &mut out).unwrap();
+                stream.feed(b"\n\n", &mut out).unwrap();
+            }
+            stream.finish(&mut out);
+            for line in out[..].split(|byte| *byte == b'\n').filter_map(|line| line.strip_prefix(b"data: ")) {
+                assert!(line == b"[DONE]" || serde_json::from_slice::<Value>(line).is_ok());
+            }
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn any_json_is_harmless(value in value()) {
+        through_everything(&serde_json::to_vec(&value).unwrap());
+    }
+
+    #[test]
+    fn any_bytes_are_harmless(body in proptest::collection::vec(any::<u8>(), 0..200)) {
+        through_everything(&body);
+    }
+
+    #[test]
+    fn real_bodies_with_something_wrong_are_harmless(place in any::<usize>(), which in any::<usize>(), new in value()) {
+        thread_local! {
+            static BODIES: Vec<Value> = cases()
+                .iter()
+                .flat_map(|case| [&case.request, &case.body])
+                .filter_map(|body| serde_json::from_slice(body).ok())
+                .collect();
+        }
+        BODIES.with(|bodies| {
+            let changed = mutated(&bodies[which % bodies.len()], place, &new);
+            through_everything(&serde_json::to_vec(&changed).unwrap());
+        });
+    }
+}
+
+#[test]
+fn what_is_nested_too_deep_is_refused() {
+    let body = format!(r#"{{"messages":{}{}}}"#, "[".repeat(128), "]".repeat(128));
+    for from in Dialect::ALL {
+        let refused = request(from, Dialect::Messages, body.as_bytes(), &RequestOptions::default());
+        assert!(matches!(refused, Err(TranslateError::Json(_))));
+    }
+}

@@ -1,0 +1,194 @@
+//! Every parameter absent, null, empty, valid and invalid.
+
+use bulkhead_dialect::translate::{Dialect, RequestOptions, TranslateError, Weight, request};
+use serde_json::{Map, Value, json};
+
+/// What becomes of a value.
+#[derive(Debug)]
+enum Becomes {
+    /// Members of the upstream's request.
+    Sent(Value),
+    /// Nothing, without a word.
+    Nothing,
+    /// Nothing, and it is reported.
+    Lost(Weight),
+    /// The request is refused.
+    Refused,
+}
+
+use Becomes::{Lost, Nothing, Refused, Sent};
+
+fn body(from: Dialect, name: &str, value: Option<&Value>) -> Vec<u8> {
+    let mut body = json!({"model": "m", "messages": [{"role": "user", "content": "hi"}], "max_tokens": 9000});
+    body["tools"] = match from {
+        Dialect::Chat => json!([{"type": "function", "function": {"name": "f"}}]),
+        Dialect::Messages => json!([{"name": "f", "input_schema": {"type": "object"}}]),
+    };
+    if let Some(value) = value {
+        body[name] = value.clone();
+    }
+    serde_json::to_vec(&body).unwrap()
+}
+
+/// The members that a parameter adds or changes, or what is lost.
+fn outcome(
+    from: Dialect,
+    name: &str,
+    value: &Value,
+) -> Result<(Map<String, Value>, Vec<Weight>), TranslateError> {
+    let to = if from == Dialect::Chat { Dialect::Messages } else { Dialect::Chat };
+    let send = |value| {
+        let done = request(from, to, &body(from, name, value), &RequestOptions::default())?;
+        let sent: Map<String, Value> = serde_json::from_slice(&done.body).unwrap();
+        Ok::<_, TranslateError>((sent, done.losses.iter().map(|loss| loss.weight).collect::<Vec<_>>()))
+    };
+    let (without, nothing_lost) = send(None)?;
+    assert!(nothing_lost.is_empty());
+    let (mut sent, lost) = send(Some(value))?;
+    assert!(!serde_json::to_string(&sent).unwrap().contains("null"), "{name} {value}");
+    sent.retain(|name, value| without.get(name) != Some(value));
+    Ok((sent, lost))
+}
+
+fn check(from: Dialect, name: &str, value: &Value, becomes: &Becomes) {
+    let found = outcome(from, name, value);
+    let ok = match (becomes, &found) {
+        (Sent(members), Ok((sent, lost))) => Value::Object(sent.clone()) == *members && lost.is_empty(),
+        (Nothing, Ok((sent, lost))) => sent.is_empty() && lost.is_empty(),
+        (Lost(weight), Ok((sent, lost))) => sent.is_empty() && lost == &[*weight],
+        (Refused, Err(TranslateError::Invalid { name: found, .. })) => found == name,
+        _ => false,
+    };
+    assert!(ok, "{} {name} {value}: {becomes:?}, found {found:?}", from.name());
+}
+
+#[test]
+fn chat_for_messages() {
+    let asked = || Lost(Weight::Asked);
+    for (name, value, becomes) in [
+        ("temperature", json!(0.5), Sent(json!({"temperature": 0.5}))),
+        ("temperature", json!(0), Sent(json!({"temperature": 0}))),
+        ("top_p", json!(0.1), Sent(json!({"top_p": 0.1}))),
+        ("top_k", json!(3), Sent(json!({"top_k": 3}))),
+        ("max_tokens", json!(7), Sent(json!({"max_tokens": 7}))),
+        ("stop", json!("x"), Sent(json!({"stop_sequences": ["x"]}))),
+        ("stop", json!(["x", "y"]), Sent(json!({"stop_sequences": ["x", "y"]}))),
+        ("stop", json!([]), Nothing),
+        ("stop", json!(""), asked()),
+        ("stop", json!(1), Refused),
+        ("n", json!(1), Nothing),
+        ("n", json!(2), asked()),
+        ("seed", json!(1), asked()),
+        ("frequency_penalty", json!(0), Nothing),
+        ("presence_penalty", json!(0.1), asked()),
+        ("logprobs", json!(false), Nothing),
+        ("logprobs", json!(true), asked()),
+        ("logit_bias", json!({}), Nothing),
+        ("logit_bias", json!({"1": 2}), asked()),
+        ("modalities", json!(["text"]), Nothing),
+        ("modalities", json!(["text", "audio"]), asked()),
+        ("prediction", json!({"type": "content"}), asked()),
+        ("functions", json!([]), asked()),
+        ("metadata", json!({"a": "b"}), Lost(Weight::Aside)),
+        ("store", json!(true), Lost(Weight::Aside)),
+        ("user", json!("u"), Sent(json!({"metadata": {"user_id": "u"}}))),
+        ("user", json!(1), Refused),
+        ("service_tier", json!("auto"), Sent(json!({"service_tier": "auto"}))),
+        ("service_tier", json!("default"), Sent(json!({"service_tier": "standard_only"}))),
+        ("service_tier", json!("flex"), asked()),
+        ("stream", json!(true), Sent(json!({"stream": true}))),
+        ("stream", json!("yes"), Refused),
+        ("tool_choice", json!("auto"), Sent(json!({"tool_choice": {"type": "auto"}}))),
+        ("tool_choice", json!("none"), Sent(json!({"tool_choice": {"type": "none"}}))),
+        ("tool_choice", json!("required"), Sent(json!({"tool_choice": {"type": "any"}}))),
+        ("tool_choice", json!("f"), Refused),
+        ("tool_choice", json!(""), Refused),
+        (
+            "tool_choice",
+            json!({"type": "function", "function": {"name": "f"}}),
+            Sent(json!({"tool_choice": {"type": "tool", "name": "f"}})),
+        ),
+        ("parallel_tool_calls", json!(true), Nothing),
+        (
+            "parallel_tool_calls",
+            json!(false),
+            Sent(json!({"tool_choice": {"type": "auto", "disable_parallel_tool_use": true}})),
+        ),
+        ("response_format", json!({"type": "text"}), Nothing),
+        ("response_format", json!({"type": "xml"}), Refused),
+        ("response_format", json!({}), Refused),
+        ("reasoning_effort", json!("none"), Nothing),
+        ("reasoning_effort", json!(""), Refused),
+        ("reasoning_effort", json!("minimal"), thinking(1024)),
+        ("reasoning_effort", json!("low"), thinking(1024)),
+        ("reasoning_effort", json!("medium"), thinking(2048)),
+        ("reasoning_effort", json!("high"), thinking(4096)),
+        ("reasoning_effort", json!("xhigh"), thinking(8192)),
+        ("reasoning_effort", json!("max"), thinking(8999)),
+        ("thinking", json!({"type": "enabled", "budget_tokens": 1500}), thinking(1500)),
+        ("thinking", json!({"type": "disabled"}), Nothing),
+        ("thinking", json!({"type": "other"}), Refused),
+        ("what", json!(""), asked()),
+    ] {
+        // Without a limit there is the upstream's usual one.
+        let without = if name == "max_tokens" { Sent(json!({"max_tokens": 4096})) } else { Nothing };
+        check(Dialect::Chat, name, &Value::Null, &without);
+        check(Dialect::Chat, name, &value, &becomes);
+    }
+}
+
+fn thinking(tokens: u64) -> Becomes {
+    Sent(json!({"thinking": {"type": "enabled", "budget_tokens": tokens}}))
+}
+
+#[test]
+fn messages_for_chat() {
+    let asked = || Lost(Weight::Asked);
+    for (name, value, becomes) in [
+        ("temperature", json!(0.5), Sent(json!({"temperature": 0.5}))),
+        ("top_p", json!(0.1), Sent(json!({"top_p": 0.1}))),
+        ("top_k", json!(3), asked()),
+        ("stop_sequences", json!(["x"]), Sent(json!({"stop": ["x"]}))),
+        ("stop_sequences", json!([]), Nothing),
+        ("stop_sequences", json!("x"), Refused),
+        ("metadata", json!({"user_id": "u"}), Sent(json!({"user": "u"}))),
+        ("metadata", json!({}), Nothing),
+        ("metadata", json!("u"), Refused),
+        ("service_tier", json!("auto"), Sent(json!({"service_tier": "auto"}))),
+        ("service_tier", json!("standard_only"), Sent(json!({"service_tier": "default"}))),
+        ("service_tier", json!(""), asked()),
+        ("stream", json!(true), Sent(json!({"stream": true, "stream_options": {"include_usage": true}}))),
+        ("stream", json!(false), Sent(json!({"stream": false}))),
+        ("tool_choice", json!({"type": "any"}), Sent(json!({"tool_choice": "required"}))),
+        ("tool_choice", json!({"type": "none"}), Sent(json!({"tool_choice": "none"}))),
+        (
+            "tool_choice",
+            json!({"type": "auto", "disable_parallel_tool_use": true}),
+            Sent(json!({"tool_choice": "auto", "parallel_tool_calls": false})),
+        ),
+        ("tool_choice", json!({"type": "tool"}), Refused),
+        ("thinking", json!({"type": "enabled", "budget_tokens": 10000}), effort("high")),
+        ("thinking", json!({"type": "enabled", "budget_tokens": 5000}), effort("medium")),
+        ("thinking", json!({"type": "enabled", "budget_tokens": 2000}), effort("low")),
+        ("thinking", json!({"type": "enabled", "budget_tokens": 1024}), effort("minimal")),
+        ("thinking", json!({"type": "adaptive"}), Nothing),
+        ("thinking", json!({"type": "disabled"}), Nothing),
+        ("thinking", json!({}), Refused),
+        ("output_config", json!({"effort": "low"}), effort("low")),
+        ("output_config", json!({"effort": ""}), asked()),
+        ("output_config", json!({"task_budget": {}}), Lost(Weight::Aside)),
+        ("output_format", json!({"type": "xml"}), Refused),
+        ("cache_control", json!({"type": "ephemeral"}), Lost(Weight::Aside)),
+        ("context_management", json!({}), Lost(Weight::Aside)),
+        ("container", json!("c"), asked()),
+        ("mcp_servers", json!([]), asked()),
+        ("what", json!(false), asked()),
+    ] {
+        check(Dialect::Messages, name, &Value::Null, &Nothing);
+        check(Dialect::Messages, name, &value, &becomes);
+    }
+}
+
+fn effort(name: &str) -> Becomes {
+    Sent(json!({"reasoning_effort": name}))
+}

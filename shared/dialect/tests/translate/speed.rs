@@ -1,0 +1,85 @@
+//! What a translation costs. `cargo test --profile dist -p bulkhead-dialect --test translate -- --ignored --nocapture`.
+
+use std::fmt::Write;
+
+use bulkhead_dialect::translate::{Dialect, RequestOptions, Stream, answer, request};
+use bytes::BytesMut;
+
+use super::cases::options;
+
+fn time(name: &str, per: u32, mut work: impl FnMut()) {
+    let rounds = 2000;
+    (0..100).for_each(|_| work());
+    let start = tokio_free_clock();
+    (0..rounds).for_each(|_| work());
+    let each = start.elapsed().as_secs_f64() * 1e6 / f64::from(rounds * per);
+    println!("{name}: {each:.2} µs");
+}
+
+#[expect(clippy::disallowed_types, clippy::disallowed_methods, reason = "a benchmark without a runtime")]
+fn tokio_free_clock() -> std::time::Instant {
+    std::time::Instant::now()
+}
+
+const EVENTS: u32 = 200;
+
+fn chat_stream() -> String {
+    let chunk = |delta: &str, finish: &str| {
+        format!(
+            r#"data: {{"id":"chatcmpl-1","object":"chat.completion.chunk","created":1700000000,"model":"gpt-x","system_fingerprint":"fp_1","choices":[{{"index":0,"delta":{delta},"logprobs":null,"finish_reason":{finish}}}]}}"#
+        ) + "\n\n"
+    };
+    let mut body = String::new();
+    for at in 0..EVENTS {
+        body += &chunk(&format!(r#"{{"content":" token{at}\n"}}"#), "null");
+    }
+    body + &chunk("{}", "\"stop\"") + "data: [DONE]\n\n"
+}
+
+fn messages_stream() -> String {
+    let mut body = String::from(
+        "event: message_start\ndata: {\"type\":\"message_start\",\"message\":{\"id\":\"msg_1\",\"model\":\"c\",\"usage\":{\"input_tokens\":9}}}\n\nevent: content_block_start\ndata: {\"type\":\"content_block_start\",\"index\":0,\"content_block\":{\"type\":\"text\",\"text\":\"\"}}\n\n",
+    );
+    for at in 0..EVENTS {
+        write!(
+            body,
+            "event: content_block_delta\ndata: {{\"type\":\"content_block_delta\",\"index\":0,\"delta\":{{\"type\":\"text_delta\",\"text\":\" token{at}\\n\"}}}}\n\n"
+        )
+        .unwrap();
+    }
+    body
+}
+
+#[test]
+#[ignore = "a benchmark"]
+fn what_a_translation_costs() {
+    let messages = messages_stream();
+    for (upstream, client, body) in
+        [(Dialect::Chat, Dialect::Messages, chat_stream()), (Dialect::Messages, Dialect::Chat, messages)]
+    {
+        let mut out = BytesMut::new();
+        time(&format!("an event of {} for {}", upstream.name(), client.name()), EVENTS, || {
+            out.clear();
+            let mut stream = Stream::new(upstream, client, options());
+            for chunk in body.as_bytes().chunks(190) {
+                stream.feed(chunk, &mut out).unwrap();
+            }
+        });
+    }
+    let chat = br#"{"model":"m","messages":[{"role":"system","content":"Be brief."},{"role":"user","content":"What is the capital of France? Answer in one word."}],"temperature":0.2,"max_tokens":100}"#;
+    time("a plain request of chat for messages", 1, || {
+        request(Dialect::Chat, Dialect::Messages, chat, &RequestOptions::default()).unwrap();
+    });
+    let messages = br#"{"model":"m","system":"Be brief.","messages":[{"role":"user","content":[{"type":"text","text":"What is the capital of France? Answer in one word."}]}],"temperature":0.2,"max_tokens":100}"#;
+    time("a plain request of messages for chat", 1, || {
+        request(Dialect::Messages, Dialect::Chat, messages, &RequestOptions::default()).unwrap();
+    });
+    let body = br#"{"id":"chatcmpl-1","object":"chat.completion","created":1700000000,"model":"gpt-x","choices":[{"index":0,"message":{"role":"assistant","content":"Paris","refusal":null},"logprobs":null,"finish_reason":"stop"}],"usage":{"prompt_tokens":20,"completion_tokens":1,"total_tokens":21,"prompt_tokens_details":{"cached_tokens":0}}}"#;
+    time("a plain answer of chat for messages", 1, || {
+        answer(Dialect::Chat, Dialect::Messages, body, options()).unwrap();
+    });
+    let body = br#"{"id":"msg_1","type":"message","role":"assistant","model":"claude","content":[{"type":"text","text":"Paris"}],"stop_reason":"end_turn","stop_sequence":null,"usage":{"input_tokens":20,"output_tokens":1,"cache_read_input_tokens":0}}"#;
+    time("a plain answer of messages for chat", 1, || {
+        answer(Dialect::Messages, Dialect::Chat, body, options()).unwrap();
+    });
+}
