@@ -145,8 +145,14 @@ impl Relay {
             is_object(&data) || data.trim_ascii() == b"[DONE]"
         };
         if is_whole && !rest.is_empty() {
+            let before = out.len();
             let verdict = self.event(&rest);
             self.pass(&rest, verdict, out);
+            // What a blank line does not end is an event only where nothing is to follow it.
+            let is_ended = self.boundary == Boundary::Blank;
+            if !is_ended && !self.is_complete() && self.failure().is_none() {
+                out.truncate(before);
+            }
         }
         if self.is_complete() { End::Complete } else { End::Truncated }
     }
