@@ -27,6 +27,8 @@ const MAX_EVENT: usize = 16 << 20;
 const HELD: usize = 64 << 10;
 /// Put together for one write.
 const ONE_WRITE: usize = 64 << 10;
+/// How long a provider has to close a stream that is complete or has failed.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 pub(super) const KEEPALIVE: &[u8] = b": ping\n\n";
 
 /// A stream between a provider and a client.
@@ -159,6 +161,7 @@ impl Relaying {
         if self.relay.is_complete() || self.relay.failure().is_some() {
             self.settle_usage();
             self.is_all_said();
+            self.arm();
         }
         if self.relay.failure().is_some() {
             conceal_credentials(&self.settle.exchange.routed.deployment, &mut self.out);
@@ -221,7 +224,12 @@ impl Relaying {
 
     /// When it has to be over, or to have begun.
     fn end(&self) -> Instant {
-        if self.begun { self.waits.end } else { self.waits.end.min(self.waits.overall) }
+        let all_said = self.relay.is_complete() || self.relay.failure().is_some();
+        match (all_said, self.begun) {
+            (true, _) => self.waits.end.min(self.heard + LAST_WORDS),
+            (false, true) => self.waits.end,
+            (false, false) => self.waits.end.min(self.waits.overall),
+        }
     }
 
     fn speaks(&self) -> bool {

@@ -110,13 +110,13 @@ async fn after_the_first_content_nothing_is_tried_elsewhere() {
             let said = answer.events();
             let error = said.last().unwrap().json();
             assert!(error["error"]["message"].is_string(), "{what}: {error}");
-            let told: String = said[..said.len() - 1]
+            let before: String = said[..said.len() - 1]
                 .iter()
                 .map(|event| {
                     event.json()["choices"][0]["delta"]["content"].as_str().unwrap_or_default().to_owned()
                 })
                 .collect();
-            assert_eq!(told, text, "{what}: a prefix of the truth");
+            assert_eq!(before, text, "{what}: a prefix of the truth");
             assert!(!answer.text().contains("[DONE]"), "{what}: never a clean end");
             assert_eq!(farm.came(), ["a1"], "{what}");
             let record = farm.gateway.usage_of(1).await.remove(0);
@@ -129,6 +129,13 @@ async fn after_the_first_content_nothing_is_tried_elsewhere() {
     }
 }
 
+/// The text of a stream before its error.
+fn told(answer: &Answer) -> String {
+    let events = answer.events();
+    let texts = events.iter().filter(|event| event.data != "[DONE]").map(|event| event.json());
+    texts.filter_map(|data| Some(data["choices"][0]["delta"]["content"].as_str()?.to_owned())).collect()
+}
+
 /// LiteLLM #26015: a limit in the middle of a stream, no retries, no fallbacks, a hundred at once.
 #[tokio::test]
 async fn a_limit_within_a_hundred_streams_ends_them_and_the_gateway_rests() {
@@ -136,7 +143,8 @@ async fn a_limit_within_a_hundred_streams_ends_them_and_the_gateway_rests() {
     farm.play("a1", [[vec![head()], events(2), vec![error_event(), Step::Hang]].concat()]);
     let request = || Request::post("/v1/chat/completions").bearer(MASTER).json(stream("a").to_string());
     for answer in farm.gateway.at_once((0..100).map(|_| request()).collect()).await {
-        assert_eq!(text_of(&answer), "<0><1>", "{}", answer.text());
+        assert_eq!(answer.end, End::Complete, "nobody waits for a provider that has said its last");
+        assert_eq!(told(&answer), "<0><1>", "{}", answer.text());
         assert!(answer.text().contains("too much"));
     }
     farm.gateway.until_metric("bulkhead_in_flight", &[], 0.0).await;
