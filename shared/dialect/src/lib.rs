@@ -2,7 +2,8 @@
 //!
 //! Request bodies are scanned strictly, once, as they arrive, and edited by cutting ([`json`]); no tree of values is
 //! built. Answers are trusted to be what their provider says and read leniently where they lie ([`answer`],
-//! [`relay`]). Nothing here knows a socket, a clock or a configuration.
+//! [`relay`]). Between dialects there is a typed form ([`translate`]). Nothing here knows a socket, a clock or a
+//! configuration.
 
 pub mod answer;
 pub mod beta;

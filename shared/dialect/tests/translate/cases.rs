@@ -11,6 +11,8 @@ pub(crate) struct Case {
     pub(crate) streams: bool,
     pub(crate) expect: Value,
     pub(crate) request: Vec<u8>,
+    /// The request is one that was sent.
+    pub(crate) is_recorded: bool,
     pub(crate) body: Vec<u8>,
 }
 
@@ -62,6 +64,7 @@ fn case(folder: &Path) -> Option<Case> {
         dialect,
         streams,
         expect: meta["expect"].clone(),
+        is_recorded: meta["request_is_synthetic"] == false,
         request: serde_json::to_vec(&exchange["body"]).unwrap(),
         body,
     })

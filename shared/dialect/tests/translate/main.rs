@@ -12,6 +12,7 @@ mod cases;
 mod golden;
 mod matrix;
 mod parameters;
+mod recorded;
 mod seen;
 mod speed;
 mod splits;

@@ -192,3 +192,30 @@ fn messages_for_chat() {
 fn effort(name: &str) -> Becomes {
     Sent(json!({"reasoning_effort": name}))
 }
+
+/// Anthropic refuses what would disturb the model's thoughts, so it is lost before.
+#[test]
+fn a_model_that_thinks_is_neither_forced_nor_cooled() {
+    let body = json!({
+        "model": "m", "messages": [{"role": "user", "content": "hi"}], "reasoning_effort": "high",
+        "tools": [{"type": "function", "function": {"name": "f"}}], "tool_choice": "required",
+        "temperature": 0.5, "top_p": 0.96, "top_k": 3
+    });
+    let body = serde_json::to_vec(&body).unwrap();
+    let done = request(Dialect::Chat, Dialect::Messages, &body, &RequestOptions::default()).unwrap();
+    let names: Vec<&str> = done.losses.iter().map(|loss| &*loss.name).collect();
+    assert_eq!(names, ["tool_choice", "temperature", "top_k"]);
+    let sent: Value = serde_json::from_slice(&done.body).unwrap();
+    assert_eq!((&sent["tool_choice"], &sent["top_p"]), (&json!({"type": "auto"}), &json!(0.96)));
+    assert_eq!(sent["max_tokens"], 4096 + 4096);
+}
+
+/// Agents send long names of end users, and OpenAI takes short ones.
+#[test]
+fn a_long_name_of_a_user_is_cut() {
+    let body = body(Dialect::Messages, "metadata", Some(&json!({"user_id": "é".repeat(40)})));
+    let done = request(Dialect::Messages, Dialect::Chat, &body, &RequestOptions::default()).unwrap();
+    let sent: Value = serde_json::from_slice(&done.body).unwrap();
+    assert_eq!(sent["user"], "é".repeat(32));
+    assert_eq!((&*done.losses[0].name, done.losses[0].weight), ("user", Weight::Aside));
+}

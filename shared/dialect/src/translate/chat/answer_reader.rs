@@ -1,6 +1,8 @@
 //! Chat answers, in chunks or whole → events.
 
-use super::super::form::{Event, Finish, Start};
+use std::borrow::Cow;
+
+use super::super::form::{Delta, Event, Finish, Start};
 use super::super::json::{fields, get, get_text, items, text};
 use super::super::reader::remembered;
 use super::calls::Calls;
@@ -25,14 +27,14 @@ impl Reader {
         if data.trim_ascii() == b"[DONE]" {
             return sink(Event::End);
         }
-        let says_error = |error: &[u8]| !matches!(error, b"{}" | b"\"\"" | b"false");
-        if name == Some(b"error") || get(data, "error").is_some_and(says_error) {
-            self.usage(data, false);
+        let chunk = Chunk::read(data);
+        if name == Some(b"error") || chunk.error.is_some() {
+            self.usage(&chunk, false);
             return sink(Event::Failed(StreamFailure::read(data)));
         }
-        self.choices(data, "delta", sink);
+        self.choices(data, &chunk, "delta", sink);
         let over = self.may_end();
-        if self.usage(data, over)
+        if self.usage(&chunk, over)
             && let Some(usage) = self.meter.usage()
         {
             sink(Event::Usage(usage));
@@ -40,11 +42,12 @@ impl Reader {
     }
 
     pub(crate) fn whole(&mut self, body: &[u8], sink: &mut impl FnMut(Event<'_>)) -> bool {
-        if get(body, "choices").is_none() {
+        let chunk = Chunk::read(body);
+        if chunk.choices.is_none() {
             return false;
         }
-        self.choices(body, "message", sink);
-        if self.usage(body, true)
+        self.choices(body, &chunk, "message", sink);
+        if self.usage(&chunk, true)
             && let Some(usage) = self.meter.usage()
         {
             sink(Event::Usage(usage));
@@ -58,58 +61,105 @@ impl Reader {
         self.seen != 0 && self.seen == self.finished
     }
 
-    fn usage(&mut self, data: &[u8], is_final: bool) -> bool {
-        let mut reported = Reported::default();
-        for (name, value) in fields(data) {
-            reported.take(name.as_bytes(), value);
-        }
-        let says = reported.says_something();
+    fn usage(&mut self, chunk: &Chunk<'_>, is_final: bool) -> bool {
+        let says = chunk.reported.says_something();
         if says {
-            self.meter.chunk(&reported, is_final);
+            self.meter.chunk(&chunk.reported, is_final);
         }
         says
     }
 
-    fn choices(&mut self, data: &[u8], member: &str, sink: &mut impl FnMut(Event<'_>)) {
-        for choice in get(data, "choices").into_iter().flat_map(items) {
+    fn choices(
+        &mut self,
+        data: &[u8],
+        chunk: &Chunk<'_>,
+        member: &'static str,
+        sink: &mut impl FnMut(Event<'_>),
+    ) {
+        for choice in chunk.choices.into_iter().flat_map(items) {
             if !std::mem::replace(&mut self.started, true) {
                 sink(Event::Start(read_start(data)));
             }
-            self.choice(choice, member, sink);
+            self.choice(&Choice::read(choice, member), sink);
         }
     }
 
-    fn choice(&mut self, choice: &[u8], member: &str, sink: &mut impl FnMut(Event<'_>)) {
-        let index = get(choice, "index").and_then(whole_number).unwrap_or_default();
-        let (Ok(number), Some(bit)) =
-            (u32::try_from(index), u32::try_from(index).ok().and_then(|index| 1u128.checked_shl(index)))
-        else {
-            return;
-        };
+    fn choice(&mut self, choice: &Choice<'_>, sink: &mut impl FnMut(Event<'_>)) {
+        // A choice beyond what can be counted could not be told to be finished.
+        let Some(bit) = 1u128.checked_shl(choice.number) else { return };
         self.seen |= bit;
-        let finished = self.finished & bit != 0;
-        if let Some(delta) = get(choice, member).filter(|_| !finished) {
-            read_delta(delta, number, &mut self.calls, &mut |delta| {
-                sink(Event::More { choice: number, delta });
+        // Some providers repeat the reason, with the usage.
+        if self.finished & bit != 0 {
+            return;
+        }
+        if let Some(delta) = choice.delta {
+            read_delta(delta, choice.number, &mut self.calls, &mut |delta| {
+                sink(Event::More { choice: choice.number, delta });
             });
         }
-        if let Some(logprobs) = get(choice, "logprobs").filter(|_| !finished) {
-            let delta = super::super::form::Delta::Logprobs(logprobs);
-            sink(Event::More { choice: number, delta });
+        if let Some(logprobs) = choice.logprobs {
+            sink(Event::More { choice: choice.number, delta: Delta::Logprobs(logprobs) });
         }
-        if let Some(reason) = get(choice, "finish_reason").and_then(text) {
-            self.finish = Some(remembered(&reason));
-            // Some providers repeat the reason with the usage.
-            if !finished {
-                let reason = match read_finish(&reason) {
-                    // Some call it a stop; agents go on only when they are told to.
-                    Finish::Stop if self.calls.any(number) => Finish::Tools,
-                    reason => reason,
-                };
-                sink(Event::Finish { choice: number, reason, stop_sequence: None });
-            }
+        if let Some(reason) = &choice.reason {
+            self.finish = Some(remembered(reason));
             self.finished |= bit;
+            let reason = match read_finish(reason) {
+                // Some call it a stop; agents go on only when they are told to.
+                Finish::Stop if self.calls.any(choice.number) => Finish::Tools,
+                reason => reason,
+            };
+            sink(Event::Finish { choice: choice.number, reason, stop_sequence: None });
         }
+    }
+}
+
+/// The members of a chunk, or of an answer, that matter.
+#[derive(Default)]
+struct Chunk<'a> {
+    choices: Option<&'a [u8]>,
+    error: Option<&'a [u8]>,
+    reported: Reported<'a>,
+}
+
+impl<'a> Chunk<'a> {
+    fn read(data: &'a [u8]) -> Self {
+        let mut chunk = Self::default();
+        for (name, value) in fields(data) {
+            match &*name {
+                "choices" => chunk.choices = Some(value),
+                "error" if !matches!(value, b"{}" | b"\"\"" | b"false") => chunk.error = Some(value),
+                name => chunk.reported.take(name.as_bytes(), value),
+            }
+        }
+        chunk
+    }
+}
+
+/// The members of a choice that matter.
+#[derive(Default)]
+struct Choice<'a> {
+    number: u32,
+    delta: Option<&'a [u8]>,
+    logprobs: Option<&'a [u8]>,
+    reason: Option<Cow<'a, str>>,
+}
+
+impl<'a> Choice<'a> {
+    fn read(data: &'a [u8], member: &str) -> Self {
+        let mut choice = Self::default();
+        for (name, value) in fields(data) {
+            match &*name {
+                "index" => {
+                    let number = whole_number(value).map(u32::try_from);
+                    choice.number = number.unwrap_or(Ok(0)).unwrap_or(u32::MAX);
+                }
+                "logprobs" => choice.logprobs = Some(value),
+                "finish_reason" => choice.reason = text(value),
+                name if name == member => choice.delta = Some(value),
+                _ => {}
+            }
+        }
+        choice
     }
 }
 

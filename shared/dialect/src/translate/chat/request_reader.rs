@@ -36,6 +36,11 @@ pub(crate) fn read_request<'a>(body: &'a [u8], losses: &mut Losses) -> Result<Re
             "response_format" => read_format(value, &mut request),
             "stop" => read_stop(value, &mut request),
             "reasoning_effort" => read_effort(value, &mut request),
+            // Z.ai says here what becomes of earlier thoughts.
+            "thinking" if get(value, "type").is_none() => {
+                losses.aside("thinking", "");
+                true
+            }
             "thinking" => super::super::messages::read_thinking(value, None, &mut request),
             "user" => text(value).map(|user| request.user = Some(user)).is_some(),
             "service_tier" => text(value).map(|tier| request.tier = Some(tier)).is_some(),
@@ -121,7 +126,8 @@ fn read_choice<'a>(value: &'a [u8], losses: &mut Losses) -> Option<ToolChoice<'a
             _ => return None,
         });
     }
-    match &*get_text(value, "type")? {
+    // Hugging Face leaves the type out.
+    match &*get_text(value, "type").unwrap_or("function".into()) {
         "function" => Some(ToolChoice::Tool(get_text(get(value, "function")?, "name")?)),
         other => {
             losses.asked(other, "tool_choice");
@@ -160,6 +166,8 @@ fn read_effort(value: &[u8], request: &mut Request<'_>) -> bool {
     // LiteLLM takes OpenAI's newer object as well.
     let word = text(value).or_else(|| get_text(value, "effort"));
     let reasoning = match word.as_deref() {
+        // What the model does by itself, in Groq's words.
+        Some("default" | "auto") => return true,
         Some("none" | "disable") => Some(Reasoning::Off),
         Some(name) => Effort::from_name(name).map(Reasoning::Effort),
         None => whole_number(value).map(Reasoning::Budget),

@@ -12,6 +12,9 @@ use super::turn_writer::write_turn;
 /// What LiteLLM calls a schema that has no name.
 const SCHEMA_NAME: &str = "structured_output";
 
+/// The longest name of an end user that OpenAI takes, in bytes.
+const LONGEST_USER: usize = 64;
+
 /// Writes a request.
 pub(crate) fn write_request(
     request: &Request<'_>,
@@ -36,9 +39,7 @@ pub(crate) fn write_request(
             [] => {}
             stops => body.array("stop", |items| stops.iter().for_each(|stop| items.text(stop))),
         }
-        if let Some(user) = &request.user {
-            body.text("user", user);
-        }
+        write_user(request, body, losses);
         write_tier(request, body, losses);
         if request.cache.is_some() && !options.cache_control {
             losses.aside("cache_control", "");
@@ -187,6 +188,16 @@ fn effort_name(effort: Effort) -> &'static str {
         Effort::High => "high",
         Effort::Xhigh | Effort::Max => "xhigh",
     }
+}
+
+/// The beginning of a long name tells users apart as well.
+fn write_user(request: &Request<'_>, body: &mut Fields<'_>, losses: &mut Losses) {
+    let Some(user) = &request.user else { return };
+    let shown = user.get(..user.floor_char_boundary(LONGEST_USER)).unwrap_or_default();
+    if shown.len() < user.len() {
+        losses.aside("user", "");
+    }
+    body.text("user", shown);
 }
 
 fn write_tier(request: &Request<'_>, body: &mut Fields<'_>, losses: &mut Losses) {

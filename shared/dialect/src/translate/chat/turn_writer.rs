@@ -117,28 +117,28 @@ impl Turns<'_> {
 
     /// One text is a string, as every provider takes it; anything else is a list.
     fn content(&mut self, message: &mut Fields<'_>, parts: &[&Part<'_>]) {
-        match parts {
-            [] => message.text("content", ""),
-            [part] if part.cache.is_none() || !self.options.cache_control => {
-                if let Block::Text(text) = &part.block {
-                    message.text("content", text);
-                    self.cache(message, part);
-                } else {
-                    message.array("content", |items| self.part(part, items));
-                }
+        let mut shapes = Vec::with_capacity(parts.len());
+        for part in parts {
+            match shape(&part.block) {
+                Some(shape) => shapes.push((shape, *part)),
+                None => self.losses.asked(kind(&part.block), format_args!("messages[{}]", self.at)),
             }
-            parts => message.array("content", |items| {
-                for part in parts {
-                    self.part(part, items);
+        }
+        match shapes.as_slice() {
+            [] => message.text("content", ""),
+            [(Shape::Text(text), part)] if part.cache.is_none() || !self.options.cache_control => {
+                message.text("content", text);
+                self.cache(message, part);
+            }
+            _ => message.array("content", |items| {
+                for (shape, part) in shapes {
+                    self.part(shape, part, items);
                 }
             }),
         }
     }
 
-    fn part(&mut self, part: &Part<'_>, items: &mut Items<'_>) {
-        let Some(shape) = shape(&part.block) else {
-            return self.losses.asked(kind(&part.block), format_args!("messages[{}]", self.at));
-        };
+    fn part(&mut self, shape: Shape<'_>, part: &Part<'_>, items: &mut Items<'_>) {
         items.object(|fields| {
             match shape {
                 Shape::Text(text) => {

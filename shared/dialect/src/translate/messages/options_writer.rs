@@ -1,6 +1,6 @@
 //! Everything of a request of messages that is neither conversation nor tools.
 
-use super::super::form::{Block, Effort, Knob, Output, Reasoning, Request, Role};
+use super::super::form::{Block, Effort, Knob, Output, Reasoning, Request, Role, Setting};
 use super::super::loss::Losses;
 use super::super::write::{self, Fields};
 use super::super::{Dialect, ReasoningStyle, RequestOptions};
@@ -27,6 +27,7 @@ pub(super) fn write_options(
     for setting in &request.settings {
         match setting.knob.name_in(Dialect::Messages) {
             _ if matches!(setting.knob, Knob::MaxTokens | Knob::WebSearch) => {}
+            Some(_) if thinking.is_on() && !goes_with_thinking(setting) => losses.asked(&setting.name, ""),
             Some(name) => body.raw(name, setting.value),
             None if setting.knob.is_idle(setting.value) => {}
             None => losses.asked(&setting.name, ""),
@@ -51,6 +52,17 @@ pub(super) fn write_options(
     }
     if let Some(stream) = request.stream {
         body.flag("stream", stream);
+    }
+}
+
+/// A model that thinks samples as Anthropic likes.
+fn goes_with_thinking(setting: &Setting<'_>) -> bool {
+    let value: Option<f64> = serde_json::from_slice(setting.value).ok();
+    match setting.knob {
+        Knob::Temperature => value == Some(1.0),
+        Knob::TopP => value.is_some_and(|value| value >= 0.95),
+        Knob::TopK => false,
+        _ => true,
     }
 }
 

@@ -50,11 +50,12 @@ fn write_messages(request: &Request<'_>, items: &mut Items<'_>, losses: &mut Los
         let parts = turn.parts.iter().filter(|part| is_written(&part.block, turn.at, losses));
         let parts: Vec<_> = parts.map(|part| (turn.at, part)).collect();
         match messages.last_mut() {
+            // Anthropic takes no message without content.
+            _ if parts.is_empty() => {}
             Some((same, list)) if *same == from_model => list.extend(parts),
             _ => messages.push((from_model, parts)),
         }
     }
-    messages.retain(|(_, parts)| !parts.is_empty());
     let count = messages.len();
     for (number, (from_model, parts)) in messages.into_iter().enumerate() {
         let is_prefill = from_model && number + 1 == count;
@@ -113,7 +114,7 @@ fn write_tools(
             });
         }
     });
-    write_choice(request, output.is_some(), thinks, body);
+    write_choice(request, output.is_some(), thinks, body, losses);
 }
 
 fn write_tool(tool: &Tool<'_>, fields: &mut Fields<'_>) {
@@ -160,10 +161,20 @@ fn write_search(options: &[u8], fields: &mut Fields<'_>, losses: &mut Losses) {
     }
 }
 
-fn write_choice(request: &Request<'_>, output: bool, thinks: bool, body: &mut Fields<'_>) {
+fn write_choice(
+    request: &Request<'_>,
+    output: bool,
+    thinks: bool,
+    body: &mut Fields<'_>,
+    losses: &mut Losses,
+) {
     let single = request.parallel_tools == Some(false);
     let (kind, name) = match &request.tool_choice {
         // A model that thinks cannot be forced; one that may call other tools may do that first.
+        Some(ToolChoice::Tool(_) | ToolChoice::Required) if thinks => {
+            losses.asked("tool_choice", "");
+            ("auto", None)
+        }
         _ if output && !thinks && request.tools.is_empty() => ("tool", Some(OUTPUT_TOOL)),
         Some(ToolChoice::Tool(name)) => ("tool", Some(&**name)),
         _ if output && !thinks => ("any", None),

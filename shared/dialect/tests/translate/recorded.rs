@@ -1,0 +1,42 @@
+//! Requests that clients sent, for the other dialect.
+
+use std::io::Write;
+
+use bulkhead_dialect::translate::{Dialect, RequestOptions, request};
+use serde_json::Value;
+
+use super::cases::cases;
+
+/// Every recorded request can be sent, and nothing in it disappears without a word. Where `BULKHEAD_TRANSLATED` names
+/// a file, what is sent is written there, one request a line, for validators.
+#[test]
+fn recorded_requests_can_be_sent() {
+    let mut file = std::env::var_os("BULKHEAD_TRANSLATED").map(|path| std::fs::File::create(path).unwrap());
+    let mut sent = 0;
+    for case in cases().iter().filter(|case| case.request.len() > 2 && case.is_recorded) {
+        for to in Dialect::ALL {
+            let done = request(case.dialect, to, &case.request, &RequestOptions::default())
+                .unwrap_or_else(|error| panic!("{}: {error}", case.id));
+            let body: Value = serde_json::from_slice(&done.body).unwrap();
+            check_messages(&case.id, to, &body);
+            sent += 1;
+            if let Some(file) = &mut file {
+                let path = if to == Dialect::Chat { "/v1/chat/completions" } else { "/v1/messages" };
+                let line = serde_json::json!({ "path": path, "id": case.id, "body": body });
+                writeln!(file, "{line}").unwrap();
+            }
+        }
+    }
+    assert!(sent > 200);
+}
+
+fn check_messages(id: &str, to: Dialect, body: &Value) {
+    let messages = body["messages"].as_array().unwrap();
+    assert!(!messages.is_empty(), "{id}");
+    if to == Dialect::Messages {
+        assert!(body["max_tokens"].is_u64(), "{id}");
+        for pair in messages.windows(2) {
+            assert_ne!(pair[0]["role"], pair[1]["role"], "{id}");
+        }
+    }
+}
