@@ -4,6 +4,9 @@ use std::fmt::Write;
 
 use bytes::{BufMut, BytesMut};
 
+/// Room for a plain body, so that it does not grow step by step.
+pub(super) const USUAL_SIZE: usize = 1 << 10;
+
 /// An object being written.
 pub(super) struct Fields<'o> {
     out: &'o mut BytesMut,

@@ -7,7 +7,7 @@ use bytes::{Bytes, BytesMut};
 
 use super::super::AnswerOptions;
 use super::super::form::{Citation, Delta, Event, Finish, Start};
-use super::super::write::{self, Fields};
+use super::super::write::{self, Fields, USUAL_SIZE};
 use super::usage::write_usage;
 use super::whole::Choice;
 use crate::error::{ErrorBody, render_event};
@@ -131,8 +131,8 @@ impl Writer {
     fn block_end(&mut self, out: &mut BytesMut) {
         let (start, end) = self.block;
         self.block.0 = end;
-        let mut notes = std::mem::take(&mut self.citations).into_iter().peekable();
-        while let Some(note) = notes.next() {
+        let notes = std::mem::take(&mut self.citations);
+        for note in notes {
             let annotation = |fields: &mut Fields<'_>| {
                 fields.text("type", "url_citation");
                 fields.object("url_citation", |citation| {
@@ -181,7 +181,7 @@ impl Writer {
     }
 
     pub(crate) fn into_whole(mut self) -> Bytes {
-        let mut out = BytesMut::new();
+        let mut out = BytesMut::with_capacity(USUAL_SIZE);
         let choices = std::mem::take(&mut self.choices);
         write::object(&mut out, |body| {
             self.head(body, "chat.completion");

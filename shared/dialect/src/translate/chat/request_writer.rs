@@ -5,7 +5,7 @@ use bytes::{Bytes, BytesMut};
 use super::super::form::{Effort, Knob, Output, Reasoning, Request, Tool, ToolChoice};
 use super::super::loss::Losses;
 use super::super::messages::write_cache;
-use super::super::write::{self, Fields, Items};
+use super::super::write::{self, Fields, Items, USUAL_SIZE};
 use super::super::{Dialect, ReasoningStyle, RequestOptions};
 use super::turn_writer::write_turn;
 
@@ -21,7 +21,7 @@ pub(crate) fn write_request(
     options: &RequestOptions<'_>,
     losses: &mut Losses,
 ) -> Bytes {
-    let mut out = BytesMut::new();
+    let mut out = BytesMut::with_capacity(USUAL_SIZE);
     write::object(&mut out, |body| {
         if let Some(model) = options.model.or(request.model.as_deref()) {
             body.text("model", model);

@@ -5,7 +5,7 @@ use bytes::{Bytes, BytesMut};
 
 use super::super::AnswerOptions;
 use super::super::form::{Delta, Event, Finish, Start};
-use super::super::write::{self, Fields};
+use super::super::write::{self, Fields, USUAL_SIZE};
 use super::open::{Block, Kind, More};
 use super::usage::write_usage;
 use crate::error::{ErrorBody, render_event};
@@ -212,7 +212,7 @@ impl Writer {
     }
 
     pub(crate) fn into_whole(self) -> Bytes {
-        let mut out = BytesMut::new();
+        let mut out = BytesMut::with_capacity(USUAL_SIZE);
         write::object(&mut out, |message| {
             self.head(message);
             let content = message.value("content");

@@ -5,7 +5,7 @@ use bytes::{Bytes, BytesMut};
 use super::super::form::{Block, Output, Part, Request, Role, Tool, ToolChoice};
 use super::super::json::get;
 use super::super::loss::Losses;
-use super::super::write::{self, Fields, Items};
+use super::super::write::{self, Fields, Items, USUAL_SIZE};
 use super::super::{Plan, RequestOptions};
 use super::OUTPUT_TOOL;
 use super::block_writer::{is_written, write_block, write_system};
@@ -23,7 +23,7 @@ pub(crate) fn write_request(
     plan: &mut Plan,
     losses: &mut Losses,
 ) -> Bytes {
-    let mut out = BytesMut::new();
+    let mut out = BytesMut::with_capacity(USUAL_SIZE);
     let thinking = Thinking::decide(request, options, losses);
     plan.output_tool = output_tool(request, options).is_some();
     write::object(&mut out, |body| {
