@@ -7,6 +7,7 @@
     reason = "tests"
 )]
 
+mod answers;
 mod arbitrary;
 mod cases;
 mod golden;
