@@ -13,13 +13,13 @@ use super::Database;
 const INPUT: u64 = 1000;
 const OUTPUT: u64 = 2000;
 
-/// What `/model/new` takes for a model of the mock with a price.
+/// What `/model/new` takes for a model of the mock with a price. A request is one try there, and one event.
 pub(crate) fn priced(name: &str, provider: &str, mock: &str, base: &str) -> Value {
     json!({
         "model_name": name,
         "litellm_params": {
             "model": format!("{provider}/{mock}"), "api_base": base, "api_key": "sk-mock-provider",
-            "input_cost_per_token": 0.000_001, "output_cost_per_token": 0.000_002,
+            "input_cost_per_token": 0.000_001, "output_cost_per_token": 0.000_002, "num_retries": 0,
         },
     })
 }
