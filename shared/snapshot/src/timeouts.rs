@@ -66,7 +66,13 @@ mod tests {
 
         settings.first_byte_timeout = Some(secs(20));
         settings.idle_timeout = Some(secs(30));
-        let said = Timeouts { first_byte: secs(20), stream_first_byte: secs(20), idle: secs(30), stream_idle: secs(30), ..plain };
+        let said = Timeouts {
+            first_byte: secs(20),
+            stream_first_byte: secs(20),
+            idle: secs(30),
+            stream_idle: secs(30),
+            ..plain
+        };
         assert_eq!(timeouts(&row, &settings), said);
 
         row.timeout = Some(secs(5));
