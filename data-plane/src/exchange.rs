@@ -123,7 +123,10 @@ async fn run(worker: &Arc<Worker>, received: Received<'_>, body: Incoming) -> Ou
         log.model(&call.model);
     }
     let affinity = affinity(&snapshot.settings, &head.headers, &call);
-    let overall = started + snapshot.settings.overall_timeout;
+    let callers_time = call.callers_time(&head.headers);
+    // The caller's own time bounds all tries; of a stream the way to its first content.
+    let most = snapshot.settings.overall_timeout;
+    let overall = started + callers_time.map_or(most, |own| own.min(most));
     let tracer = worker.node.tracer.as_ref();
     let trace = tracer.and_then(|tracer| tracer.begin(&head.headers, arrived, &worker.rng));
     let client = head.headers;
@@ -131,7 +134,7 @@ async fn run(worker: &Arc<Worker>, received: Received<'_>, body: Incoming) -> Ou
     let stream = call.stream;
     let way = Way::default();
     let told_at = (stream && !keepalive.is_zero()).then(|| started + keepalive);
-    let mut journey = Journey {
+    let journey = Journey {
         worker: worker.clone(),
         snapshot,
         caller,
@@ -141,15 +144,12 @@ async fn run(worker: &Arc<Worker>, received: Received<'_>, body: Incoming) -> Ou
         affinity,
         trace,
         arrived,
+        callers_time,
         overall,
         told_at,
         log,
         way,
     };
-    // Of a stream it bounds the way to its first content.
-    if let Some(own) = journey.callers_time() {
-        journey.overall = overall.min(started + own);
-    }
     let Some(told_at) = told_at else { return journey.run().await };
     let mut opening: Opening = Box::pin(journey.run());
     tokio::select! {

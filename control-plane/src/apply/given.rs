@@ -77,30 +77,8 @@ fn seconds(time: Duration) -> Value {
 }
 
 fn allowed_fails(policy: ByFailure) -> Option<Value> {
-    let ByFailure {
-        bad_request,
-        authentication,
-        timeout,
-        rate_limit,
-        content_policy,
-        internal,
-        unavailable,
-        not_found,
-        default,
-    } = policy;
-    let numbers = [
-        ("BadRequestErrorAllowedFails", bad_request),
-        ("AuthenticationErrorAllowedFails", authentication),
-        ("TimeoutErrorAllowedFails", timeout),
-        ("RateLimitErrorAllowedFails", rate_limit),
-        ("ContentPolicyViolationErrorAllowedFails", content_policy),
-        ("InternalServerErrorAllowedFails", internal),
-        ("ServiceUnavailableErrorAllowedFails", unavailable),
-        ("NotFoundErrorAllowedFails", not_found),
-        ("DefaultAllowedFails", default),
-    ];
     let said: Map<String, Value> =
-        numbers.into_iter().filter_map(|(name, number)| Some((name.to_owned(), number?.into()))).collect();
+        bulkhead_config::allowed_fails(policy).map(|(name, number)| (name, number.into())).collect();
     (!said.is_empty()).then(|| said.into())
 }
 

@@ -9,4 +9,4 @@ mod send;
 pub(crate) use edit::{Edited, edit};
 pub(crate) use prepared::{Prepared, run};
 pub(crate) use refusal::stream_refusal;
-pub(crate) use send::{Waits, connection_lost, timed_out};
+pub(crate) use send::{Waits, bad_answer, connection_lost, timed_out};

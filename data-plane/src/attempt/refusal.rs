@@ -5,6 +5,7 @@ use bulkhead_dialect::relay::StreamFailure;
 use bulkhead_model::ErrorKind;
 use bulkhead_snapshot::Deployment;
 
+use super::send::bad_answer;
 use crate::fault::Fault;
 use crate::respond::without_credentials;
 
@@ -116,9 +117,6 @@ fn described(status: u16, error: &ProviderError, deployment: &Deployment, expose
                 .with_status(status)
         }
         // 1xx and 3xx: a provider that redirects is misconfigured; following would carry credentials elsewhere.
-        _ => Fault::new(
-            ErrorKind::UpstreamBadAnswer,
-            format!("litellm.InternalServerError: InternalServerError: {who} - unexpected status {status}"),
-        ),
+        _ => bad_answer(deployment, &format!("unexpected status {status}")),
     }
 }

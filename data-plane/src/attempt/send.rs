@@ -94,6 +94,15 @@ pub(crate) fn connection_lost(deployment: &Deployment) -> Box<Fault> {
     Fault::new(ErrorKind::UpstreamConnection, message)
 }
 
+/// LiteLLM's words for an answer that is none.
+pub(crate) fn bad_answer(deployment: &Deployment, what: &str) -> Box<Fault> {
+    let message = format!(
+        "litellm.InternalServerError: InternalServerError: {} - {what}",
+        deployment.provider.exception
+    );
+    Fault::new(ErrorKind::UpstreamBadAnswer, message)
+}
+
 /// LiteLLM's words for a provider that does not answer in time.
 pub(crate) fn timed_out(waits: &Waits, limit: Duration) -> Box<Fault> {
     let taken = waits.started.elapsed().as_secs_f64();

@@ -4,7 +4,7 @@ use bulkhead_model::ErrorKind;
 use bulkhead_snapshot::{Deployment, Group, Settings, Snapshot};
 use tokio::time::{Duration, Instant};
 
-use super::{Access, Caps, Health, Leave, Rules, Visit, counts};
+use super::{Caps, Health, Leave, Rules, Visit, counts};
 
 /// A failed leg.
 #[derive(Debug, Clone, Copy)]
@@ -82,8 +82,6 @@ fn cool_quota(health: &Health, snapshot: &Snapshot, limited: &Deployment, until:
 fn has_others(health: &Health, group: &Group, failing: &Deployment, now: Instant) -> bool {
     group.deployments.iter().filter(|other| other.id != failing.id).any(|other| {
         // Nothing is known of one that was never asked. The failure may be of an older snapshot: nothing is replaced.
-        health
-            .find(other)
-            .is_none_or(|vitals| matches!(vitals.access(Caps::default(), now), Access::Open | Access::Probe))
+        health.find(other).is_none_or(|vitals| vitals.access(Caps::default(), now).is_granted())
     })
 }

@@ -99,6 +99,19 @@ pub(crate) enum Leave {
     For(Duration),
 }
 
+impl Access {
+    pub(crate) fn is_granted(self) -> bool {
+        matches!(self, Self::Open | Self::Probe)
+    }
+}
+
+impl State {
+    fn latency(&mut self, stream: bool) -> &mut Latency {
+        let [whole, first_token] = &mut self.latency;
+        if stream { first_token } else { whole }
+    }
+}
+
 impl Vitals {
     pub(super) fn new(account_id: u64, account: Arc<Account>) -> Self {
         Self { account_id, account, in_flight: AtomicU32::new(0), state: Mutex::default() }
@@ -159,10 +172,8 @@ impl Vitals {
 
     /// What it costs to wait here: the time to an answer for each request under way.
     pub(crate) fn load(&self, stream: bool, now: Instant) -> f64 {
-        let state = self.state.lock();
-        let [whole, first_token] = &state.latency;
-        let latency = if stream { first_token } else { whole };
-        latency.now(now) * f64::from(self.in_flight().saturating_add(1))
+        let latency = self.state.lock().latency(stream).now(now);
+        latency * f64::from(self.in_flight().saturating_add(1))
     }
 
     /// Counts a failure and says what follows from it, were there others to go to.
@@ -259,9 +270,7 @@ impl Visit {
     /// There was an answer, or of a stream a first token, at that time.
     pub(crate) fn answered(&mut self, stream: bool, now: Instant) {
         let mut state = self.vitals.state.lock();
-        let [whole, first_token] = &mut state.latency;
-        let latency = if stream { first_token } else { whole };
-        latency.observe(now.saturating_duration_since(self.began), now);
+        state.latency(stream).observe(now.saturating_duration_since(self.began), now);
         if std::mem::take(&mut self.probe) {
             state.cooling = None;
             state.minute = Minute::default();

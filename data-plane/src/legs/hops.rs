@@ -15,7 +15,7 @@ use crate::identify::Caller;
 use crate::read::{Call, Detour, Detours, Source};
 
 /// No request goes on more often, whatever is declared.
-const CAP: u32 = 5;
+pub(super) const CAP: u32 = 5;
 
 /// A model group as a request came to it: a wildcard is as many groups as it has names.
 #[derive(Clone)]
@@ -40,7 +40,6 @@ impl Place {
 pub(super) struct Hops {
     seen: Vec<Box<str>>,
     ahead: VecDeque<Detour>,
-    made: u32,
 }
 
 impl Hops {
@@ -53,9 +52,8 @@ impl Hops {
         self.seen.iter().any(|seen| **seen == *name)
     }
 
-    /// What is ahead, where the request may go on up to so many times.
-    pub(super) fn ahead(&self, most: u32) -> Option<impl Iterator<Item = &Detour>> {
-        (self.made < most.min(CAP)).then(|| self.ahead.iter())
+    pub(super) fn ahead(&self) -> impl Iterator<Item = &Detour> {
+        self.ahead.iter()
     }
 
     /// A group has failed: what is declared for it goes before what was ahead already.
@@ -65,19 +63,9 @@ impl Hops {
         }
     }
 
-    /// Where to go on, up to so many times.
-    pub(super) fn next(&mut self, most: u32) -> Option<Detour> {
-        if self.made >= most.min(CAP) {
-            return None;
-        }
-        let next = self.ahead.pop_front()?;
-        self.made += 1;
-        Some(next)
-    }
-
-    /// The last one does not count: it could not be gone to.
-    pub(super) fn passed_over(&mut self) {
-        self.made = self.made.saturating_sub(1);
+    /// Where to go on.
+    pub(super) fn next(&mut self) -> Option<Detour> {
+        self.ahead.pop_front()
     }
 }
 

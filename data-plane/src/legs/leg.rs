@@ -11,7 +11,7 @@ use super::Journey;
 use crate::admission;
 use crate::admit::Permit;
 use crate::attempt::{self, Edited, Prepared, Waits};
-use crate::fault::{Fault, Outcome};
+use crate::fault::Outcome;
 use crate::read::Detour;
 use crate::respond::{self, Buffered, Decoder, Facts, Failed, OutBody, Terms};
 use crate::route::{Picked, Routed, Rule};
@@ -44,7 +44,7 @@ impl Journey {
             litellm_metrics: self.snapshot.settings.litellm_metrics,
             trace: self.trace,
             rule: Rule::of(resolved, detour, routed.deployment.order, by),
-            callers_time: self.callers_time().is_some(),
+            callers_time: self.callers_time.is_some(),
             timeout: waits.total,
             caller: self.caller.clone(),
             routed,
@@ -145,7 +145,7 @@ impl Journey {
         let (started, overall) = (Instant::now(), self.overall);
         let timeouts = &deployment.timeouts;
         let connect = timeouts.connect;
-        let own = self.callers_time();
+        let own = self.callers_time;
         if !self.call.stream {
             let total = own.unwrap_or(timeouts.total);
             let first_byte = own.unwrap_or(timeouts.first_byte);
@@ -162,18 +162,6 @@ impl Journey {
             overall,
             end: started + timeouts.stream_total,
         }
-    }
-
-    /// What the caller is willing to wait: for the answer, or of a stream for the next byte.
-    pub(crate) fn callers_time(&self) -> Option<Duration> {
-        let seconds = |name: &str| {
-            let text = self.client.get(name)?.to_str().ok()?;
-            let seconds: f64 = text.trim().parse().ok()?;
-            (seconds > 0.0 && seconds <= 6000.0).then(|| Duration::from_secs_f64(seconds))
-        };
-        let of_stream = || self.call.stream_timeout.or_else(|| seconds("x-litellm-stream-timeout"));
-        let of_all = || self.call.timeout.or_else(|| seconds("x-litellm-timeout"));
-        if self.call.stream { of_stream().or_else(of_all) } else { of_all() }
     }
 }
 
@@ -256,11 +244,6 @@ impl Reply<'_> {
     }
 }
 
-fn not_what_was_asked(mut settle: Box<Settle>, wanted: &str) -> Failed {
-    settle.fail(ErrorKind::UpstreamBadAnswer);
-    let message = format!(
-        "litellm.InternalServerError: InternalServerError: {} - the answer was not {wanted}",
-        settle.exchange.routed.deployment.provider.exception
-    );
-    Failed { fault: Fault::new(ErrorKind::UpstreamBadAnswer, message), settle }
+fn not_what_was_asked(settle: Box<Settle>, wanted: &str) -> Failed {
+    Failed::bad_answer(settle, &format!("the answer was not {wanted}"))
 }

@@ -25,7 +25,7 @@ use crate::route::{Chooser, Picked, Wanted, resolve};
 use crate::settle::{Progress, Settle};
 use crate::trace::Trace;
 use crate::worker::Worker;
-use hops::{Hops, Place, Sources};
+use hops::{CAP, Hops, Place, Sources};
 
 /// LiteLLM's default (litellm.md §3.2).
 const RETRIES: u32 = 2;
@@ -43,6 +43,8 @@ pub(crate) struct Journey {
     pub(crate) affinity: Option<u64>,
     pub(crate) trace: Option<Trace>,
     pub(crate) arrived: Instant,
+    /// What the caller is willing to wait: for the answer, or of a stream for the next byte.
+    pub(crate) callers_time: Option<Duration>,
     /// When all legs have to be over.
     pub(crate) overall: Instant,
     /// When the client is told to wait for events, where it is: from then on nothing else can be sent.
@@ -101,22 +103,27 @@ impl Journey {
         if !is_unknown && !leads_on(failure) || Instant::now() >= self.overall {
             return None;
         }
-        let snapshot = self.snapshot.clone();
-        let sources = self.sources(&snapshot);
+        let sources = self.sources();
         let chain = match failed {
             Some((failed, _)) => sources.chain(failed, failure, self.way.failures.len() <= 1),
             None if self.way.progress.fallbacks == 0 => sources.of_unknown(),
             None => Vec::new(),
         };
         self.way.hops.failed(chain);
-        let most = snapshot.settings.routing.row.max_fallbacks;
+        if !self.may_go_on() {
+            return None;
+        }
         loop {
-            let detour = self.way.hops.next(most)?;
+            let detour = self.way.hops.next()?;
             if self.may_go_to(&detour) {
                 return Some(detour);
             }
-            self.way.hops.passed_over();
         }
+    }
+
+    /// It has not gone on as often as it may.
+    fn may_go_on(&self) -> bool {
+        self.way.progress.fallbacks < self.snapshot.settings.routing.row.max_fallbacks.min(CAP)
     }
 
     /// A caller goes nowhere by falling that it may not go by asking, and nowhere twice.
@@ -132,7 +139,7 @@ impl Journey {
         let resolved = resolve(&snapshot, &caller, caller.meaning(&detour.model))?;
         self.way.hops.arrived(resolved.name);
         let served = (!is_first).then(|| detour.model.clone());
-        let outcome = self.tries(&resolved, detour, served).await;
+        let outcome = self.tries(&snapshot, &resolved, detour, served).await;
         if let Err(fault) = &outcome {
             self.way.failures.push((Place::of(&resolved), fault.kind));
         }
@@ -141,11 +148,12 @@ impl Journey {
 
     async fn tries(
         &mut self,
+        snapshot: &Snapshot,
         resolved: &Resolved<'_, '_>,
         detour: &Detour,
         served: Option<String>,
     ) -> Outcome<Response<OutBody>> {
-        let (worker, snapshot) = (self.worker.clone(), self.snapshot.clone());
+        let worker = self.worker.clone();
         let chooser = Chooser { settings: &snapshot.settings, health: &worker.node.health, rng: &worker.rng };
         let tags = self.call.tags_with(&self.caller).into_owned();
         let mut tried: SmallVec<[Box<str>; 2]> = SmallVec::new();
@@ -250,17 +258,17 @@ impl Journey {
 
     /// Whether there is another group to go to.
     fn leads_somewhere(&self, resolved: &Resolved<'_, '_>, failure: ErrorKind) -> bool {
-        let Some(mut ahead) = self.way.hops.ahead(self.snapshot.settings.routing.row.max_fallbacks) else {
+        if !self.may_go_on() {
             return false;
-        };
+        }
         let is_first = self.way.failures.is_empty();
-        let own = self.sources(&self.snapshot).chain(&Place::of(resolved), failure, is_first);
-        own.iter().any(|detour| self.may_go_to(detour)) || ahead.any(|detour| self.may_go_to(detour))
+        let own = self.sources().chain(&Place::of(resolved), failure, is_first);
+        own.iter().chain(self.way.hops.ahead()).any(|detour| self.may_go_to(detour))
     }
 
-    fn sources<'r>(&'r self, snapshot: &'r Snapshot) -> Sources<'r> {
-        let now = self.worker.node.clock.now();
-        Sources { call: &self.call, caller: &self.caller, routing: &snapshot.settings.routing, now }
+    fn sources(&self) -> Sources<'_> {
+        let (routing, now) = (&self.snapshot.settings.routing, self.worker.node.clock.now());
+        Sources { call: &self.call, caller: &self.caller, routing, now }
     }
 
     fn wanted<'r>(&'r self, tags: &'r [String], tried: &'r [Box<str>]) -> Wanted<'r> {
@@ -276,7 +284,6 @@ impl Journey {
 
     /// Says with a failure what is known of the way to it.
     fn tell(&mut self, fault: &mut Fault) {
-        let snapshot = self.snapshot.clone();
         let mut headers = HeaderMap::with_capacity(16);
         let settle = self.way.last.take();
         let exchange = settle.as_ref().map(|settle| settle.exchange.clone());
@@ -286,21 +293,16 @@ impl Journey {
         };
         fault.counted = settle.is_some();
         let facts = Facts {
-            call_id: &self.call_id,
             deployment: exchange.as_ref().map(|exchange| &*exchange.routed.deployment),
-            key: None,
-            permit: None,
-            cost: None,
-            total,
             upstream,
             timeout: exchange.as_ref().map(|exchange| exchange.timeout),
-            dropped: &[],
             progress: self.way.progress,
+            ..Facts::of_nothing(&self.call_id, total)
         };
         add_facts(&mut headers, &facts);
         // What it used counts before it is told.
         drop(settle);
-        tell_spend(&self.worker, &snapshot, &self.caller, &mut headers);
+        tell_spend(&self.worker, &self.snapshot, &self.caller, &mut headers);
         if self.way.progress.fallbacks > 0 {
             let errors: Vec<_> = self
                 .way

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use bulkhead_dialect::json::{Kind, Member, Scan, Segments};
 use bulkhead_model::{Endpoint, ErrorKind};
+use http::HeaderMap;
 use serde::Deserialize;
 use smallvec::SmallVec;
 
@@ -315,6 +316,18 @@ impl Call {
                 Cow::Owned(self.tags.iter().cloned().chain(own).collect())
             }
         }
+    }
+
+    /// What the caller is willing to wait: for the answer, or of a stream for the next byte. The body goes before the
+    /// headers.
+    pub(crate) fn callers_time(&self, headers: &HeaderMap) -> Option<Duration> {
+        let seconds = |name: &str| {
+            let seconds: f64 = headers.get(name)?.to_str().ok()?.trim().parse().ok()?;
+            (seconds > 0.0 && seconds <= LONGEST_TIMEOUT).then(|| Duration::from_secs_f64(seconds))
+        };
+        let of_stream = || self.stream_timeout.or_else(|| seconds("x-litellm-stream-timeout"));
+        let of_all = || self.timeout.or_else(|| seconds("x-litellm-timeout"));
+        if self.stream { of_stream().or_else(of_all) } else { of_all() }
     }
 
     /// Input tokens, estimated from the body's length: a token is about four bytes.

@@ -11,7 +11,6 @@ use super::decode::{Decoder, Undecodable};
 use super::out::{OutBody, Through};
 use crate::apart::apart;
 use crate::attempt::{Waits, connection_lost, timed_out};
-use crate::fault::Fault;
 use crate::settle::Settle;
 use crate::upstream::AnswerBody;
 
@@ -42,7 +41,7 @@ pub(crate) async fn buffered(
     waits: &Waits,
 ) -> Result<Buffered, Failed> {
     let deployment = settle.exchange.routed.deployment.clone();
-    let Ok(mut decoder) = decoder else { return Err(bad_answer(settle)) };
+    let Ok(mut decoder) = decoder else { return Err(unreadable(settle)) };
     let mut chunks: Vec<Bytes> = Vec::new();
     let mut len = 0;
     loop {
@@ -60,7 +59,7 @@ pub(crate) async fn buffered(
             }
             Ok(Some(Ok(chunk))) => match decoder.feed(chunk, HELD) {
                 Ok(chunk) => chunk,
-                Err(_) => return Err(bad_answer(settle)),
+                Err(_) => return Err(unreadable(settle)),
             },
         };
         settle.heard(Instant::now());
@@ -68,7 +67,7 @@ pub(crate) async fn buffered(
         chunks.push(chunk);
         if len > HELD {
             if !matches!(decoder, Decoder::Identity) {
-                return Err(bad_answer(settle));
+                return Err(unreadable(settle));
             }
             let (waits, deadline) = (*waits, Box::pin(tokio::time::sleep_until(waits.next_byte())));
             let through =
@@ -87,7 +86,7 @@ pub(crate) async fn buffered(
         Some((answer, text))
     });
     let Some((answer, text)) = read.await.flatten() else {
-        return Err(bad_answer(settle));
+        return Err(unreadable(settle));
     };
     if answer.usage.is_none() {
         settle.produced(answer.produced);
@@ -97,13 +96,8 @@ pub(crate) async fn buffered(
     Ok(Buffered { body: OutBody::full(text), settle: Some(settle) })
 }
 
-fn bad_answer(mut settle: Box<Settle>) -> Failed {
-    settle.fail(ErrorKind::UpstreamBadAnswer);
-    let message = format!(
-        "litellm.InternalServerError: InternalServerError: {} - the answer could not be read",
-        settle.exchange.routed.deployment.provider.exception
-    );
-    Failed { fault: Fault::new(ErrorKind::UpstreamBadAnswer, message), settle }
+fn unreadable(settle: Box<Settle>) -> Failed {
+    Failed::bad_answer(settle, "the answer could not be read")
 }
 
 fn join(mut chunks: Vec<Bytes>, len: usize) -> Bytes {

@@ -22,6 +22,7 @@ pub(crate) use stream::{Terms, streamed};
 use http::HeaderMap;
 use http::header::CONTENT_TYPE;
 
+use crate::attempt::bad_answer;
 use crate::fault::Fault;
 use crate::settle::Settle;
 
@@ -29,6 +30,15 @@ use crate::settle::Settle;
 pub(crate) struct Failed {
     pub(crate) fault: Box<Fault>,
     pub(crate) settle: Box<Settle>,
+}
+
+impl Failed {
+    /// The provider answered, and it is no answer.
+    pub(crate) fn bad_answer(mut settle: Box<Settle>, what: &str) -> Self {
+        let fault = bad_answer(&settle.exchange.routed.deployment, what);
+        settle.fail(fault.kind);
+        Self { fault, settle }
+    }
 }
 
 const EVENT_STREAM: &[u8] = b"text/event-stream";

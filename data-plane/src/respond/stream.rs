@@ -16,7 +16,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 use super::Failed;
 use super::credentials::conceal_credentials;
 use super::decode::Decoder;
-use crate::attempt::{Waits, connection_lost, stream_refusal, timed_out};
+use crate::attempt::{Waits, bad_answer, connection_lost, stream_refusal, timed_out};
 use crate::fault::{Fault, Outcome, shutting_down};
 use crate::settle::Settle;
 use crate::upstream::AnswerBody;
@@ -303,12 +303,10 @@ impl Relaying {
 
     fn bad_answer(&mut self) -> Step {
         self.settle_usage();
-        self.settle.fail(ErrorKind::UpstreamBadAnswer);
-        let message = format!(
-            "litellm.InternalServerError: InternalServerError: {} - the stream could not be read",
-            self.settle.exchange.routed.deployment.provider.exception
-        );
-        Step::Failed(Fault::new(ErrorKind::UpstreamBadAnswer, message))
+        let deployment = &self.settle.exchange.routed.deployment;
+        let fault = bad_answer(deployment, "the stream could not be read");
+        self.settle.fail(fault.kind);
+        Step::Failed(fault)
     }
 
     fn settle_usage(&mut self) {

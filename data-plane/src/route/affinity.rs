@@ -7,6 +7,8 @@ use std::sync::Arc;
 
 use bulkhead_snapshot::Deployment;
 
+use super::rng::mixed;
+
 /// The deployment for requests with this mark.
 pub(super) fn choose<'d>(round: &[&'d Arc<Deployment>], mark: u64) -> Option<&'d Arc<Deployment>> {
     round.iter().copied().max_by_key(|deployment| mixed(mark ^ of_bytes(deployment.id.as_bytes())))
@@ -16,10 +18,4 @@ pub(super) fn choose<'d>(round: &[&'d Arc<Deployment>], mark: u64) -> Option<&'d
 pub(crate) fn of_bytes(bytes: &[u8]) -> u64 {
     let step = |mark: u64, byte: &u8| (mark ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
     mixed(bytes.iter().fold(0xcbf2_9ce4_8422_2325, step))
-}
-
-fn mixed(mut z: u64) -> u64 {
-    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    z ^ (z >> 31)
 }

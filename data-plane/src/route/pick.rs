@@ -65,10 +65,9 @@ impl Chooser<'_> {
     pub(crate) fn has_others(&self, resolved: &Resolved<'_, '_>, wanted: &Wanted<'_>) -> bool {
         let now = Instant::now();
         candidates(resolved, wanted, self.settings).is_ok_and(|all| {
-            let untried = all.iter().filter(|deployment| !wanted.was_tried(deployment));
-            untried.into_iter().any(|deployment| {
-                let access = self.access(resolved.group, deployment, &self.health.of(deployment), now);
-                matches!(access, Access::Open | Access::Probe)
+            let mut untried = all.iter().filter(|deployment| !wanted.was_tried(deployment));
+            untried.any(|deployment| {
+                self.access(resolved.group, deployment, &self.health.of(deployment), now).is_granted()
             })
         })
     }
@@ -107,10 +106,8 @@ impl Chooser<'_> {
                     .and_then(|index| round.get(index).copied()),
             };
             let Some(chosen) = chosen else { return Err(Shut::new()) };
-            return match self.access(group, chosen, &self.health.of(chosen), now) {
-                Access::Open | Access::Probe => Ok(chosen),
-                shut => Err(vec![(chosen, shut)]),
-            };
+            let access = self.access(group, chosen, &self.health.of(chosen), now);
+            return if access.is_granted() { Ok(chosen) } else { Err(vec![(chosen, access)]) };
         }
         let mut open: SmallVec<[Open<'d>; 8]> = SmallVec::new();
         let mut shut = Shut::new();

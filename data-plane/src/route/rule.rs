@@ -69,11 +69,7 @@ impl Rule {
             By::Only => "only one",
             By::Affinity => "affinity",
             By::Probe => "probe",
-            By::Strategy(Strategy::SimpleShuffle) => "simple-shuffle",
-            By::Strategy(Strategy::LeastBusy) => "least-busy",
-            By::Strategy(Strategy::LatencyBased) => "latency-based-routing",
-            By::Strategy(Strategy::UsageBased) => "usage-based-routing",
-            By::Strategy(Strategy::CostBased) => "cost-based-routing",
+            By::Strategy(strategy) => strategy.name(),
         };
         // For every record: put together without the machinery of formatting.
         let mut text = String::with_capacity(64);

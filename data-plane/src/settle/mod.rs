@@ -99,6 +99,8 @@ impl Exchange {
 #[derive(Clone, Copy)]
 struct Said {
     status: u16,
+    /// What it answered, where it did.
+    provider_status: Option<u16>,
     /// How long it wants to be left alone.
     wait: Option<Duration>,
     callers_name: bool,
@@ -127,8 +129,6 @@ pub(crate) struct Settle {
     number: u64,
     outcome: Option<Result<(), ErrorKind>>,
     times: Times,
-    /// The provider's status, where it refused.
-    status: Option<u16>,
 }
 
 impl Settle {
@@ -151,7 +151,6 @@ impl Settle {
             sent: false,
             number: 0,
             outcome: None,
-            status: None,
         })
     }
 
@@ -272,8 +271,12 @@ impl Settle {
     /// There is no answer. A provider that said so has produced nothing; one that fell silent may have.
     pub(crate) fn refused_by(&mut self, fault: &Fault) {
         self.sent = fault.in_doubt;
-        self.said = Some(Said { status: fault.status(), wait: fault.wait, callers_name: fault.callers_name });
-        self.status = fault.provider_status;
+        self.said = Some(Said {
+            status: fault.status(),
+            provider_status: fault.provider_status,
+            wait: fault.wait,
+            callers_name: fault.callers_name,
+        });
         self.fail(fault.kind);
     }
 
@@ -339,7 +342,7 @@ impl Settle {
             cost,
             reserved,
             times,
-            status: self.status,
+            status: self.said.and_then(|said| said.provider_status),
         });
         used
     }
@@ -351,8 +354,8 @@ impl Settle {
             return;
         }
         let Some(snapshot) = self.worker.node.snapshot.load_full() else { return };
-        let silent = Said { status: kind.status(), wait: None, callers_name: false };
-        let Said { status, wait, callers_name } = self.said.unwrap_or(silent);
+        let silent = Said { status: kind.status(), provider_status: None, wait: None, callers_name: false };
+        let Said { status, wait, callers_name, .. } = self.said.unwrap_or(silent);
         let failure = Blame { kind, status, wait, callers_time: self.exchange.callers_time, callers_name };
         let Exchange { group, routed, .. } = &*self.exchange;
         blame(&self.worker.node.health, &snapshot, group, &routed.deployment, &self.visit, failure);

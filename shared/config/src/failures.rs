@@ -40,6 +40,11 @@ impl What {
     }
 }
 
+/// What `allowed_fails_policy` says, by LiteLLM's names.
+pub fn allowed_fails(mut policy: ByFailure) -> impl Iterator<Item = (String, u32)> {
+    What::AllowedFails.names().filter_map(move |(name, slot)| Some((name, (*slot(&mut policy))?)))
+}
+
 /// Reads a policy; an unknown class is a mistake.
 pub(crate) fn read(field: &Field<'_>, what: What, cx: &mut Cx<'_>) -> ByFailure {
     let mut policy = ByFailure::default();

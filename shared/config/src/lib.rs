@@ -34,6 +34,7 @@ use std::path::{Path, PathBuf};
 use bulkhead_model::Secret;
 use bulkhead_model::rows::{DeploymentRow, KeyRow, SettingsRow};
 
+pub use failures::allowed_fails;
 pub use mask::is_secret_name;
 pub use problem::{Problem, Problems};
 pub use settings::master_key_weakness;

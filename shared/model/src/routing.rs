@@ -20,6 +20,19 @@ pub enum Strategy {
     CostBased,
 }
 
+impl Strategy {
+    /// LiteLLM's name (litellm.md §3.2).
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::SimpleShuffle => "simple-shuffle",
+            Self::LeastBusy => "least-busy",
+            Self::LatencyBased => "latency-based-routing",
+            Self::UsageBased => "usage-based-routing",
+            Self::CostBased => "cost-based-routing",
+        }
+    }
+}
+
 /// Retries, or failures that are borne, by class of failure. `None` is the general number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct ByFailure {

@@ -10,16 +10,16 @@ use crate::field::{Cx, Field, Fields};
 use crate::suggest;
 use crate::table::Section;
 
-const SHUFFLE: &str = "simple-shuffle";
+const SHUFFLE: &str = Strategy::SimpleShuffle.name();
 
 /// LiteLLM's strategies; those without one here are not available.
 const STRATEGIES: [(&str, Option<Strategy>); 8] = [
     (SHUFFLE, Some(Strategy::SimpleShuffle)),
-    ("least-busy", Some(Strategy::LeastBusy)),
-    ("latency-based-routing", Some(Strategy::LatencyBased)),
-    ("usage-based-routing", Some(Strategy::UsageBased)),
+    (Strategy::LeastBusy.name(), Some(Strategy::LeastBusy)),
+    (Strategy::LatencyBased.name(), Some(Strategy::LatencyBased)),
+    (Strategy::UsageBased.name(), Some(Strategy::UsageBased)),
     ("usage-based-routing-v2", Some(Strategy::UsageBased)),
-    ("cost-based-routing", Some(Strategy::CostBased)),
+    (Strategy::CostBased.name(), Some(Strategy::CostBased)),
     ("lar1", None),
     ("provider-budget-routing", None),
 ];

@@ -7,6 +7,27 @@ use super::cache::read_cache;
 
 /// Reads a content: a string, or a list of blocks.
 pub(super) fn read_parts<'a>(content: &'a [u8], place: &str, losses: &mut Losses) -> Option<Vec<Part<'a>>> {
+    read_content(content, place, losses, |kind, block, place, losses| {
+        let read = read_block(kind, block, place, losses)?;
+        note_unknown(kind, block, place, losses);
+        Some(read)
+    })
+}
+
+/// The content of a result: what a user may show, and nothing that nests any further.
+fn read_result<'a>(content: &'a [u8], place: &str, losses: &mut Losses) -> Option<Vec<Part<'a>>> {
+    read_content(content, place, losses, |kind, block, place, losses| match kind {
+        "text" | "image" | "document" => read_block(kind, block, place, losses),
+        _ => None,
+    })
+}
+
+fn read_content<'a>(
+    content: &'a [u8],
+    place: &str,
+    losses: &mut Losses,
+    read: fn(&str, &'a [u8], &str, &mut Losses) -> Option<Block<'a>>,
+) -> Option<Vec<Part<'a>>> {
     if let Some(text) = text(content) {
         return Some(vec![Block::Text(text).into()]);
     }
@@ -14,9 +35,8 @@ pub(super) fn read_parts<'a>(content: &'a [u8], place: &str, losses: &mut Losses
     for (number, block) in items(content).enumerate() {
         let kind = get_text(block, "type").unwrap_or_default();
         let place = format!("{place}.content[{number}]");
-        match read_block(&kind, block, &place, losses) {
+        match read(&kind, block, &place, losses) {
             Some(read) => {
-                note_unknown(&kind, block, &place, losses);
                 parts.push(Part { block: read, cache: get(block, "cache_control").and_then(read_cache) });
             }
             None => losses.asked(&kind, &place),
@@ -52,29 +72,6 @@ fn read_block<'a>(kind: &str, block: &'a [u8], place: &str, losses: &mut Losses)
         },
         _ => return None,
     })
-}
-
-/// The content of a result: what a user may show, and nothing that nests any further.
-fn read_result<'a>(content: &'a [u8], place: &str, losses: &mut Losses) -> Option<Vec<Part<'a>>> {
-    if let Some(text) = text(content) {
-        return Some(vec![Block::Text(text).into()]);
-    }
-    let mut parts = Vec::new();
-    for (number, block) in items(content).enumerate() {
-        let kind = get_text(block, "type").unwrap_or_default();
-        let place = format!("{place}.content[{number}]");
-        match &*kind {
-            "text" | "image" | "document" => match read_block(&kind, block, &place, losses) {
-                Some(read) => {
-                    let cache = get(block, "cache_control").and_then(read_cache);
-                    parts.push(Part { block: read, cache });
-                }
-                None => losses.asked(&kind, &place),
-            },
-            other => losses.asked(other, &place),
-        }
-    }
-    content.starts_with(b"[").then_some(parts)
 }
 
 fn read_source(source: &[u8]) -> Option<Source<'_>> {
