@@ -15,3 +15,27 @@ pub(super) use answer_reader::Reader;
 pub(super) use answer_writer::{Writer, call_id};
 pub(super) use request_reader::read_request;
 pub(super) use request_writer::write_request;
+
+use super::form::Knob;
+
+/// What this dialect calls a knob that it has.
+pub(super) fn name_of(knob: Knob) -> Option<&'static str> {
+    Some(match knob {
+        Knob::MaxTokens => "max_tokens",
+        Knob::Temperature => "temperature",
+        Knob::TopP => "top_p",
+        Knob::Seed => "seed",
+        Knob::FrequencyPenalty => "frequency_penalty",
+        Knob::PresencePenalty => "presence_penalty",
+        Knob::LogitBias => "logit_bias",
+        Knob::Logprobs => "logprobs",
+        Knob::TopLogprobs => "top_logprobs",
+        Knob::Choices => "n",
+        Knob::Verbosity => "verbosity",
+        Knob::Modalities => "modalities",
+        Knob::Audio => "audio",
+        Knob::Prediction => "prediction",
+        Knob::WebSearch => "web_search_options",
+        Knob::TopK => return None,
+    })
+}

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::super::Dialect;
+use super::super::{Dialect, chat, messages};
 
 /// A request.
 #[derive(Debug, Clone, Default)]
@@ -333,27 +333,9 @@ impl Knob {
 
     /// Its name in a dialect that has it.
     pub fn name_in(self, dialect: Dialect) -> Option<&'static str> {
-        let (chat, messages) = match self {
-            Self::MaxTokens => (Some("max_tokens"), Some("max_tokens")),
-            Self::Temperature => (Some("temperature"), Some("temperature")),
-            Self::TopP => (Some("top_p"), Some("top_p")),
-            Self::TopK => (None, Some("top_k")),
-            Self::Seed => (Some("seed"), None),
-            Self::FrequencyPenalty => (Some("frequency_penalty"), None),
-            Self::PresencePenalty => (Some("presence_penalty"), None),
-            Self::LogitBias => (Some("logit_bias"), None),
-            Self::Logprobs => (Some("logprobs"), None),
-            Self::TopLogprobs => (Some("top_logprobs"), None),
-            Self::Choices => (Some("n"), None),
-            Self::Verbosity => (Some("verbosity"), None),
-            Self::Modalities => (Some("modalities"), None),
-            Self::Audio => (Some("audio"), None),
-            Self::Prediction => (Some("prediction"), None),
-            Self::WebSearch => (Some("web_search_options"), None),
-        };
         match dialect {
-            Dialect::Chat => chat,
-            Dialect::Messages => messages,
+            Dialect::Chat => chat::name_of(self),
+            Dialect::Messages => messages::name_of(self),
         }
     }
 

@@ -20,3 +20,27 @@ pub(super) use request_writer::write_request;
 
 /// LiteLLM's name of the tool whose input is the output.
 const OUTPUT_TOOL: &str = "json_tool_call";
+
+use super::form::Knob;
+
+/// What this dialect calls a knob that it has.
+pub(super) fn name_of(knob: Knob) -> Option<&'static str> {
+    Some(match knob {
+        Knob::MaxTokens => "max_tokens",
+        Knob::Temperature => "temperature",
+        Knob::TopP => "top_p",
+        Knob::TopK => "top_k",
+        Knob::Seed
+        | Knob::FrequencyPenalty
+        | Knob::PresencePenalty
+        | Knob::LogitBias
+        | Knob::Logprobs
+        | Knob::TopLogprobs
+        | Knob::Choices
+        | Knob::Verbosity
+        | Knob::Modalities
+        | Knob::Audio
+        | Knob::Prediction
+        | Knob::WebSearch => return None,
+    })
+}
