@@ -12,7 +12,7 @@ use smallvec::SmallVec;
 use crate::admit::{Ask, Claim, Denial, Gate, LimitKind, Permit, Refused, Rules, Scope};
 use crate::fault::{Fault, Outcome};
 use crate::identify::{Caller, Principals};
-use crate::read::Call;
+use crate::read::{Call, Size};
 use crate::route::Routed;
 use crate::worker::Worker;
 
@@ -30,6 +30,7 @@ const PLENTY: u64 = 1024;
 pub(crate) fn ask(
     worker: &Worker,
     call: &Call,
+    size: Size,
     routed: &Routed,
     rates: Option<&Rates>,
     claims: &[Claim<'_>],
@@ -37,9 +38,9 @@ pub(crate) fn ask(
     if !call.endpoint.is_billed() {
         return Ask::default();
     }
-    let input = call.input_estimate();
+    let input = size.input;
     let limit = token_limit(claims);
-    let output = match (call.endpoint, call.max_output) {
+    let output = match (call.endpoint, size.max_output) {
         (Endpoint::Embeddings, _) => 0,
         (_, Some(most)) => most.min(worker.typical.output(&routed.deployment.group).max(PLENTY)),
         (_, None) => worker.typical.output(&routed.deployment.group).min(limit / 4),

@@ -1,10 +1,13 @@
 //! Extracts from the price data what the data plane needs, in a form that is small and quick to read.
 //!
 //! The extract is lines of tab-separated text. The first names the price fields. Each other one is a model: name,
-//! provider, mode, most input tokens, most output tokens, then `<index of the price field>=<literal price>` ...
+//! provider, mode, most input tokens, most output tokens, abilities, then `<index of the price field>=<literal price>` ...
 
 use std::{collections::BTreeSet, env, error::Error, fs, path::Path};
 
+#[path = "src/abilities.rs"]
+#[expect(dead_code, unreachable_pub, reason = "what the library makes of it is not needed here")]
+mod abilities;
 #[path = "src/catalog.rs"]
 mod catalog;
 #[path = "src/error.rs"]
@@ -42,6 +45,7 @@ fn line(entry: &catalog::Entry<'_>, fields: &[&str]) -> Result<String, Box<dyn E
         entry.mode.clone().unwrap_or_default(),
         limit(entry.max_input),
         limit(entry.max_output),
+        letters(entry.abilities),
     ];
     for (field, price) in &entry.rates {
         let index = fields.binary_search(&field.as_str()).map_err(|_| format!("{field} is not listed"))?;
@@ -51,6 +55,12 @@ fn line(entry: &catalog::Entry<'_>, fields: &[&str]) -> Result<String, Box<dyn E
         return Err(format!("`{}` does not fit on a line", entry.name).into());
     }
     Ok(columns.join("\t"))
+}
+
+fn letters(abilities: abilities::Abilities) -> String {
+    let abilities::Abilities { reasoning, adaptive_thinking, output_schema } = abilities;
+    let letters = [(reasoning, 'r'), (adaptive_thinking, 'a'), (output_schema, 's')];
+    letters.into_iter().filter_map(|(has, letter)| has.then_some(letter)).collect()
 }
 
 fn tell_cargo() {

@@ -34,15 +34,16 @@ pub(crate) fn edit(call: &Call, routed: &Routed, instead: &[JsonMember]) -> Outc
     }
     drop_parameters(call, deployment, &mut splice, &mut dropped)?;
     replace_model(call, routed, &mut splice);
-    put_instead(call, instead, &dropped, &mut splice);
+    put_instead(call, instead, deployment, &mut splice);
     let usage_added = ask_for_usage(call, deployment, &mut splice);
     add_defaults(call, deployment, usage_added, instead, &mut splice);
     let body = if splice.is_empty() { call.body.clone() } else { splice.apply(&call.body) };
     Ok(Edited { body, usage_added, dropped })
 }
 
-fn put_instead(call: &Call, instead: &[JsonMember], dropped: &[String], splice: &mut Splice<'_>) {
-    for JsonMember { name, json } in instead.iter().filter(|member| !dropped.contains(&member.name)) {
+/// Whoever sends it: what a deployment does not take, it does not get.
+fn put_instead(call: &Call, instead: &[JsonMember], deployment: &Deployment, splice: &mut Splice<'_>) {
+    for JsonMember { name, json } in instead.iter().filter(|member| !deployment.drops(&member.name)) {
         let json = Bytes::copy_from_slice(json.as_bytes());
         match call.scan.find(name) {
             Some(member) => splice.replace(member, json),
@@ -75,12 +76,10 @@ fn drop_parameters(
     let mut unsupported = Vec::new();
     for member in call.scan.members() {
         let Some(name) = call.scan.name(member) else { continue };
-        let always = deployment.drop_always.iter().any(|listed| **listed == *name);
-        let unknown = deployment.provider.unsupported.iter().any(|listed| *listed == name);
-        if always || (unknown && deployment.drop_params) {
+        if deployment.drops(name) {
             splice.remove(member);
             dropped.push(name.to_owned());
-        } else if unknown && member.kind != Kind::Null {
+        } else if deployment.provider.refuses(name) && member.kind != Kind::Null {
             unsupported.push(format!("'{name}'"));
         }
     }
@@ -100,7 +99,7 @@ fn drop_parameters(
 /// Asks for the usage of a stream where neither client nor deployment has and the provider can tell it.
 fn ask_for_usage(call: &Call, deployment: &Deployment, splice: &mut Splice<'_>) -> bool {
     let streams = matches!(call.endpoint, Endpoint::ChatCompletions | Endpoint::Completions);
-    let droppable = deployment.drop_always.iter().any(|listed| &**listed == STREAM_OPTIONS);
+    let droppable = deployment.drops_always(STREAM_OPTIONS);
     if !streams || !call.stream || call.usage_wanted || !deployment.provider.stream_usage || droppable {
         return false;
     }

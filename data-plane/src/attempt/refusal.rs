@@ -14,41 +14,20 @@ pub(crate) fn refusal(status: u16, body: &[u8], deployment: &Deployment, expose_
     described(status, &read_provider_error(body), deployment, expose_auth).answered(status)
 }
 
-/// The fault that an error event becomes when nothing has been sent to the client yet.
+/// The fault that an error event becomes when nothing has been sent to the client yet, or an error in one piece with a
+/// status that says otherwise.
 pub(crate) fn stream_refusal(
     failure: &StreamFailure,
     deployment: &Deployment,
     expose_auth: bool,
 ) -> Box<Fault> {
-    let status =
-        failure.status.unwrap_or_else(|| status_of(failure.kind.as_deref(), failure.code.as_deref()));
     let error = ProviderError {
         message: failure.message.clone(),
         kind: failure.kind.clone(),
         code: failure.code.clone(),
         param: None,
     };
-    described(status, &error, deployment, expose_auth)
-}
-
-/// The status that a provider would have answered with, from the name of the error.
-fn status_of(kind: Option<&str>, code: Option<&str>) -> u16 {
-    for name in [code, kind].into_iter().flatten() {
-        match name {
-            "rate_limit_error" | "rate_limit_exceeded" | "insufficient_quota" | "tokens" | "requests" => {
-                return 429;
-            }
-            "overloaded_error" => return 529,
-            "invalid_request_error" | "context_length_exceeded" => return 400,
-            "authentication_error" | "invalid_api_key" => return 401,
-            "permission_error" => return 403,
-            "not_found_error" | "model_not_found" => return 404,
-            "request_too_large" => return 413,
-            "timeout_error" => return 408,
-            _ => {}
-        }
-    }
-    500
+    described(failure.status.unwrap_or(500), &error, deployment, expose_auth)
 }
 
 /// Whether a 404 is about the model or the address, which the operator has chosen. What callers name (a file, a prompt,

@@ -1,8 +1,6 @@
 //! Identify, admit and settle, as a request goes through them.
 
-use bulkhead_dialect::json::{Scanner, Segments};
 use bulkhead_model::{Endpoint, Usage};
-use bytes::Bytes;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HOST, USER_AGENT};
 use http::{HeaderMap, HeaderValue};
 use tokio::time::Instant;
@@ -11,7 +9,7 @@ use super::rig::{FREE, Rig, secret};
 use super::valgrind::rounds;
 use crate::admission;
 use crate::identify;
-use crate::read::{BodyLease, Call, Detour, Source};
+use crate::read::{Call, Detour, Source, fixture};
 use crate::route::{Chooser, Picked, Rule, Wanted, resolve};
 use crate::settle::{Exchange, Progress, Settle};
 
@@ -53,7 +51,7 @@ pub(super) async fn govern(rig: &Rig, headers: &HeaderMap, call: &Call) {
     let rates = routed.deployment.rates_of(&routed.model, &snapshot.prices);
     let permit = {
         let claims = admission::claims(snapshot, &caller);
-        let ask = admission::ask(worker, call, &routed, rates.as_ref(), &claims);
+        let ask = admission::ask(worker, call, call.size(), &routed, rates.as_ref(), &claims);
         admission::admit(&worker.node.gate, snapshot, &caller, &claims, ask).await.unwrap()
     };
     let exchange = Exchange {
@@ -90,12 +88,7 @@ pub(super) async fn govern(rig: &Rig, headers: &HeaderMap, call: &Call) {
 pub(super) fn call(rig: &Rig, model: &str) -> Box<Call> {
     let body =
         format!(r#"{{"model":"{model}","messages":[{{"role":"user","content":"{}"}}]}}"#, "x".repeat(200));
-    let mut scanner = Scanner::new();
-    scanner.feed(body.as_bytes()).unwrap();
-    let mut segments = Segments::default();
-    segments.push(Bytes::from(body));
-    let lease = BodyLease::new(&rig.worker.node.body_memory);
-    Call::read(ENDPOINT, None, segments, scanner.finish().unwrap(), lease).unwrap()
+    fixture::call(&rig.worker.node.body_memory, body)
 }
 
 /// The headers of a client that presents a key.

@@ -32,8 +32,8 @@ pub(crate) fn is_retried(kind: ErrorKind, status: u16, others: bool) -> bool {
         | ErrorKind::UpstreamConnection
         | ErrorKind::UpstreamBadAnswer
         | ErrorKind::UpstreamTruncated => true,
-        // Another deployment may have better credentials.
-        ErrorKind::UpstreamAuthentication => others,
+        // Another deployment may have better credentials, or a shorter queue.
+        ErrorKind::UpstreamAuthentication | ErrorKind::Overloaded => others,
         ErrorKind::UpstreamBadRequest => status == 409 || (others && matches!(status, 401..=403)),
         _ => false,
     }

@@ -12,7 +12,7 @@ use crate::admission;
 use crate::admit::Permit;
 use crate::attempt::{self, Edited, Prepared, Waits};
 use crate::fault::Outcome;
-use crate::read::Detour;
+use crate::read::{Detour, Size};
 use crate::respond::{self, Buffered, Decoder, Facts, Failed, OutBody, Terms};
 use crate::route::{Picked, Routed, Rule};
 use crate::settle::{Exchange, Settle};
@@ -28,9 +28,11 @@ impl Journey {
         detour: &Detour,
         served: Option<String>,
     ) -> Outcome<Response<OutBody>> {
+        let rates = picked.routed.deployment.rates_of(&picked.routed.model, &self.snapshot.prices);
+        let size = detour.size(&self.call);
+        let permit = self.permit(&picked.routed, rates.as_ref(), size).await?;
+        self.asks(&picked);
         let Picked { routed, visit, by } = picked;
-        let rates = routed.deployment.rates_of(&routed.model, &self.snapshot.prices);
-        let permit = self.permit(&routed, rates.as_ref()).await?;
         let waits = self.waits(&routed.deployment);
         self.way.progress.leg += 1;
         let exchange = Exchange {
@@ -52,7 +54,7 @@ impl Journey {
             stream: self.call.stream,
             tags: self.call.tags.clone(),
             end_user: self.call.end_user.clone(),
-            input_estimate: self.call.input_estimate(),
+            input_estimate: size.input,
             arrived: self.arrived,
             started_at: self.began_at(&waits),
             log: self.log.clone(),
@@ -66,9 +68,9 @@ impl Journey {
     }
 
     /// Of the first leg the admission; of a later one what the one before held, and more where it may cost more.
-    async fn permit(&mut self, routed: &Routed, rates: Option<&Rates>) -> Outcome<Permit> {
+    async fn permit(&mut self, routed: &Routed, rates: Option<&Rates>, size: Size) -> Outcome<Permit> {
         let claims = admission::claims(&self.snapshot, &self.caller);
-        let ask = admission::ask(&self.worker, &self.call, routed, rates, &claims);
+        let ask = admission::ask(&self.worker, &self.call, size, routed, rates, &claims);
         let gate = &self.worker.node.gate;
         if let Some(last) = &mut self.way.last {
             last.raise(&claims, ask)
@@ -181,7 +183,8 @@ impl Reply<'_> {
         let (head, body) = answer.into_parts();
         let decoder = Decoder::of(&head.headers);
         let mut headers = self.headers(head.headers, &settle);
-        let buffered = respond::buffered(decoder, body, settle, &self.waits).await?;
+        let expose_auth = self.journey.snapshot.settings.expose_upstream_auth;
+        let buffered = respond::buffered(decoder, body, settle, &self.waits, expose_auth).await?;
         self.tell(&mut headers, buffered.settle(), buffered.settle().and_then(Settle::cost));
         // What it used counts before it is told.
         let Buffered { body, settle } = buffered;

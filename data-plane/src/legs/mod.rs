@@ -197,18 +197,24 @@ impl Journey {
 
     /// Whether the account of a deployment may be asked once more. The first time is free.
     fn may_ask(&mut self, picked: &Picked) -> bool {
-        let (account, id) = (picked.visit.vitals().account(), picked.routed.deployment.account);
-        if !self.way.accounts.contains(&id) {
-            self.way.accounts.push(id);
-            account.asked(Instant::now());
+        if !self.way.accounts.contains(&picked.routed.deployment.account) {
             return true;
         }
-        let may = account.may_ask_again(Instant::now());
+        let may = picked.visit.vitals().account().may_ask_again(Instant::now());
         if !may {
             self.way.spent = true;
             self.worker.metrics.retries_refused.add(1);
         }
         may
+    }
+
+    /// An account is about to be asked. What admission refuses never gets here: it earns nobody a retry.
+    fn asks(&mut self, picked: &Picked) {
+        let id = picked.routed.deployment.account;
+        if !self.way.accounts.contains(&id) {
+            self.way.accounts.push(id);
+            picked.visit.vitals().account().asked(Instant::now());
+        }
     }
 
     /// How long to wait before the next try in this group; nothing where there is none.
@@ -344,8 +350,26 @@ fn leads_on(failure: ErrorKind) -> bool {
         ErrorSource::Upstream => true,
         ErrorSource::Gateway => matches!(
             failure,
-            ErrorKind::AllInCooldown | ErrorKind::DeploymentsFull | ErrorKind::UpstreamAuthentication
+            ErrorKind::AllInCooldown
+                | ErrorKind::DeploymentsFull
+                | ErrorKind::Overloaded
+                | ErrorKind::UpstreamAuthentication
         ),
         ErrorSource::Client => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_full_or_fails_leads_on_and_what_the_caller_did_does_not() {
+        for kind in [ErrorKind::Overloaded, ErrorKind::DeploymentsFull, ErrorKind::UpstreamServer] {
+            assert!(leads_on(kind), "{kind:?}");
+        }
+        for kind in [ErrorKind::ShuttingDown, ErrorKind::BudgetExceeded, ErrorKind::BadRequest] {
+            assert!(!leads_on(kind), "{kind:?}");
+        }
     }
 }

@@ -53,6 +53,20 @@ pub(crate) struct Call {
     _lease: BodyLease,
 }
 
+/// What a request may use.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Size {
+    /// Input tokens, estimated.
+    pub(crate) input: u64,
+    /// The most tokens one answer may have, where somebody says so.
+    pub(crate) max_output: Option<u64>,
+}
+
+/// About how many tokens so many bytes are.
+pub(super) fn tokens(bytes: usize) -> u64 {
+    u64::try_from(bytes / 4).unwrap_or(u64::MAX)
+}
+
 #[derive(Deserialize, Default)]
 struct StreamOptions {
     #[serde(default)]
@@ -330,9 +344,14 @@ impl Call {
         if self.stream { of_stream().or_else(of_all) } else { of_all() }
     }
 
-    /// Input tokens, estimated from the body's length: a token is about four bytes.
+    /// How large it is.
+    pub(crate) fn size(&self) -> Size {
+        Size { input: self.input_estimate(), max_output: self.max_output }
+    }
+
+    /// Input tokens, estimated from the body's length.
     pub(crate) fn input_estimate(&self) -> u64 {
-        u64::try_from(self.body.len() / 4).unwrap_or(u64::MAX).max(1)
+        tokens(self.body.len()).max(1)
     }
 }
 

@@ -4,6 +4,7 @@
 use bulkhead_model::rows::JsonMember;
 use serde_json::{Map, Value};
 
+use super::call::{Call, Size, tokens};
 use super::fields::{Field, classify};
 use crate::fault::{Fault, Outcome};
 
@@ -38,6 +39,8 @@ pub(crate) struct Detour {
     pub(crate) source: Source,
     /// Members of the body in the place of the client's.
     pub(crate) instead: Vec<JsonMember>,
+    /// The most tokens one answer may have, where these members say so.
+    max_output: Option<u64>,
 }
 
 /// Who said where a request goes.
@@ -57,7 +60,18 @@ pub(crate) enum Source {
 
 impl Detour {
     pub(crate) fn to(model: &str, source: Source) -> Self {
-        Self { model: model.to_owned(), source, instead: Vec::new() }
+        Self { model: model.to_owned(), source, instead: Vec::new(), max_output: None }
+    }
+
+    /// How large a request is that goes here. What it sends instead counts besides what the client sent: an estimate
+    /// that is too high reserves more for a while, one that is too low lets a limit be passed.
+    pub(crate) fn size(&self, call: &Call) -> Size {
+        let of_client = call.size();
+        let more: usize = self.instead.iter().map(|member| member.json.len()).sum();
+        Size {
+            input: of_client.input.saturating_add(tokens(more)),
+            max_output: self.max_output.or(of_client.max_output),
+        }
     }
 }
 
@@ -114,7 +128,17 @@ fn list(name: &str, targets: Value) -> Outcome<Vec<Detour>> {
 fn instead(name: &str, members: Map<String, Value>) -> Outcome<Detour> {
     let mut detour = Detour::to("", Source::Body);
     for (member, value) in members {
-        match (classify(&member), value) {
+        let field = classify(&member);
+        if field == Field::MaxTokens && !value.is_null() {
+            let Some(most) = value.as_u64() else {
+                let message = format!(
+                    "Invalid type for '{member}' in '{name}': expected a whole number, zero or more."
+                );
+                return Err(Fault::field(name, message));
+            };
+            detour.max_output = detour.max_output.max(Some(most));
+        }
+        match (field, value) {
             (Field::Model, Value::String(model)) => detour.model = model,
             (
                 Field::Free | Field::Messages | Field::Prompt | Field::Input | Field::MaxTokens | Field::User,
@@ -178,5 +202,20 @@ mod tests {
             assert!(Chains::read("fallbacks", wrong.clone()).is_err(), "{wrong}");
         }
         assert!(Chains::read("fallbacks", json!(vec!["b"; MOST + 1])).is_err());
+    }
+
+    #[test]
+    fn what_is_sent_instead_bounds_the_answer_and_adds_to_the_prompt() {
+        let body = json!({"model": "a", "messages": [{"role": "user", "content": "Hi"}], "max_tokens": 900});
+        let call = crate::read::fixture::call(&Default::default(), body.to_string());
+        let plain = Detour::to("b", Source::Body).size(&call);
+        assert_eq!((plain.input, plain.max_output), (call.input_estimate(), Some(900)));
+        let messages = json!([{"role": "user", "content": "x".repeat(400)}]);
+        let chains =
+            Chains::read("fallbacks", json!([{"model": "b", "max_tokens": 7, "messages": messages}]))
+                .unwrap();
+        let own = chains.of_group(&["a"])[0].size(&call);
+        assert_eq!(own.max_output, Some(7));
+        assert!((plain.input + 100..plain.input + 130).contains(&own.input), "{}", own.input);
     }
 }

@@ -10,7 +10,7 @@ use super::Failed;
 use super::decode::{Decoder, Undecodable};
 use super::out::{OutBody, Through};
 use crate::apart::apart;
-use crate::attempt::{Waits, connection_lost, timed_out};
+use crate::attempt::{Waits, connection_lost, stream_refusal, timed_out};
 use crate::settle::Settle;
 use crate::upstream::AnswerBody;
 
@@ -39,6 +39,7 @@ pub(crate) async fn buffered(
     mut body: AnswerBody,
     mut settle: Box<Settle>,
     waits: &Waits,
+    expose_auth: bool,
 ) -> Result<Buffered, Failed> {
     let deployment = settle.exchange.routed.deployment.clone();
     let Ok(mut decoder) = decoder else { return Err(unreadable(settle)) };
@@ -88,6 +89,12 @@ pub(crate) async fn buffered(
     let Some((answer, text)) = read.await.flatten() else {
         return Err(unreadable(settle));
     };
+    if let Some(failure) = &answer.failure {
+        let fault = stream_refusal(failure, &deployment, expose_auth);
+        settle.report(answer.usage, true);
+        settle.refused_by(&fault);
+        return Err(Failed { fault, settle });
+    }
     if answer.usage.is_none() {
         settle.produced(answer.produced);
     }

@@ -94,6 +94,13 @@ pub struct Provider {
     pub exception: String,
 }
 
+impl Provider {
+    /// True for a top-level member of a request that it refuses.
+    pub fn refuses(&self, name: &str) -> bool {
+        self.unsupported.iter().any(|listed| listed == name)
+    }
+}
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Table {

@@ -5,6 +5,7 @@ use std::{collections::HashSet, fmt, sync::Arc};
 use bulkhead_model::PicoUsd;
 
 use crate::{
+    abilities::Abilities,
     catalog, compact,
     error::CatalogError,
     field::{Field, Kind, Tier},
@@ -32,6 +33,8 @@ pub struct ModelPrice {
     pub max_input_tokens: Option<u64>,
     /// The most output tokens.
     pub max_output_tokens: Option<u64>,
+    /// What it can do.
+    pub abilities: Abilities,
     /// What it costs; empty where that is not known per token.
     pub rates: Rates,
 }
@@ -57,7 +60,8 @@ impl PriceBook {
         for line in compact::lines() {
             let rate = |(field, price)| PicoUsd::from_decimal(price).ok().map(|price| Rate { field, price });
             let rates = line.rates.into_iter().filter_map(rate).collect();
-            shelf.put(line.name, line.provider, line.mode, [line.max_input, line.max_output], rates);
+            let limits = [line.max_input, line.max_output];
+            shelf.put(line.name, line.provider, line.mode, limits, line.abilities, rates);
         }
         shelf.into_book()
     }
@@ -76,7 +80,8 @@ impl PriceBook {
                 rates.extend(Field::parse(name).map(|field| Rate { field, price }));
             }
             let limits = [entry.max_input, entry.max_output];
-            shelf.put(&entry.name, &entry.provider, entry.mode.as_deref(), limits, rates);
+            let mode = entry.mode.as_deref();
+            shelf.put(&entry.name, &entry.provider, mode, limits, entry.abilities, rates);
         }
         match shelf.models.len() {
             models if models < FEWEST_MODELS => Err(CatalogError::TooFew { models }),
@@ -172,6 +177,7 @@ impl Shelf {
         provider: &str,
         mode: Option<&str>,
         [max_input_tokens, max_output_tokens]: [Option<u64>; 2],
+        abilities: Abilities,
         mut rates: Vec<Rate>,
     ) {
         if provider == "fireworks_ai" {
@@ -188,7 +194,7 @@ impl Shelf {
         });
         let provider = self.text(provider);
         let mode = mode.map(|mode| self.text(mode));
-        let price = ModelPrice { provider, mode, max_input_tokens, max_output_tokens, rates };
+        let price = ModelPrice { provider, mode, max_input_tokens, max_output_tokens, abilities, rates };
         self.models.push(Listed { name: name.into(), price });
     }
 

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use serde_json::value::RawValue;
 
 use crate::{
+    abilities::Abilities,
     error::CatalogError,
     field::{Class, classify},
     tiered,
@@ -28,6 +29,8 @@ pub(crate) struct Entry<'a> {
     pub(crate) max_input: Option<u64>,
     /// The most output tokens.
     pub(crate) max_output: Option<u64>,
+    /// What it can do.
+    pub(crate) abilities: Abilities,
     /// Rates by field name, as literal decimals.
     pub(crate) rates: Vec<(String, &'a str)>,
 }
@@ -59,7 +62,12 @@ fn entry(name: String, raw: &RawValue) -> Result<Option<Entry<'_>>, CatalogError
     let max_input = members.tokens("max_input_tokens")?.or(limit);
     let limit = limit.filter(|_| mode.as_deref() != Some("embedding"));
     let max_output = members.tokens("max_output_tokens")?.or(limit);
-    Ok(Some(Entry { provider, mode, max_input, max_output, rates, name }))
+    let abilities = Abilities {
+        reasoning: members.flag("supports_reasoning"),
+        adaptive_thinking: members.flag("supports_adaptive_thinking"),
+        output_schema: members.flag("supports_native_structured_output"),
+    };
+    Ok(Some(Entry { provider, mode, max_input, max_output, abilities, rates, name }))
 }
 
 /// The rates of a model. Zeros beside a price in another unit are placeholders, not prices.
@@ -108,6 +116,11 @@ impl<'a> Members<'a, '_> {
             }
             raw => Ok(raw),
         }
+    }
+
+    /// What is no flag is not set.
+    fn flag(&self, field: &str) -> bool {
+        self.raw(field) == Some("true")
     }
 
     fn text(&self, field: &str) -> Result<Option<String>, CatalogError> {

@@ -3,6 +3,7 @@
 //! Nothing here reports an error: that the extract equals its source is a test, not something to find out in
 //! production.
 
+use crate::abilities::Abilities;
 use crate::field::Field;
 
 const EXTRACT: &str = include_str!(concat!(env!("OUT_DIR"), "/prices.tsv"));
@@ -14,6 +15,7 @@ pub(crate) struct Line {
     pub(crate) mode: Option<&'static str>,
     pub(crate) max_input: Option<u64>,
     pub(crate) max_output: Option<u64>,
+    pub(crate) abilities: Abilities,
     /// Rates and their literal decimals.
     pub(crate) rates: Vec<(Field, &'static str)>,
 }
@@ -30,6 +32,7 @@ fn read(line: &'static str, fields: &[Option<Field>]) -> Option<Line> {
     let mut next = || columns.next();
     let (name, provider, mode) = (next()?, next()?, next()?);
     let (max_input, max_output) = (next()?.parse().ok(), next()?.parse().ok());
+    let abilities = Abilities::of_letters(next()?);
     let rate = |column: &'static str| {
         let (index, price) = column.split_once('=')?;
         let field = fields.get(index.parse::<usize>().ok()?).copied().flatten()?;
@@ -42,6 +45,7 @@ fn read(line: &'static str, fields: &[Option<Field>]) -> Option<Line> {
         mode: Some(mode).filter(|mode| !mode.is_empty()),
         max_input,
         max_output,
+        abilities,
         rates,
     })
 }

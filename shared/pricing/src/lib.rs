@@ -10,6 +10,7 @@
 //! `off_peak_pricing` is billed its peak price at all hours. Service tiers that usage records do not tell apart
 //! (`balanced`, `ultrafast`, ...) are billed as the standard one.
 
+mod abilities;
 mod book;
 mod catalog;
 mod compact;
@@ -20,6 +21,7 @@ mod name;
 mod rates;
 mod tiered;
 
+pub use abilities::Abilities;
 pub use book::{ModelPrice, PriceBook};
 pub use cost::{Cost, bound, cost, estimate};
 pub use error::CatalogError;

@@ -167,3 +167,15 @@ fn price_fields_are_known_by_name() {
         assert!(!is_price_field(name), "{name}");
     }
 }
+
+#[test]
+fn what_a_model_can_do_is_known() {
+    let book = PriceBook::embedded();
+    let can = |provider, model| book.find(provider, model).map(|price| price.abilities).unwrap_or_default();
+    let opus = can("anthropic", "claude-opus-4-6");
+    assert!(opus.reasoning && opus.adaptive_thinking && opus.output_schema);
+    let sonnet = can("anthropic", "claude-sonnet-4-5");
+    assert!(sonnet.reasoning && !sonnet.adaptive_thinking && sonnet.output_schema);
+    assert_eq!(can("openai", "gpt-4o"), bulkhead_pricing::Abilities::default());
+    assert!(can("openai", "gpt-5").reasoning);
+}

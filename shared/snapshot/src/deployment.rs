@@ -165,6 +165,17 @@ impl Deployment {
         Ok(deployment)
     }
 
+    /// True for a member of a request that the deployment never gets.
+    pub fn drops_always(&self, name: &str) -> bool {
+        self.drop_always.iter().any(|listed| **listed == *name)
+    }
+
+    /// True for a member of a request that the deployment does not get: it never does, or its provider does not know it
+    /// and the configuration says to drop what it does not know.
+    pub fn drops(&self, name: &str) -> bool {
+        self.drops_always(name) || (self.drop_params && self.provider.refuses(name))
+    }
+
     /// The path and query of an endpoint. `model` matters where the provider has it in the path.
     pub fn path(&self, endpoint: Endpoint, model: &str) -> Result<PathAndQuery, String> {
         match self.paths.get(endpoint.index()) {

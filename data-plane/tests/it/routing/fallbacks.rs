@@ -284,3 +284,29 @@ async fn the_middle_of_a_chain_loses_no_time_either() {
     assert_eq!(farm.ask(chat("a", json!({"fallbacks": ["b", "c"]}))).await.status, 200);
     assert_eq!(farm.came(), ["a1", "b1", "c1"]);
 }
+
+/// What an element of `fallbacks` sends instead is held to what the request may use, and to what the deployment takes.
+#[tokio::test]
+async fn members_sent_instead_are_reserved_for_and_dropped_like_the_clients() {
+    let farm = Farm::start(&[("a", "a1")], |yaml| yaml).await;
+    let key = "sk-key-with-a-token-limit-0123456789";
+    let yaml = GatewayYaml::new().master_key(MASTER).retries().router("num_retries", 0).virtual_key(key);
+    let mut yaml = yaml.limit("tpm_limit", 100_000);
+    for model in ["a", "b"] {
+        yaml = yaml.deployment(model).provider("openai").model(model).base(farm.provider.base_url()).key("k");
+        yaml = yaml.param("additional_drop_params", json!(["top_k"]));
+    }
+    let gateway = Gateway::with(yaml.text()).start().await;
+    farm.play("a", [failing()]);
+    let instead = json!({"model": "b", "max_tokens": 7, "top_k": 3, "temperature": 0.5});
+    let body = chat("a", json!({"fallbacks": [instead], "max_tokens": 900}));
+    let answer = gateway.post("/v1/chat/completions", key, body.to_string()).await;
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    let sent: Vec<Value> =
+        farm.provider.asked().iter().map(|asked| serde_json::from_str(&asked.body).unwrap()).collect();
+    assert_eq!((&sent[0]["max_tokens"], &sent[1]["max_tokens"]), (&json!(900), &json!(7)));
+    assert_eq!((&sent[1]["temperature"], &sent[1]["top_k"]), (&json!(0.5), &Value::Null));
+    let wrong = chat("a", json!({"fallbacks": [{"model": "b", "max_tokens": "7"}]}));
+    let answer = gateway.post("/v1/chat/completions", key, wrong.to_string()).await;
+    assert_eq!((answer.status, &answer.json()["error"]["param"]), (400, &json!("fallbacks")));
+}

@@ -17,6 +17,7 @@ async fn another_deployment_of_the_group_is_asked_at_once() {
         ("401: others may have better credentials", refuses("401 No", &[])),
         ("reset", vec![Step::Reset]),
         ("closed", vec![Step::Close]),
+        ("an error that says 200", says("200 OK", "server_error", "busy")),
         ("no JSON", vec![Step::Send(answer("200 OK", &[("content-type", "application/json")], "{\"x"))]),
     ] {
         let farm = Farm::start(&TWO, |yaml| yaml).await;
@@ -239,4 +240,38 @@ async fn where_an_account_had_its_share_another_one_is_asked() {
     assert_eq!(answer.status, 200, "{}", answer.text());
     let came = farm.came().split_off(before);
     assert_eq!((came.len(), came[1].as_str()), (2, "three"));
+}
+
+/// What the provider says of it holds, not the status.
+#[tokio::test]
+async fn an_error_with_status_200_is_one() {
+    let farm = Farm::start(&[("gpt", "one")], |yaml| yaml.router("num_retries", 0)).await;
+    farm.play("one", [says("200 OK", "rate_limit_exceeded", "slow down")]);
+    let answer = farm.plain("gpt").await;
+    assert_eq!(answer.status, 429, "{}", answer.text());
+    assert!(answer.text().contains("RateLimitError: OpenAIException - slow down"), "{}", answer.text());
+    let record = &farm.gateway.usage_of(1).await[0];
+    assert_eq!((&record["status"], &record["cost"]), (&json!("failure"), &json!("0.0")), "{record}");
+}
+
+/// Whoever is refused at the door asks nobody anything.
+#[tokio::test]
+async fn refused_requests_earn_no_retries() {
+    let key = "sk-refused-0123456789abcdef";
+    let farm = Farm::start(&[("gpt", "one")], |yaml| {
+        yaml.router("num_retries", 1).virtual_key(key).limit("rpm_limit", 1)
+    })
+    .await;
+    let times = |bearer: &str, number: usize| {
+        let request = || Request::post("/v1/chat/completions").bearer(bearer).json(body::chat("gpt", "Hi"));
+        std::iter::repeat_with(request).take(number).collect()
+    };
+    let refused = farm.gateway.at_once(times(key, 500)).await;
+    assert_eq!(refused.iter().filter(|answer| answer.status == 429).count(), 499);
+    farm.play("one", [refuses("500 No", &[])]);
+    let before = farm.came().len();
+    let failing = 200;
+    assert_eq!(farm.gateway.at_once(times(MASTER, failing)).await.len(), failing);
+    let more = farm.came().len() - before - failing;
+    assert!((100..=145).contains(&more), "a fifth of 201 and 100: {more}");
 }
