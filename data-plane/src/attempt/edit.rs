@@ -1,7 +1,7 @@
 //! The edits of a request body, complete (design §5). Everything else leaves byte for byte as it came.
 
 use bulkhead_dialect::json::view::{find, is_object, part};
-use bulkhead_dialect::json::{Kind, Member, Segments, Splice};
+use bulkhead_dialect::json::{Kind, Member, Scan, Segments, Splice};
 use bulkhead_model::rows::JsonMember;
 use bulkhead_model::{Endpoint, ErrorKind};
 use bulkhead_snapshot::Deployment;
@@ -26,23 +26,40 @@ pub(crate) struct Edited {
 
 /// Edits a body for a deployment. `instead` goes into the place of what the client sent.
 pub(crate) fn edit(call: &Call, routed: &Routed, instead: &[JsonMember]) -> Outcome<Edited> {
-    let (scan, deployment) = (&call.scan, &*routed.deployment);
-    let mut splice = Splice::new(scan);
-    let mut dropped = call.ignored.to_vec();
-    for member in scan.members().iter().filter(|member| call.removed.contains(&member.ordinal)) {
-        splice.remove(member);
-    }
-    drop_parameters(call, deployment, &mut splice, &mut dropped)?;
+    let deployment = &*routed.deployment;
+    let (mut splice, dropped) = take_out(call, deployment)?;
     replace_model(call, routed, &mut splice);
     put_instead(call, instead, deployment, &mut splice);
     let usage_added = ask_for_usage(call, deployment, &mut splice);
-    add_defaults(call, deployment, usage_added, instead, &mut splice);
+    // Options of a stream are an error without one.
+    let skips = |name: &str| {
+        name == STREAM_OPTIONS && (usage_added || !call.stream)
+            || instead.iter().any(|member| member.name == name)
+    };
+    let defaults = deployment.defaults().filter(|default| !skips(&default.name));
+    add_defaults(&call.scan, &call.removed, defaults, &mut splice);
     let body = if splice.is_empty() { call.body.clone() } else { splice.apply(&call.body) };
     Ok(Edited { body, usage_added, dropped })
 }
 
+/// Takes out what is not for the provider, and says what of it the client may have meant.
+pub(super) fn take_out<'c>(call: &'c Call, deployment: &Deployment) -> Outcome<(Splice<'c>, Vec<String>)> {
+    let mut splice = Splice::new(&call.scan);
+    let mut dropped = call.ignored.to_vec();
+    for member in call.scan.members().iter().filter(|member| call.removed.contains(&member.ordinal)) {
+        splice.remove(member);
+    }
+    drop_parameters(call, deployment, &mut splice, &mut dropped)?;
+    Ok((splice, dropped))
+}
+
 /// Whoever sends it: what a deployment does not take, it does not get.
-fn put_instead(call: &Call, instead: &[JsonMember], deployment: &Deployment, splice: &mut Splice<'_>) {
+pub(super) fn put_instead(
+    call: &Call,
+    instead: &[JsonMember],
+    deployment: &Deployment,
+    splice: &mut Splice<'_>,
+) {
     for JsonMember { name, json } in instead.iter().filter(|member| !deployment.drops(&member.name)) {
         let json = Bytes::copy_from_slice(json.as_bytes());
         match call.scan.find(name) {
@@ -83,17 +100,21 @@ fn drop_parameters(
             unsupported.push(format!("'{name}'"));
         }
     }
-    if unsupported.is_empty() {
-        return Ok(());
+    match unsupported.is_empty() {
+        true => Ok(()),
+        false => Err(unsupported_parameters(deployment, &call.model, &unsupported)),
     }
+}
+
+/// LiteLLM's words for what a provider cannot be asked for.
+pub(super) fn unsupported_parameters(deployment: &Deployment, model: &str, quoted: &[String]) -> Box<Fault> {
     let message = format!(
-        "litellm.UnsupportedParamsError: {} does not support parameters: [{}], for model={}. To drop these, set \
+        "litellm.UnsupportedParamsError: {} does not support parameters: [{}], for model={model}. To drop these, set \
          `litellm_settings: drop_params: true` or `drop_params: true` in the model's litellm_params.",
         deployment.provider.name,
-        unsupported.join(", "),
-        call.model
+        quoted.join(", "),
     );
-    Err(Fault::new(ErrorKind::BadRequest, message))
+    Fault::new(ErrorKind::BadRequest, message)
 }
 
 /// Asks for the usage of a stream where neither client nor deployment has and the provider can tell it.
@@ -103,7 +124,7 @@ fn ask_for_usage(call: &Call, deployment: &Deployment, splice: &mut Splice<'_>) 
     if !streams || !call.stream || call.usage_wanted || !deployment.provider.stream_usage || droppable {
         return false;
     }
-    let ours = deployment.defaults.iter().find(|default| default.name == STREAM_OPTIONS);
+    let ours = deployment.defaults().find(|default| default.name == STREAM_OPTIONS);
     match (call.scan.find(STREAM_OPTIONS), ours) {
         (Some(member), _) => {
             let options = call.body.bytes(member.value.clone(), STREAM_OPTIONS_CAP).unwrap_or_default();
@@ -136,23 +157,16 @@ fn with_usage(options: &[u8]) -> Bytes {
     }
 }
 
-/// Adds call parameters and `extra_body` where the client sent nothing by that name; `tools` are put together.
-fn add_defaults(
-    call: &Call,
-    deployment: &Deployment,
-    usage_added: bool,
-    instead: &[JsonMember],
+/// Adds members where the client sent nothing by that name; `tools` are put together. What was `removed` of the client's
+/// said nothing to the provider.
+pub(super) fn add_defaults<'d>(
+    scan: &Scan,
+    removed: &[usize],
+    defaults: impl Iterator<Item = &'d JsonMember>,
     splice: &mut Splice<'_>,
 ) {
-    // Options of a stream are an error without one.
-    let skips = |name: &str| {
-        name == STREAM_OPTIONS && (usage_added || !call.stream)
-            || instead.iter().any(|member| member.name == name)
-    };
-    for default in deployment.defaults.iter().filter(|default| !skips(&default.name)) {
-        // What was LiteLLM's in the body says nothing to the provider.
-        let theirs = call.scan.find(&default.name).filter(|member| !call.removed.contains(&member.ordinal));
-        match theirs {
+    for default in defaults {
+        match scan.find(&default.name).filter(|member| !removed.contains(&member.ordinal)) {
             None => splice.append(&default.name, default.json.as_bytes()),
             Some(member) if default.name == "tools" && is_array(member) => {
                 if let Some(elements) = elements(&default.json) {

@@ -1,7 +1,7 @@
 //! A request that is ready to be sent, and what comes back when it is.
 
 use bulkhead_dialect::json::Segments;
-use bulkhead_model::{Dialect, ErrorKind};
+use bulkhead_model::{Dialect, Endpoint, ErrorKind};
 use bulkhead_snapshot::{Deployment, Settings};
 use bytes::{Bytes, BytesMut};
 use http::uri::PathAndQuery;
@@ -38,20 +38,25 @@ pub(crate) struct Prepared<'r> {
 }
 
 impl<'r> Prepared<'r> {
+    /// A body that is ready for this endpoint of the provider.
     pub(crate) fn new(
         call: &Call,
         routed: &'r Routed,
+        to: Endpoint,
         settings: &'r Settings,
         client: &'r HeaderMap,
         body: Segments,
         waits: Waits,
     ) -> Outcome<Self> {
-        let path = routed.deployment.path(call.endpoint, &routed.model).map_err(|_| {
+        let path = routed.deployment.path(to, &routed.model).map_err(|_| {
             let message = format!("'{}' cannot be part of a URL. Use another model name.", call.model);
             Fault::new(ErrorKind::UnknownModel, message).param("model")
         })?;
-        let dialect = call.endpoint.dialect();
-        let (beta, dropped_betas) = beta_header(client, &routed.deployment);
+        let dialect = to.dialect();
+        let (beta, dropped_betas) = match dialect {
+            Dialect::Anthropic => beta_header(client, &routed.deployment),
+            Dialect::OpenAi => (None, Vec::new()),
+        };
         let deployment = &*routed.deployment;
         Ok(Self { settings, deployment, client, dialect, beta, dropped_betas, path, body, waits })
     }

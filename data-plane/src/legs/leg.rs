@@ -1,7 +1,7 @@
 //! One leg: a request at one deployment, up to the first content of its answer.
 
-use bulkhead_dialect::relay::RelayOptions;
-use bulkhead_model::{ErrorKind, NanoUsd, UnixMillis};
+use bulkhead_dialect::translate::{Dialect, Plan};
+use bulkhead_model::{Endpoint, ErrorKind, NanoUsd, UnixMillis};
 use bulkhead_pricing::Rates;
 use bulkhead_snapshot::{Deployment, Resolved};
 use http::{HeaderMap, Response};
@@ -10,10 +10,10 @@ use tokio::time::{Duration, Instant};
 use super::Journey;
 use crate::admission;
 use crate::admit::Permit;
-use crate::attempt::{self, Edited, Prepared, Waits};
+use crate::attempt::{self, Edited, Foreign, Prepared, Waits};
 use crate::fault::Outcome;
 use crate::read::{Detour, Size};
-use crate::respond::{self, Buffered, Decoder, Facts, Failed, OutBody, Terms};
+use crate::respond::{self, AnswerTerms, Buffered, Decoder, Facts, Failed, OutBody, Terms, Translation};
 use crate::route::{Picked, Routed, Rule};
 use crate::settle::{Exchange, Settle};
 use crate::upstream::AnswerBody;
@@ -90,21 +90,15 @@ impl Journey {
         waits: Waits,
     ) -> Result<Response<OutBody>, Failed> {
         let exchange = settle.exchange.clone();
-        let settings = &self.snapshot.settings;
-        let prepared = attempt::edit(&self.call, &exchange.routed, &detour.instead).and_then(|edited| {
-            let Edited { body, usage_added, dropped } = edited;
-            Prepared::new(&self.call, &exchange.routed, settings, &self.client, body, waits)
-                .map(|prepared| (prepared, usage_added, dropped))
-        });
-        let (prepared, usage_added, mut dropped) = match prepared {
+        let to = exchange.routed.deployment.upstream(self.call.endpoint).unwrap_or(self.call.endpoint);
+        let (prepared, passage) = match self.prepare(&exchange.routed, to, detour, waits).await {
             Ok(prepared) => prepared,
             Err(fault) => {
                 settle.fail(fault.kind);
                 return Err(Failed { fault, settle });
             }
         };
-        dropped.extend_from_slice(prepared.dropped_betas());
-        self.worker.metrics.dropped_params.add(u64::try_from(dropped.len()).unwrap_or_default());
+        self.worker.metrics.dropped_params.add(u64::try_from(passage.dropped.len()).unwrap_or_default());
         settle.sent();
         let answer = match attempt::run(&self.worker, prepared).await {
             Ok(answer) => answer,
@@ -114,15 +108,38 @@ impl Journey {
             }
         };
         settle.answered();
-        let reply = Reply { journey: self, waits, dropped };
+        let reply = Reply { journey: self, waits, to, passage };
         let told = self.told_at.is_some_and(|told_at| Instant::now() >= told_at);
         match (self.call.stream, respond::is_event_stream(answer.headers())) {
-            (true, true) => reply.events(answer, settle, usage_added).await,
+            (true, true) => reply.events(answer, settle).await,
             // A provider that does not stream answers in one piece; so does the gateway then.
             (_, false) if !told => reply.whole(answer, settle).await,
             (_, false) => Err(not_what_was_asked(settle, "a readable stream")),
             (false, true) => Err(not_what_was_asked(settle, "JSON")),
         }
+    }
+
+    /// The request as it leaves, and what its answer has to go through.
+    async fn prepare<'r>(
+        &'r self,
+        routed: &'r Routed,
+        to: Endpoint,
+        detour: &Detour,
+        waits: Waits,
+    ) -> Outcome<(Prepared<'r>, Passage)> {
+        let (body, mut passage) = if to == self.call.endpoint {
+            let Edited { body, usage_added, dropped } = attempt::edit(&self.call, routed, &detour.instead)?;
+            (body, Passage { dropped, usage_added, plan: None })
+        } else {
+            let prices = &self.snapshot.prices;
+            let translated = attempt::translate(&self.call, routed, to, &detour.instead, prices).await?;
+            let Foreign { body, dropped, plan } = translated;
+            (body, Passage { dropped, usage_added: false, plan: Some(plan) })
+        };
+        let settings = &self.snapshot.settings;
+        let prepared = Prepared::new(&self.call, routed, to, settings, &self.client, body, waits)?;
+        passage.dropped.extend_from_slice(prepared.dropped_betas());
+        Ok((prepared, passage))
     }
 
     fn fell_back(&self) -> Option<(Box<str>, ErrorKind)> {
@@ -167,11 +184,23 @@ impl Journey {
     }
 }
 
+/// What became of a request's body, as far as its answer has to know.
+struct Passage {
+    /// Members that were dropped although the client may have meant them.
+    dropped: Vec<String>,
+    /// The usage chunk was asked for by the gateway.
+    usage_added: bool,
+    /// Where it was translated.
+    plan: Option<Plan>,
+}
+
 /// How an answer is given.
 struct Reply<'j> {
     journey: &'j Journey,
     waits: Waits,
-    dropped: Vec<String>,
+    /// The provider's endpoint.
+    to: Endpoint,
+    passage: Passage,
 }
 
 impl Reply<'_> {
@@ -183,8 +212,12 @@ impl Reply<'_> {
         let (head, body) = answer.into_parts();
         let decoder = Decoder::of(&head.headers);
         let mut headers = self.headers(head.headers, &settle);
-        let expose_auth = self.journey.snapshot.settings.expose_upstream_auth;
-        let buffered = respond::buffered(decoder, body, settle, &self.waits, expose_auth).await?;
+        let terms = AnswerTerms {
+            upstream: self.to,
+            translation: self.translation(&settle),
+            expose_auth: self.journey.snapshot.settings.expose_upstream_auth,
+        };
+        let buffered = respond::buffered(decoder, body, settle, &self.waits, terms).await?;
         self.tell(&mut headers, buffered.settle(), buffered.settle().and_then(Settle::cost));
         // What it used counts before it is told.
         let Buffered { body, settle } = buffered;
@@ -196,7 +229,6 @@ impl Reply<'_> {
         self,
         answer: Response<AnswerBody>,
         settle: Box<Settle>,
-        usage_added: bool,
     ) -> Result<Response<OutBody>, Failed> {
         let (head, body) = answer.into_parts();
         let Ok(decoder) = Decoder::of(&head.headers) else {
@@ -205,12 +237,9 @@ impl Reply<'_> {
         let settings = &self.journey.snapshot.settings;
         let terms = Terms {
             waits: self.waits,
-            options: RelayOptions {
-                endpoint: settle.exchange.endpoint,
-                shown_model: Some(settle.exchange.shown().to_owned()),
-                withhold_usage: usage_added,
-                max_event: 0,
-            },
+            upstream: self.to,
+            translation: self.translation(&settle),
+            withhold_usage: self.passage.usage_added,
             keepalive: settings.keepalive,
             expose_auth: settings.expose_upstream_auth,
         };
@@ -220,6 +249,17 @@ impl Reply<'_> {
         // Whether the head of a stream knows its cost would depend on how its events arrive.
         self.tell(&mut headers, Some(relaying.settle()), None);
         Ok(respond::response(head.status, headers, OutBody::Relay(relaying)))
+    }
+
+    fn translation(&self, settle: &Settle) -> Option<Translation> {
+        let journey = self.journey;
+        Some(Translation {
+            plan: self.passage.plan?,
+            upstream: Dialect::of(self.to)?,
+            client: Dialect::of(journey.call.endpoint)?,
+            id: settle.exchange.call_id.to_str().unwrap_or_default().to_owned(),
+            now: journey.worker.node.clock.now(),
+        })
     }
 
     fn headers(&self, provider: HeaderMap, settle: &Settle) -> HeaderMap {
@@ -240,7 +280,7 @@ impl Reply<'_> {
             total,
             upstream,
             timeout: Some(exchange.timeout),
-            dropped: &self.dropped,
+            dropped: &self.passage.dropped,
             progress: exchange.progress,
         };
         respond::add_facts(headers, &facts);

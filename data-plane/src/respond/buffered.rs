@@ -1,14 +1,16 @@
 //! Answers in one piece.
 
 use bulkhead_dialect::answer;
-use bulkhead_model::ErrorKind;
-use bytes::{Bytes, BytesMut};
+use bulkhead_dialect::json::Segments;
+use bulkhead_model::{Endpoint, ErrorKind};
+use bytes::Bytes;
 use http::{HeaderMap, Response, StatusCode};
 use tokio::time::{Instant, timeout_at};
 
 use super::Failed;
 use super::decode::{Decoder, Undecodable};
 use super::out::{OutBody, Through};
+use super::translation::Translation;
 use crate::apart::apart;
 use crate::attempt::{Waits, connection_lost, stream_refusal, timed_out};
 use crate::settle::Settle;
@@ -33,18 +35,26 @@ impl Buffered {
     }
 }
 
+/// How an answer in one piece is read and given.
+pub(crate) struct AnswerTerms {
+    /// The provider's endpoint.
+    pub(crate) upstream: Endpoint,
+    /// Where the client speaks another dialect.
+    pub(crate) translation: Option<Translation>,
+    pub(crate) expose_auth: bool,
+}
+
 /// Reads a whole answer, puts the model's name back and reads the usage.
 pub(crate) async fn buffered(
     decoder: Result<Decoder, Undecodable>,
     mut body: AnswerBody,
     mut settle: Box<Settle>,
     waits: &Waits,
-    expose_auth: bool,
+    terms: AnswerTerms,
 ) -> Result<Buffered, Failed> {
     let deployment = settle.exchange.routed.deployment.clone();
     let Ok(mut decoder) = decoder else { return Err(unreadable(settle)) };
-    let mut chunks: Vec<Bytes> = Vec::new();
-    let mut len = 0;
+    let mut read = Segments::default();
     loop {
         let deadline = waits.next_byte();
         let chunk = match timeout_at(deadline, std::future::poll_fn(|cx| body.poll_chunk(cx))).await {
@@ -64,29 +74,39 @@ pub(crate) async fn buffered(
             },
         };
         settle.heard(Instant::now());
-        len += chunk.len();
-        chunks.push(chunk);
-        if len > HELD {
-            if !matches!(decoder, Decoder::Identity) {
+        read.push(chunk);
+        if read.len() > HELD {
+            if !matches!(decoder, Decoder::Identity) || terms.translation.is_some() {
                 return Err(unreadable(settle));
             }
             let (waits, deadline) = (*waits, Box::pin(tokio::time::sleep_until(waits.next_byte())));
-            let through =
-                Through { first: chunks, rest: body, passed: 0, settle, waits, deadline, ended: false };
+            let through = Through {
+                first: read.into_chunks(),
+                rest: body,
+                passed: 0,
+                settle,
+                waits,
+                deadline,
+                ended: false,
+            };
             return Ok(Buffered { body: OutBody::Through(Box::new(through)), settle: None });
         }
     }
-    let (endpoint, asked) = (settle.exchange.endpoint, settle.exchange.clone());
-    let read = apart(len, move || {
-        let text = join(chunks, len);
-        let answer = answer::read(endpoint, &text)?;
-        let text = match answer.model.clone() {
-            Some(range) => with_model(&text, range, asked.shown()),
-            None => text,
-        };
-        Some((answer, text))
+    let shown = settle.exchange.clone();
+    let AnswerTerms { upstream, translation, expose_auth } = terms;
+    let understood = apart(read.len(), move || {
+        let text = read.into_bytes();
+        let answer = answer::read(upstream, &text)?;
+        match translation {
+            Some(_) if answer.failure.is_some() => Some((answer, text)),
+            Some(translation) => translation.answer(&text, shown.shown()),
+            None => {
+                let named = answer.model.clone().map(|range| with_model(&text, range, shown.shown()));
+                Some((answer, named.unwrap_or(text)))
+            }
+        }
     });
-    let Some((answer, text)) = read.await.flatten() else {
+    let Some((answer, text)) = understood.await.flatten() else {
         return Err(unreadable(settle));
     };
     if let Some(failure) = &answer.failure {
@@ -105,17 +125,6 @@ pub(crate) async fn buffered(
 
 fn unreadable(settle: Box<Settle>) -> Failed {
     Failed::bad_answer(settle, "the answer could not be read")
-}
-
-fn join(mut chunks: Vec<Bytes>, len: usize) -> Bytes {
-    if chunks.len() <= 1 {
-        return chunks.pop().unwrap_or_default();
-    }
-    let mut whole = BytesMut::with_capacity(len);
-    for chunk in chunks {
-        whole.extend_from_slice(&chunk);
-    }
-    whole.freeze()
 }
 
 /// The answer with `model` set to the name that was asked for.

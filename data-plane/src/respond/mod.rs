@@ -1,5 +1,5 @@
 //! Respond: from the provider's answer to the client's. Same dialect in and out: bytes are forwarded, `model` is put
-//! back to the name asked for, usage is read on the way.
+//! back to the name asked for, usage is read on the way. Otherwise it is translated.
 
 mod awaited;
 mod buffered;
@@ -8,9 +8,10 @@ mod decode;
 mod headers;
 mod out;
 mod stream;
+mod translation;
 
 pub(crate) use awaited::{Awaited, Opening};
-pub(crate) use buffered::{Buffered, buffered, response};
+pub(crate) use buffered::{AnswerTerms, Buffered, buffered, response};
 pub(crate) use credentials::without_credentials;
 pub(crate) use decode::Decoder;
 pub(crate) use headers::{
@@ -18,6 +19,7 @@ pub(crate) use headers::{
 };
 pub(crate) use out::{BrokenOff, OutBody};
 pub(crate) use stream::{Terms, streamed};
+pub(crate) use translation::Translation;
 
 use http::HeaderMap;
 use http::header::CONTENT_TYPE;

@@ -9,13 +9,14 @@ use std::time::Duration;
 
 use bulkhead_dialect::error::render_event;
 use bulkhead_dialect::relay::{Relay, RelayOptions};
-use bulkhead_model::ErrorKind;
+use bulkhead_model::{Endpoint, ErrorKind};
 use bytes::{Bytes, BytesMut};
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::Failed;
 use super::credentials::conceal_credentials;
 use super::decode::Decoder;
+use super::translation::{Passage, Translation};
 use crate::attempt::{Waits, bad_answer, connection_lost, stream_refusal, timed_out};
 use crate::fault::{Fault, Outcome, shutting_down};
 use crate::settle::Settle;
@@ -35,7 +36,7 @@ pub(super) const KEEPALIVE: &[u8] = b": ping\n\n";
 pub(crate) struct Relaying {
     body: AnswerBody,
     decoder: Decoder,
-    relay: Relay,
+    relay: Passage,
     settle: Box<Settle>,
     waits: Waits,
     keepalive: Duration,
@@ -65,7 +66,12 @@ enum Step {
 /// What a stream needs besides its source.
 pub(crate) struct Terms {
     pub(crate) waits: Waits,
-    pub(crate) options: RelayOptions,
+    /// The provider's endpoint.
+    pub(crate) upstream: Endpoint,
+    /// Where the client speaks another dialect.
+    pub(crate) translation: Option<Translation>,
+    /// The chunk that has only usage is not the client's.
+    pub(crate) withhold_usage: bool,
     /// Silence after which the client hears a comment; zero is never.
     pub(crate) keepalive: Duration,
     pub(crate) expose_auth: bool,
@@ -93,12 +99,22 @@ pub(crate) async fn streamed(
 
 impl Relaying {
     fn new(body: AnswerBody, decoder: Decoder, settle: Box<Settle>, terms: Terms) -> Box<Self> {
-        let Terms { waits, options, keepalive, expose_auth } = terms;
+        let Terms { waits, upstream, translation, withhold_usage, keepalive, expose_auth } = terms;
         let now = Instant::now();
+        let shown = settle.exchange.shown().to_owned();
+        let relay = match translation {
+            Some(translation) => Passage::Translated(Box::new(translation.stream(shown, MAX_EVENT))),
+            None => Passage::Same(Relay::new(RelayOptions {
+                endpoint: upstream,
+                shown_model: Some(shown),
+                withhold_usage,
+                max_event: MAX_EVENT,
+            })),
+        };
         let mut relaying = Box::new(Self {
             body,
             decoder,
-            relay: Relay::new(RelayOptions { max_event: MAX_EVENT, ..options }),
+            relay,
             settle,
             waits,
             keepalive,

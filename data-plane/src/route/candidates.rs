@@ -11,7 +11,7 @@ use crate::fault::{Fault, Outcome};
 
 pub(super) type Candidates<'d> = SmallVec<[&'d Arc<Deployment>; 8]>;
 
-/// Those that serve the endpoint, then those whose tags fit, then those into whose context the prompt fits.
+/// Those that serve the endpoint, translated or not, then those whose tags fit, then those into whose context the prompt fits.
 pub(super) fn candidates<'d>(
     resolved: &Resolved<'d, '_>,
     wanted: &Wanted<'_>,
@@ -21,7 +21,7 @@ pub(super) fn candidates<'d>(
         Some(only) => std::iter::once(only).collect(),
         None => resolved.group.deployments.iter().collect(),
     };
-    let serves = |deployment: &Deployment| deployment.provider.endpoints.contains(wanted.endpoint);
+    let serves = |deployment: &Deployment| deployment.upstream(wanted.endpoint).is_some();
     let serving: Candidates<'d> = all.iter().copied().filter(|deployment| serves(deployment)).collect();
     if serving.is_empty() {
         return Err(wrong_endpoint(&all, &resolved.group.name, wanted.endpoint));
@@ -60,7 +60,7 @@ fn wrong_endpoint(all: &[&Arc<Deployment>], group: &str, endpoint: Endpoint) -> 
     let provider = all.first().map_or("its provider", |deployment| &deployment.provider.name);
     let served: Vec<_> = Endpoint::ALL
         .iter()
-        .filter(|endpoint| all.iter().any(|deployment| deployment.provider.endpoints.contains(**endpoint)))
+        .filter(|endpoint| all.iter().any(|deployment| deployment.upstream(**endpoint).is_some()))
         .map(|endpoint| format!("/v1{}", endpoint.path()))
         .collect();
     let message = format!(

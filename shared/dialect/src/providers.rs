@@ -86,6 +86,15 @@ pub struct Provider {
     /// It knows `stream_options.include_usage`.
     #[serde(default)]
     pub stream_usage: bool,
+    /// Its chat takes `max_completion_tokens`, and not every model `max_tokens`.
+    #[serde(default)]
+    pub max_completion_tokens: bool,
+    /// Its chat takes `cache_control`.
+    #[serde(default)]
+    pub cache_control: bool,
+    /// Its chat wants earlier thoughts back as `reasoning_content`.
+    #[serde(default)]
+    pub reasoning_content: bool,
     /// Top-level request members that it refuses.
     #[serde(default)]
     pub unsupported: Vec<String>,

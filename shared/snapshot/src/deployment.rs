@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use bulkhead_dialect::providers::{Auth, Provider};
+use bulkhead_dialect::translate;
 use bulkhead_model::Endpoint;
 use bulkhead_model::rows::{ByFailure, DeploymentRow, JsonMember, SettingsRow};
-use bulkhead_pricing::{PriceBook, Rates};
+use bulkhead_pricing::{Abilities, PriceBook, Rates};
 use bytes::Bytes;
 use http::header::{HeaderName, HeaderValue};
 use http::uri::PathAndQuery;
@@ -70,8 +71,10 @@ pub struct Deployment {
     pub order: i64,
     /// Tags for tag routing.
     pub tags: Box<[Box<str>]>,
-    /// Members added where the client sent none: call parameters, then `extra_body`.
-    pub defaults: Box<[JsonMember]>,
+    /// Members added where the client sent none, in LiteLLM's names. What `extra_body` says again is not among them.
+    pub call_params: Box<[JsonMember]>,
+    /// Members added where the client sent none, in the provider's names.
+    pub extra_body: Box<[JsonMember]>,
     /// Drop what the provider does not know instead of refusing it.
     pub drop_params: bool,
     /// Top-level members that are always dropped.
@@ -138,7 +141,8 @@ impl Deployment {
             weight: 0,
             order: row.order.unwrap_or(0),
             tags: row.tags.iter().map(|tag| tag.as_str().into()).collect(),
-            defaults: defaults(row),
+            call_params: call_params(row),
+            extra_body: row.extra_body.clone().into(),
             drop_params: row.drop_params.unwrap_or(settings.drop_params),
             drop_always: row.drop_always.iter().map(|name| name.as_str().into()).collect(),
             rates: None,
@@ -163,6 +167,27 @@ impl Deployment {
             }
         }
         Ok(deployment)
+    }
+
+    /// Members added where the client sent none.
+    pub fn defaults(&self) -> impl Iterator<Item = &JsonMember> {
+        self.call_params.iter().chain(&self.extra_body)
+    }
+
+    /// The provider's endpoint for requests to one of ours: the same where it has it, else one that they can be
+    /// translated to.
+    pub fn upstream(&self, endpoint: Endpoint) -> Option<Endpoint> {
+        let has = |endpoint| self.provider.endpoints.contains(endpoint);
+        if has(endpoint) {
+            return Some(endpoint);
+        }
+        translate::ways(endpoint).iter().copied().find(|way| has(*way))
+    }
+
+    /// What a model that this deployment serves can do.
+    pub fn abilities_of(&self, model: &str, book: &PriceBook) -> Option<Abilities> {
+        let name = self.base_model.as_deref().unwrap_or(model);
+        book.find(&self.provider.name, name).map(|price| price.abilities)
     }
 
     /// True for a member of a request that the deployment never gets.
@@ -228,11 +253,10 @@ impl Deployment {
     }
 }
 
-/// Call parameters, then `extra_body`, which goes over them.
-fn defaults(row: &DeploymentRow) -> Box<[JsonMember]> {
+/// `extra_body` goes over them.
+fn call_params(row: &DeploymentRow) -> Box<[JsonMember]> {
     let said_again = |name: &str| row.extra_body.iter().any(|member| member.name == name);
-    let params = row.call_params.iter().filter(|member| !said_again(&member.name));
-    params.chain(&row.extra_body).cloned().collect()
+    row.call_params.iter().filter(|member| !said_again(&member.name)).cloned().collect()
 }
 
 fn headers(row: &DeploymentRow, provider: &Provider) -> Result<Vec<(HeaderName, HeaderValue)>, String> {

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 
 /// Bytes in chunks. Cloning and slicing share the chunks' memory.
 #[derive(Debug, Clone, Default)]
@@ -39,6 +39,18 @@ impl Segments {
     /// The chunks themselves.
     pub fn into_chunks(self) -> Vec<Bytes> {
         self.chunks
+    }
+
+    /// All bytes in one piece; copied where there are several.
+    pub fn into_bytes(mut self) -> Bytes {
+        if self.chunks.len() <= 1 {
+            return self.chunks.pop().unwrap_or_default();
+        }
+        let mut whole = BytesMut::with_capacity(self.len);
+        for chunk in self.chunks {
+            whole.extend_from_slice(&chunk);
+        }
+        whole.freeze()
     }
 
     /// A part of the bytes. What lies outside is left out.

@@ -17,6 +17,7 @@ mod stream;
 mod write;
 mod writer;
 
+use bulkhead_model::Endpoint;
 use bytes::Bytes;
 
 pub use answer::{Answered, answer};
@@ -40,12 +41,32 @@ impl Dialect {
     /// Every dialect.
     pub const ALL: [Self; 2] = [Self::Chat, Self::Messages];
 
+    /// What is spoken at an endpoint, where it can be translated.
+    pub const fn of(endpoint: Endpoint) -> Option<Self> {
+        match endpoint {
+            Endpoint::ChatCompletions => Some(Self::Chat),
+            Endpoint::Messages => Some(Self::Messages),
+            Endpoint::Completions | Endpoint::Embeddings | Endpoint::Responses | Endpoint::CountTokens => {
+                None
+            }
+        }
+    }
+
     /// A name for tables and messages.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Chat => "chat",
             Self::Messages => "messages",
         }
+    }
+}
+
+/// The endpoints of providers that can stand in for one of ours, the one that loses least first.
+pub const fn ways(endpoint: Endpoint) -> &'static [Endpoint] {
+    match endpoint {
+        Endpoint::ChatCompletions => &[Endpoint::Messages],
+        Endpoint::Messages => &[Endpoint::ChatCompletions],
+        Endpoint::Completions | Endpoint::Embeddings | Endpoint::Responses | Endpoint::CountTokens => &[],
     }
 }
 

@@ -1,0 +1,135 @@
+//! A request that leaves in another dialect than it came in.
+//!
+//! What the gateway takes out and puts in for the client is done before; what an operator adds in the provider's own
+//! names is added after.
+
+use bulkhead_dialect::json::{Scanner, Segments, Splice};
+use bulkhead_dialect::providers::Auth;
+use bulkhead_dialect::translate::{
+    Dialect, Loss, Plan, ReasoningStyle, RequestOptions, TranslateError, Translated, Weight, request,
+};
+use bulkhead_model::rows::JsonMember;
+use bulkhead_model::{Endpoint, ErrorKind};
+use bulkhead_pricing::PriceBook;
+use bulkhead_snapshot::Deployment;
+use bytes::Bytes;
+
+use super::edit::{add_defaults, put_instead, take_out, unsupported_parameters};
+use crate::apart::apart;
+use crate::fault::{Fault, Outcome};
+use crate::read::Call;
+use crate::route::Routed;
+
+/// LiteLLM's limit of output for a model that has to have one and of which nothing is known.
+const MAX_TOKENS: u64 = 4096;
+
+/// A body in the provider's dialect.
+pub(crate) struct Foreign {
+    pub(crate) body: Segments,
+    /// What of the client's request is not in it.
+    pub(crate) dropped: Vec<String>,
+    /// What the translation of the answer has to know.
+    pub(crate) plan: Plan,
+}
+
+/// Translates a body for a deployment's endpoint.
+pub(crate) async fn translate(
+    call: &Call,
+    routed: &Routed,
+    to: Endpoint,
+    instead: &[JsonMember],
+    book: &PriceBook,
+) -> Outcome<Foreign> {
+    let deployment = &*routed.deployment;
+    let (Some(from), Some(into)) = (Dialect::of(call.endpoint), Dialect::of(to)) else {
+        return Err(Fault::new(ErrorKind::Internal, "The request cannot be translated."));
+    };
+    let (mut splice, mut dropped) = take_out(call, deployment)?;
+    put_instead(call, instead, deployment, &mut splice);
+    // LiteLLM's names are those of chat.
+    let is_upstreams = into == Dialect::Chat;
+    let said = |name: &str| instead.iter().any(|member| member.name == name);
+    if !is_upstreams {
+        let params = deployment.call_params.iter().filter(|param| !said(&param.name));
+        add_defaults(&call.scan, &call.removed, params, &mut splice);
+    }
+    let text = splice.apply(&call.body).into_bytes();
+    let model = routed.model.clone();
+    let options = options(deployment, &model, into, book);
+    let work = move || request(from, into, &text, &RequestOptions { model: Some(&model), ..options });
+    let translated = apart(call.body.len(), work).await;
+    let Translated { body, losses, plan } = translated
+        .ok_or_else(|| Fault::new(ErrorKind::Internal, "The request could not be translated."))?
+        .map_err(|error| not_translated(&error))?;
+    dropped.extend(lost(losses, deployment, &call.model)?);
+    let params = deployment.call_params.iter().filter(|_| is_upstreams);
+    let added = params.chain(&deployment.extra_body).collect::<Vec<_>>();
+    Ok(Foreign { body: with_members(body, &added)?, dropped, plan })
+}
+
+/// What of a deployment matters to the translation.
+fn options(deployment: &Deployment, model: &str, into: Dialect, book: &PriceBook) -> RequestOptions<'static> {
+    let provider = deployment.provider;
+    let abilities = deployment.abilities_of(model, book);
+    RequestOptions {
+        model: None,
+        max_tokens: deployment.max_output_tokens.unwrap_or(MAX_TOKENS),
+        // Of a model that nobody knows, whoever asks it to reason may know better.
+        reasoning: match abilities {
+            None => ReasoningStyle::Fixed,
+            Some(abilities) if abilities.adaptive_thinking => ReasoningStyle::Adaptive,
+            Some(abilities) if abilities.reasoning => ReasoningStyle::Fixed,
+            Some(_) => ReasoningStyle::None,
+        },
+        output_schema: into != Dialect::Messages || abilities.is_some_and(|can| can.output_schema),
+        cache_control: provider.cache_control,
+        reasoning_content: provider.reasoning_content,
+        max_completion_tokens: provider.max_completion_tokens
+            || (provider.auth == Auth::AzureApiKey && abilities.is_some_and(|can| can.reasoning)),
+        stream_usage: provider.stream_usage && !deployment.drops_always("stream_options"),
+    }
+}
+
+/// What is not in the request, by the client's names: refused or left out, as the configuration says.
+fn lost(losses: Vec<Loss>, deployment: &Deployment, model: &str) -> Outcome<Vec<String>> {
+    let asked = losses.iter().filter(|loss| loss.weight == Weight::Asked);
+    let quoted: Vec<String> = asked.map(quoted).collect();
+    if !quoted.is_empty() && !deployment.drop_params {
+        return Err(unsupported_parameters(deployment, model, &quoted));
+    }
+    Ok(losses.into_iter().map(|loss| loss.name).collect())
+}
+
+fn quoted(loss: &Loss) -> String {
+    match &*loss.place {
+        "" => format!("'{}'", loss.name),
+        place => format!("'{}' in {place}", loss.name),
+    }
+}
+
+fn not_translated(error: &TranslateError) -> Box<Fault> {
+    match error {
+        TranslateError::Invalid { name, place } if place.is_empty() => {
+            Fault::field(name, format!("Invalid value for '{name}'."))
+        }
+        TranslateError::Invalid { name, place } => {
+            Fault::field(name, format!("Invalid value for '{name}' in {place}."))
+        }
+        TranslateError::Json(error) => Fault::new(ErrorKind::BadJson, error.to_string()),
+        TranslateError::NoAnswer => Fault::new(ErrorKind::Internal, "The request was read as an answer."),
+    }
+}
+
+fn with_members(body: Bytes, members: &[&JsonMember]) -> Outcome<Segments> {
+    let mut segments = Segments::default();
+    segments.push(body.clone());
+    if members.is_empty() {
+        return Ok(segments);
+    }
+    let mut scanner = Scanner::new();
+    let scan = scanner.feed(&body).and_then(|()| scanner.finish());
+    let scan = scan.map_err(|error| Fault::new(ErrorKind::BadJson, error.to_string()))?;
+    let mut splice = Splice::new(&scan);
+    add_defaults(&scan, &[], members.iter().copied(), &mut splice);
+    Ok(if splice.is_empty() { segments } else { splice.apply(&segments) })
+}

@@ -1,0 +1,90 @@
+//! Answers that leave in another dialect than they came in.
+
+use bulkhead_dialect::answer::Answer;
+use bulkhead_dialect::relay::{End, Relay, RelayError, StreamFailure};
+use bulkhead_dialect::translate::{AnswerOptions, Dialect, Plan, Stream, answer};
+use bulkhead_model::{UnixMillis, Usage};
+use bytes::{Bytes, BytesMut};
+
+/// From which dialect to which, and what has to be known for it.
+pub(crate) struct Translation {
+    pub(crate) upstream: Dialect,
+    pub(crate) client: Dialect,
+    /// From the request.
+    pub(crate) plan: Plan,
+    /// The answer's id where the provider gives none.
+    pub(crate) id: String,
+    pub(crate) now: UnixMillis,
+}
+
+impl Translation {
+    /// An answer in one piece, in the client's dialect; `None` where it is none of the provider's.
+    pub(super) fn answer(self, text: &[u8], shown: &str) -> Option<(Answer, Bytes)> {
+        let (upstream, client) = (self.upstream, self.client);
+        let done = answer(upstream, client, text, self.options(shown.to_owned(), usize::MAX)).ok()?;
+        let read = Answer { usage: done.usage, produced: done.content_bytes, ..Answer::default() };
+        Some((read, done.body))
+    }
+
+    pub(super) fn stream(self, shown: String, max_event: usize) -> Stream {
+        Stream::new(self.upstream, self.client, self.options(shown, max_event))
+    }
+
+    fn options(self, shown: String, max_event: usize) -> AnswerOptions {
+        let created = u64::try_from(self.now.0 / 1000).unwrap_or_default();
+        AnswerOptions { shown_model: Some(shown), id: self.id, created, plan: self.plan, max_event }
+    }
+}
+
+/// What a provider's events go through on their way to the client.
+#[expect(clippy::large_enum_variant, reason = "what holds it is boxed, and the large one is the usual one")]
+pub(super) enum Passage {
+    /// The client speaks the same dialect.
+    Same(Relay),
+    Translated(Box<Stream>),
+}
+
+macro_rules! either {
+    ($passage:expr, $stream:ident => $what:expr) => {
+        match $passage {
+            Self::Same($stream) => $what,
+            Self::Translated($stream) => $what,
+        }
+    };
+}
+
+impl Passage {
+    /// Takes bytes of the provider and appends what the client gets for them.
+    pub(super) fn feed(&mut self, chunk: &[u8], out: &mut BytesMut) -> Result<(), RelayError> {
+        either!(self, stream => stream.feed(chunk, out))
+    }
+
+    /// The provider's bytes are over.
+    pub(super) fn finish(&mut self, out: &mut BytesMut) -> End {
+        either!(self, stream => stream.finish(out))
+    }
+
+    pub(super) fn has_content(&self) -> bool {
+        either!(self, stream => stream.has_content())
+    }
+
+    pub(super) fn failure(&self) -> Option<&StreamFailure> {
+        either!(self, stream => stream.failure())
+    }
+
+    pub(super) fn usage(&self) -> Option<Usage> {
+        either!(self, stream => stream.usage())
+    }
+
+    pub(super) fn usage_is_final(&self) -> bool {
+        either!(self, stream => stream.usage_is_final())
+    }
+
+    pub(super) fn is_complete(&self) -> bool {
+        either!(self, stream => stream.is_complete())
+    }
+
+    pub(super) fn content_bytes(&self) -> u64 {
+        either!(self, stream => stream.content_bytes())
+    }
+}
