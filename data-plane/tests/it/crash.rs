@@ -113,6 +113,7 @@ async fn a_kill_while_nothing_is_in_flight_loses_nothing_and_claims_nothing() {
         let answer = gateway.call(&request()).await;
         assert_eq!(answer.status, 200, "{}", answer.text());
         until_written(&gateway, count * one).await;
+        gateway.usage_of(count as usize).await;
         gateway = gateway.crash_and_restart().await;
     }
     assert_eq!(gateway.call(&request()).await.status, 422);

@@ -35,5 +35,6 @@ mod streams;
 mod support;
 mod tls;
 mod traces;
+mod translation;
 mod upstream;
 mod walls;

@@ -62,3 +62,9 @@ async fn the_openai_sdk_works() {
 async fn the_anthropic_sdk_works() {
     run("test_anthropic.py").await;
 }
+
+/// Each at the other's models.
+#[tokio::test]
+async fn sdks_work_where_the_provider_speaks_another_dialect() {
+    run("test_translated.py").await;
+}

@@ -141,7 +141,6 @@ def test_azure_client():
         ("gpt-status-503", openai.InternalServerError, 503),
         ("gpt-context-window", openai.BadRequestError, 400),
         ("nobody-has-this", openai.BadRequestError, 400),
-        ("claude", openai.BadRequestError, 400),
     ],
 )
 @pytest.mark.parametrize("stream", [False, True])

@@ -1,0 +1,140 @@
+"""Official SDKs at models whose provider speaks another dialect: nobody should notice."""
+
+import anthropic
+import openai
+import pytest
+from pydantic import BaseModel
+
+HELLO = [{"role": "user", "content": "Hello"}]
+PARAMETERS = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
+CHAT_TOOL = {"type": "function", "function": {"name": "weather", "description": "Weather", "parameters": PARAMETERS}}
+MESSAGES_TOOL = {"name": "weather", "description": "Weather", "input_schema": PARAMETERS}
+
+
+class Person(BaseModel):
+    name: str
+    age: int
+
+
+def test_chat(client):
+    answer = client.chat.completions.create(model="claude", messages=HELLO)
+    assert (answer.model, answer.object) == ("claude", "chat.completion")
+    assert answer.choices[0].message.content
+    assert answer.choices[0].finish_reason == "stop"
+    assert answer.usage.total_tokens == answer.usage.prompt_tokens + answer.usage.completion_tokens > 0
+
+
+def test_chat_streams(client):
+    options = {"include_usage": True}
+    chunks = list(client.chat.completions.create(model="claude", messages=HELLO, stream=True, stream_options=options))
+    text = "".join(chunk.choices[0].delta.content or "" for chunk in chunks if chunk.choices)
+    whole = client.chat.completions.create(model="claude", messages=HELLO)
+    assert text == whole.choices[0].message.content
+    assert {chunk.model for chunk in chunks} == {"claude"}
+    assert (chunks[-1].choices, chunks[-1].usage) == ([], whole.usage)
+    unasked = list(client.chat.completions.create(model="claude", messages=HELLO, stream=True))
+    assert all(chunk.choices for chunk in unasked)
+
+
+def test_chat_tools(client):
+    asked = {"model": "claude", "messages": HELLO, "tools": [CHAT_TOOL], "tool_choice": "required"}
+    whole = client.chat.completions.create(**asked).choices[0]
+    call = whole.message.tool_calls[0]
+    assert (call.function.name, whole.finish_reason) == ("weather", "tool_calls")
+    with client.chat.completions.stream(**asked) as stream:
+        streamed = stream.get_final_completion().choices[0].message.tool_calls[0]
+    assert streamed.function.arguments == call.function.arguments
+    told = HELLO + [whole.message, {"role": "tool", "tool_call_id": call.id, "content": "Sunny"}]
+    answer = client.chat.completions.create(model="claude", messages=told, tools=[CHAT_TOOL])
+    assert answer.choices[0].message.content
+
+
+def test_chat_structured_output(client):
+    answer = client.chat.completions.parse(model="claude", messages=HELLO, response_format=Person)
+    assert isinstance(answer.choices[0].message.parsed, Person)
+
+
+def test_messages(claude):
+    answer = claude.messages.create(model="gpt", max_tokens=100, messages=HELLO, system="Be brief.")
+    assert (answer.model, answer.type, answer.role) == ("gpt", "message", "assistant")
+    assert answer.content[0].text
+    assert answer.stop_reason == "end_turn"
+    assert answer.usage.input_tokens > 0 < answer.usage.output_tokens
+
+
+def test_messages_stream(claude):
+    with claude.messages.stream(model="gpt", max_tokens=100, messages=HELLO) as stream:
+        text = "".join(stream.text_stream)
+        final = stream.get_final_message()
+    whole = claude.messages.create(model="gpt", max_tokens=100, messages=HELLO)
+    assert text == final.content[0].text == whole.content[0].text
+    assert (final.stop_reason, final.model) == ("end_turn", "gpt")
+    assert final.usage.output_tokens == whole.usage.output_tokens
+
+
+def test_messages_tools(claude):
+    asked = {"model": "gpt", "max_tokens": 100, "tools": [MESSAGES_TOOL], "tool_choice": {"type": "any"}}
+    whole = claude.messages.create(messages=HELLO, **asked)
+    call = next(block for block in whole.content if block.type == "tool_use")
+    assert (call.name, whole.stop_reason) == ("weather", "tool_use")
+    with claude.messages.stream(messages=HELLO, **asked) as stream:
+        streamed = next(block for block in stream.get_final_message().content if block.type == "tool_use")
+    assert streamed.input == call.input
+    result = {"type": "tool_result", "tool_use_id": call.id, "content": "Sunny"}
+    told = HELLO + [{"role": "assistant", "content": whole.content}, {"role": "user", "content": [result]}]
+    assert claude.messages.create(model="gpt", max_tokens=100, messages=told, tools=[MESSAGES_TOOL]).content[0].text
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize(
+    ("model", "error", "status"),
+    [
+        ("claude-status-400", openai.BadRequestError, 400),
+        ("claude-status-429", openai.RateLimitError, 429),
+        ("claude-529", openai.InternalServerError, 503),
+        ("claude-error-first", openai.InternalServerError, 503),
+    ],
+)
+def test_errors_of_messages_are_those_of_chat(client, model, error, status, stream):
+    with pytest.raises(error) as raised:
+        client.chat.completions.create(model=model, messages=HELLO, stream=stream)
+    assert raised.value.status_code == status
+    assert raised.value.body["message"].startswith("litellm.")
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize(
+    ("model", "error", "status"),
+    [
+        ("gpt-status-400", anthropic.BadRequestError, 400),
+        ("gpt-status-429", anthropic.RateLimitError, 429),
+        ("gpt-context-window", anthropic.BadRequestError, 400),
+        ("gpt-status-503", anthropic.InternalServerError, 503),
+    ],
+)
+def test_errors_of_chat_are_those_of_messages(claude, model, error, status, stream):
+    with pytest.raises(error) as raised:
+        claude.messages.create(model=model, max_tokens=100, messages=HELLO, stream=stream)
+    assert raised.value.status_code == status
+    assert raised.value.body["error"]["message"].startswith("litellm.")
+
+
+@pytest.mark.parametrize("model", ["claude-cut", "claude-clean-end", "claude-error-mid"])
+def test_a_stream_that_breaks_raises_after_a_prefix_of_the_truth(client, model):
+    whole = client.chat.completions.create(model="claude", messages=HELLO).choices[0].message.content
+    text = ""
+    with pytest.raises((openai.APIError, openai.APIConnectionError)):
+        for chunk in client.chat.completions.create(model=model, messages=HELLO, stream=True):
+            text += chunk.choices[0].delta.content or ""
+    assert text and whole.startswith(text) and text != whole
+
+
+@pytest.mark.parametrize("model", ["gpt-cut", "gpt-clean-end", "gpt-error-mid"])
+def test_a_stream_that_breaks_raises_for_messages_too(claude, model):
+    whole = claude.messages.create(model="gpt", max_tokens=100, messages=HELLO).content[0].text
+    text = ""
+    with pytest.raises((anthropic.APIError, anthropic.APIConnectionError)):
+        with claude.messages.stream(model=model, max_tokens=100, messages=HELLO) as stream:
+            for piece in stream.text_stream:
+                text += piece
+    assert text and whole.startswith(text) and text != whole
