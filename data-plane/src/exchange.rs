@@ -16,7 +16,7 @@ use crate::legs::{Journey, Way, tell_spend};
 use crate::listener::LogEntry;
 use crate::management::Management;
 use crate::read::{self, BodyLease, BodyLimits, Call, Sender};
-use crate::receive::{Route, dialect_of, route};
+use crate::receive::{Inference, Route, dialect_of, route};
 use crate::respond::{self, Awaited, Facts, Opening, OutBody};
 use crate::route::mark_of;
 use crate::worker::Worker;
@@ -38,8 +38,8 @@ pub(crate) async fn serve(
         return manage(worker, management, head, body).await;
     }
     let outcome = match route {
-        Route::Inference { endpoint, model } => {
-            return inference(worker, Received { arrived, endpoint, path: &path, model, head }, body).await;
+        Route::Inference(asked) => {
+            return inference(worker, Received { arrived, asked, path: &path, head }, body).await;
         }
         Route::Models => listing::models(worker, &head.headers, &path),
         Route::Model(id) => listing::model(worker, &head.headers, &path, id),
@@ -74,15 +74,13 @@ async fn manage(worker: &Worker, management: &Management, head: Parts, body: Inc
 struct Received<'r> {
     /// When its first byte did.
     arrived: Instant,
-    endpoint: Endpoint,
+    asked: Inference<'r>,
     path: &'r str,
-    /// The model that the path names.
-    model: Option<&'r str>,
     head: Parts,
 }
 
 async fn inference(worker: &Arc<Worker>, received: Received<'_>, body: Incoming) -> Response<OutBody> {
-    let endpoint = received.endpoint;
+    let endpoint = received.asked.endpoint;
     match run(worker, received, body).await {
         Ok(response) => response,
         Err(fault) => {
@@ -95,7 +93,8 @@ async fn inference(worker: &Arc<Worker>, received: Received<'_>, body: Incoming)
 }
 
 async fn run(worker: &Arc<Worker>, received: Received<'_>, body: Incoming) -> Outcome<Response<OutBody>> {
-    let Received { arrived, endpoint, path, model, head } = received;
+    let Received { arrived, asked, path, head } = received;
+    let endpoint = asked.endpoint;
     // A head that is slow to come takes nothing from the time that the provider has.
     let started = Instant::now();
     let snapshot = worker.node.snapshot.load_full().ok_or_else(|| worker.node.not_ready())?;
@@ -112,7 +111,7 @@ async fn run(worker: &Arc<Worker>, received: Received<'_>, body: Incoming) -> Ou
         log.caller(&caller);
     }
     let call_id = call_id(worker, &head.headers);
-    let call = match read_call(worker, &snapshot.settings, &head, body, endpoint, model).await {
+    let call = match read_call(worker, &snapshot.settings, &head, body, asked).await {
         Ok(call) => call,
         Err(mut fault) => {
             tell(worker, &snapshot, &caller, &call_id, arrived, &mut fault);
@@ -249,8 +248,7 @@ async fn read_call(
     settings: &Settings,
     head: &Parts,
     body: Incoming,
-    endpoint: Endpoint,
-    path_model: Option<&str>,
+    asked: Inference<'_>,
 ) -> Outcome<Box<Call>> {
     if let Err(fault) = read::check_content_type(&head.headers) {
         refuse_body(head, body, true).await;
@@ -263,7 +261,7 @@ async fn read_call(
         patience: worker.node.patience,
     };
     let (segments, scan) = read::collect(body, limits, &mut lease, sender(head)).await?;
-    let mut call = Call::read(endpoint, path_model, segments, scan, lease)?;
+    let mut call = Call::read(asked, segments, scan, lease)?;
     if let Some(tags) = head.headers.get("x-litellm-tags").and_then(|value| value.to_str().ok()) {
         call.tags.extend(tags.split(',').map(|tag| tag.trim().to_owned()).filter(|tag| !tag.is_empty()));
     }

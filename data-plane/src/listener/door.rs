@@ -86,7 +86,7 @@ impl Door {
             return Ok(None);
         }
         let endpoint = match route {
-            Route::Inference { endpoint, .. } => Some(endpoint),
+            Route::Inference(inference) => Some(inference.endpoint),
             _ => None,
         };
         let refused = |fault: Box<Fault>| {

@@ -7,6 +7,7 @@ use bulkhead_model::Endpoint;
 use bytes::Bytes;
 
 use super::Call;
+use super::Call;
 use super::memory::{BodyLease, BodyMemory};
 
 /// A chat request with this body.
@@ -16,5 +17,6 @@ pub(crate) fn call(memory: &Arc<BodyMemory>, body: String) -> Box<Call> {
     let mut segments = Segments::default();
     segments.push(Bytes::from(body));
     let scan = scanner.finish().unwrap();
-    Call::read(Endpoint::ChatCompletions, None, segments, scan, BodyLease::new(memory)).unwrap()
+    let asked = Inference { endpoint: Endpoint::ChatCompletions, model: None, streams: false };
+    Call::read(asked, segments, scan, BodyLease::new(memory)).unwrap()
 }

@@ -4,6 +4,8 @@
 //! (requirements R-151). Where a path has a part of the client's own, that has to be canonical: a proxy before the
 //! gateway may have decided by the path that it makes of another spelling.
 
+use std::collections::BTreeSet;
+
 use bulkhead_front::{is_canonical, is_canonical_with_name};
 use bulkhead_model::{Dialect, Endpoint};
 use http::Method;
@@ -11,8 +13,8 @@ use http::Method;
 /// Where a request goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Route<'p> {
-    /// To a provider. `model` is set where the path names it, and as it is written there.
-    Inference { endpoint: Endpoint, model: Option<&'p str> },
+    /// To a provider.
+    Inference(Inference<'p>),
     /// `/v1/models`.
     Models,
     /// `/v1/models/{id}`, as it is written there.
@@ -25,6 +27,16 @@ pub(crate) enum Route<'p> {
     WrongMethod(Takes),
     /// Nothing here.
     Unknown,
+}
+
+/// What a path asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Inference<'p> {
+    pub(crate) endpoint: Endpoint,
+    /// Where the path names it, and as it is written there.
+    pub(crate) model: Option<&'p str>,
+    /// The path asks for a stream.
+    pub(crate) streams: bool,
 }
 
 /// Routes that need no key.
@@ -69,9 +81,9 @@ impl Takes {
 
 /// Finds the route of a request.
 pub(crate) fn route<'p>(method: &Method, path: &'p str) -> Route<'p> {
-    if let Some((endpoint, model)) = inference(path) {
+    if let Some(inference) = inference(path) {
         return match *method {
-            Method::POST => Route::Inference { endpoint, model },
+            Method::POST => Route::Inference(inference),
             _ => Route::WrongMethod(Takes::Post),
         };
     }
@@ -94,7 +106,7 @@ pub(crate) fn is_known(path: &str) -> bool {
 
 /// The dialect that errors are written in.
 pub(crate) fn dialect_of(path: &str) -> Dialect {
-    inference(path).map_or(Dialect::OpenAi, |(endpoint, _)| endpoint.dialect())
+    inference(path).map_or(Dialect::OpenAi, |inference| inference.endpoint.dialect())
 }
 
 /// Paths of inference that name no model.
@@ -113,6 +125,17 @@ const INFERENCE: &[(&str, Endpoint)] = &[
 ];
 /// `/engines/{model}/…` and Azure's `/openai/deployments/{model}/…`.
 const BEFORE_MODEL: &[&str] = &["/engines/", "/openai/deployments/"];
+/// Google's `…/models/{model}:action`, and Amazon's `/model/{model}/action`. LiteLLM's paths are beside the providers'.
+const BEFORE_GEMINI: &[&str] =
+    &["/v1beta/models/", "/v1alpha/models/", "/v1/models/", "/models/", "/gemini/v1beta/models/"];
+const BEFORE_BEDROCK: &[&str] = &["/model/", "/bedrock/model/"];
+/// What follows the model there, and whether it streams.
+const AFTER_MODEL: &[(&str, Endpoint, bool)] = &[
+    (":generateContent", Endpoint::GenerateContent, false),
+    (":streamGenerateContent", Endpoint::GenerateContent, true),
+    ("/converse", Endpoint::Converse, false),
+    ("/converse-stream", Endpoint::Converse, true),
+];
 /// Paths that are only read, and answered here.
 const READ: &[(&str, Route<'static>)] = &[
     ("/v1/models", Route::Models),
@@ -130,7 +153,8 @@ const BEFORE_RESPONSE_ID: &[&str] = &["/v1/responses/", "/responses/"];
 /// Every path that a load balancer has to send to a data plane; one that ends with `/*` stands for all below it.
 pub(crate) fn served() -> impl Iterator<Item = String> {
     let whole = INFERENCE.iter().map(|(path, _)| *path).chain(READ.iter().map(|(path, _)| *path));
-    let below = [BEFORE_MODEL, BEFORE_MODEL_ID, BEFORE_RESPONSE_ID].into_iter().flatten();
+    let before = [BEFORE_MODEL, BEFORE_MODEL_ID, BEFORE_RESPONSE_ID, BEFORE_GEMINI, BEFORE_BEDROCK];
+    let below = before.into_iter().flatten().collect::<BTreeSet<_>>().into_iter();
     whole.map(str::to_owned).chain(below.map(|path| format!("{path}*")))
 }
 
@@ -138,21 +162,34 @@ fn strip<'p>(path: &'p str, beginnings: &[&str]) -> Option<&'p str> {
     beginnings.iter().find_map(|beginning| path.strip_prefix(beginning))
 }
 
-fn inference(path: &str) -> Option<(Endpoint, Option<&str>)> {
+fn inference(path: &str) -> Option<Inference<'_>> {
     let whole = INFERENCE.iter().find(|(of, _)| *of == path);
-    whole.map(|(_, endpoint)| (*endpoint, None)).or_else(|| model_in_path(path))
+    let found = whole.map(|(_, endpoint)| Inference { endpoint: *endpoint, model: None, streams: false });
+    found.or_else(|| model_in_path(path)).or_else(|| action_on_model(path))
 }
 
 /// A model name may hold slashes.
-fn model_in_path(path: &str) -> Option<(Endpoint, Option<&str>)> {
+fn model_in_path(path: &str) -> Option<Inference<'_>> {
     let rest = strip(path, BEFORE_MODEL).filter(|_| is_canonical_with_name(path))?;
     [Endpoint::ChatCompletions, Endpoint::Completions, Endpoint::Embeddings].into_iter().find_map(
         |endpoint| {
-            let model = rest.strip_suffix(endpoint.path())?;
-            let is_name = !model.is_empty() && !model.starts_with('/') && !model.ends_with('/');
-            is_name.then_some((endpoint, Some(model)))
+            let model = rest.strip_suffix(endpoint.path()).filter(|model| is_name(model))?;
+            Some(Inference { endpoint, model: Some(model), streams: false })
         },
     )
+}
+
+fn action_on_model(path: &str) -> Option<Inference<'_>> {
+    AFTER_MODEL.iter().find_map(|(action, endpoint, streams)| {
+        let before = path.strip_suffix(action)?;
+        let beginnings = if *endpoint == Endpoint::Converse { BEFORE_BEDROCK } else { BEFORE_GEMINI };
+        let model = strip(before, beginnings).filter(|model| is_name(model) && is_canonical_with_name(path))?;
+        Some(Inference { endpoint: *endpoint, model: Some(model), streams: *streams })
+    })
+}
+
+fn is_name(model: &str) -> bool {
+    !model.is_empty() && !model.starts_with('/') && !model.ends_with('/')
 }
 
 fn get_only(path: &str) -> Option<Route<'_>> {
@@ -285,9 +322,32 @@ mod tests {
             ("/v1/messages", Endpoint::Messages, None),
             ("/v1/messages/count_tokens", Endpoint::CountTokens, None),
         ] {
-            assert_eq!(route(&Method::POST, path), Route::Inference { endpoint, model }, "{path}");
+            let expected = Inference { endpoint, model, streams: false };
+            assert_eq!(route(&Method::POST, path), Route::Inference(expected), "{path}");
             assert_eq!(route(&Method::GET, path), Route::WrongMethod(Takes::Post), "{path}");
         }
+    }
+
+    #[test]
+    fn googles_and_amazons_paths_name_model_and_action() {
+        let (google, amazon) = (Endpoint::GenerateContent, Endpoint::Converse);
+        for (path, endpoint, model, streams) in [
+            ("/v1beta/models/gemini-2.5-pro:generateContent", google, "gemini-2.5-pro", false),
+            ("/v1beta/models/gemini-2.5-pro:streamGenerateContent", google, "gemini-2.5-pro", true),
+            ("/v1/models/a%2Fb:generateContent", google, "a%2Fb", false),
+            ("/models/a/b:streamGenerateContent", google, "a/b", true),
+            ("/gemini/v1beta/models/g:generateContent", google, "g", false),
+            ("/model/us.anthropic.claude-v1%3A0/converse", amazon, "us.anthropic.claude-v1%3A0", false),
+            ("/bedrock/model/m:0/converse-stream", amazon, "m:0", true),
+        ] {
+            let expected = Inference { endpoint, model: Some(model), streams };
+            assert_eq!(route(&Method::POST, path), Route::Inference(expected), "{path}");
+        }
+        for path in ["/v1beta/models/:generateContent", "/model//converse", "/model/a/../converse", "/v1beta/models/a:x"] {
+            assert!(!matches!(route(&Method::POST, path), Route::Inference(_)), "{path}");
+        }
+        assert_eq!(route(&Method::GET, "/model/info"), Route::Management);
+        assert_eq!(route(&Method::GET, "/v1/models/gemini-2.5-pro"), Route::Model("gemini-2.5-pro"));
     }
 
     #[test]
@@ -354,7 +414,7 @@ mod tests {
     /// A route without what the client chose.
     fn kind(route: Route<'_>) -> String {
         match route {
-            Route::Inference { endpoint, .. } => format!("{endpoint:?}"),
+            Route::Inference(inference) => format!("{:?}", inference.endpoint),
             Route::Model(_) => "a model".to_owned(),
             route => format!("{route:?}"),
         }

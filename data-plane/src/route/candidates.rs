@@ -61,11 +61,11 @@ fn wrong_endpoint(all: &[&Arc<Deployment>], group: &str, endpoint: Endpoint) -> 
     let served: Vec<_> = Endpoint::ALL
         .iter()
         .filter(|endpoint| all.iter().any(|deployment| deployment.upstream(**endpoint).is_some()))
-        .map(|endpoint| format!("/v1{}", endpoint.path()))
+        .map(|endpoint| endpoint.route())
         .collect();
     let message = format!(
-        "Model '{group}' is served by {provider}, which has no /v1{}. Use {}.",
-        endpoint.path(),
+        "Model '{group}' is served by {provider}, which has no {}. Use {}.",
+        endpoint.route(),
         served.join(", ")
     );
     Fault::new(ErrorKind::WrongEndpoint, message).param("model")

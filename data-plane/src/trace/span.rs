@@ -10,7 +10,7 @@ use crate::usage::{UsageEvent, cut};
 /// The whole request, from its first byte. Its last leg has just ended.
 pub(super) fn of_request(trace: &Trace, event: &UsageEvent) -> Span {
     let exchange = &*event.exchange;
-    let path = ["/v1", exchange.endpoint.path()].concat();
+    let path = exchange.endpoint.route();
     let status = event.outcome.err().map_or(200, ErrorKind::status);
     let mut attributes = vec![
         KeyValue::text("http.request.method", "POST"),

@@ -106,7 +106,7 @@ fn read(event: &UsageEvent, failure: Option<&str>) -> proto::UsageEvent {
         first_byte_ms: times.first_byte.map(millis),
         requests: 0,
         failures: 0,
-        endpoint: ["/v1", exchange.endpoint.path()].concat(),
+        endpoint: exchange.endpoint.route().to_owned(),
         leg: progress.leg,
         handed_on: *handed_on,
         retries: progress.retries,

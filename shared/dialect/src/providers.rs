@@ -17,12 +17,14 @@ pub enum Auth {
     XApiKey,
     /// `api-key`; the path carries the deployment and the query an `api-version`.
     AzureApiKey,
+    /// `x-goog-api-key`
+    XGoogApiKey,
 }
 
 /// A set of endpoints.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[serde(from = "Vec<EndpointName>")]
-pub struct EndpointSet(u8);
+pub struct EndpointSet(u16);
 
 impl EndpointSet {
     /// True when the endpoint is in the set.
@@ -45,6 +47,8 @@ enum EndpointName {
     Responses,
     Messages,
     CountTokens,
+    GenerateContent,
+    Converse,
 }
 
 impl From<Vec<EndpointName>> for EndpointSet {
@@ -56,6 +60,8 @@ impl From<Vec<EndpointName>> for EndpointSet {
             EndpointName::Responses => Endpoint::Responses,
             EndpointName::Messages => Endpoint::Messages,
             EndpointName::CountTokens => Endpoint::CountTokens,
+            EndpointName::GenerateContent => Endpoint::GenerateContent,
+            EndpointName::Converse => Endpoint::Converse,
         };
         Self(names.into_iter().map(endpoint).fold(0, |set, endpoint| set | (1 << endpoint.index())))
     }

@@ -94,6 +94,7 @@ const OPENAI: u16 = bit(Endpoint::ChatCompletions)
     | bit(Endpoint::Responses)
     | MODELS_BIT;
 const ANTHROPIC: u16 = bit(Endpoint::Messages) | bit(Endpoint::CountTokens);
+const GOOGLE: u16 = bit(Endpoint::GenerateContent);
 
 impl RouteAccess {
     /// Compiles an `allowed_routes` list; an empty one allows every inference route.
@@ -105,9 +106,10 @@ impl RouteAccess {
         let mut paths = Vec::new();
         for route in routes {
             match route.as_str() {
-                "llm_api_routes" => bits |= OPENAI | ANTHROPIC,
+                "llm_api_routes" => bits |= OPENAI | ANTHROPIC | GOOGLE | bit(Endpoint::Converse),
                 "openai_routes" => bits |= OPENAI,
                 "anthropic_routes" => bits |= ANTHROPIC,
+                "google_routes" => bits |= GOOGLE,
                 path => paths.push(Pattern::new(path)),
             }
         }

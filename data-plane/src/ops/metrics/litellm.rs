@@ -43,7 +43,7 @@ fn requests(ops: &Ops, table: &Table, page: &mut Page) {
     for (of, series) in table.series() {
         for it in &series.ended {
             let (endpoint, failure) = it.what;
-            let route = ["/v1", endpoint.path()].concat();
+            let route = endpoint.route();
             let (total, failures) = proxied(Some(of), &route, failure);
             *all.entry(total).or_default() += it.count;
             if let Some(failures) = failures {

@@ -87,6 +87,7 @@ fn prompt_members(endpoint: Endpoint) -> &'static [&'static str] {
         Endpoint::Embeddings => &["input"],
         Endpoint::Responses => &["input", "instructions", "tools"],
         Endpoint::Messages | Endpoint::CountTokens => &["messages", "system", "tools"],
+        Endpoint::GenerateContent | Endpoint::Converse => &[],
     }
 }
 

@@ -49,12 +49,7 @@ impl Route {
     /// The canonical path, for the ledger.
     pub(crate) fn label(&self) -> &'static str {
         match self.target {
-            Target::Api(Endpoint::ChatCompletions) => "/v1/chat/completions",
-            Target::Api(Endpoint::Completions) => "/v1/completions",
-            Target::Api(Endpoint::Embeddings) => "/v1/embeddings",
-            Target::Api(Endpoint::Responses) => "/v1/responses",
-            Target::Api(Endpoint::Messages) => "/v1/messages",
-            Target::Api(Endpoint::CountTokens) => "/v1/messages/count_tokens",
+            Target::Api(endpoint) => endpoint.route(),
             Target::Models(_) => "/v1/models",
             Target::Unknown => "unknown",
         }

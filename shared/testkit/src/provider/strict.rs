@@ -135,6 +135,7 @@ pub(crate) fn check(
         Endpoint::Embeddings => EMBEDDINGS,
         Endpoint::Responses => RESPONSES,
         Endpoint::Messages | Endpoint::CountTokens => MESSAGES,
+        Endpoint::GenerateContent | Endpoint::Converse => &[],
     };
     for (name, value) in members.iter() {
         let (code, message) = match flavour {

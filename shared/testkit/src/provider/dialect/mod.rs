@@ -62,6 +62,8 @@ pub(crate) fn body(ask: &Ask<'_>, say: &Say, voice: &Voice) -> String {
         Endpoint::Responses => responses::body(ask, say, voice),
         Endpoint::Messages => messages::body(say, voice),
         Endpoint::CountTokens => format!("{{\"input_tokens\":{}}}", say.usage.input),
+        // Not spoken here: no path leads to them.
+        Endpoint::GenerateContent | Endpoint::Converse => String::new(),
     }
 }
 
@@ -72,6 +74,9 @@ pub(crate) fn events(ask: &Ask<'_>, say: &Say, voice: &Voice) -> Option<Vec<Even
         Endpoint::Completions => Some(completions::events(ask, say, voice)),
         Endpoint::Responses => Some(responses::events(ask, say, voice)),
         Endpoint::Messages => Some(messages::events(say, voice)),
-        Endpoint::Embeddings | Endpoint::CountTokens => None,
+        Endpoint::Embeddings
+        | Endpoint::CountTokens
+        | Endpoint::GenerateContent
+        | Endpoint::Converse => None,
     }
 }
