@@ -70,6 +70,9 @@ pub(super) fn put_instead(
 }
 
 fn replace_model(call: &Call, routed: &Routed, splice: &mut Splice<'_>) {
+    if call.endpoint.is_said_by_path() {
+        return;
+    }
     match call.scan.find("model") {
         // What the body says is compared, not what was asked for: the path may have named another model.
         Some(member) => {

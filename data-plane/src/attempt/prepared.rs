@@ -48,14 +48,14 @@ impl<'r> Prepared<'r> {
         body: Segments,
         waits: Waits,
     ) -> Outcome<Self> {
-        let path = routed.deployment.path(to, &routed.model).map_err(|_| {
+        let path = routed.deployment.path(to, &routed.model, call.stream).map_err(|_| {
             let message = format!("'{}' cannot be part of a URL. Use another model name.", call.model);
             Fault::new(ErrorKind::UnknownModel, message).param("model")
         })?;
         let dialect = to.dialect();
         let (beta, dropped_betas) = match dialect {
             Dialect::Anthropic => beta_header(client, &routed.deployment),
-            Dialect::OpenAi => (None, Vec::new()),
+            Dialect::OpenAi | Dialect::Gemini | Dialect::Bedrock => (None, Vec::new()),
         };
         let deployment = &*routed.deployment;
         Ok(Self { settings, deployment, client, dialect, beta, dropped_betas, path, body, waits })

@@ -14,6 +14,7 @@ use super::fields::{Field, classify};
 use super::memory::BodyLease;
 use crate::fault::{Fault, Outcome};
 use crate::identify::Caller;
+use crate::receive::Inference;
 
 /// Longest texts that are read out of a body; a model name or a user id beyond that is not one.
 const TEXT_CAP: usize = 1 << 10;
@@ -73,6 +74,33 @@ struct StreamOptions {
     include_usage: Option<bool>,
 }
 
+/// `generationConfig` and `inferenceConfig`.
+#[derive(Deserialize, Default)]
+struct Generation {
+    #[serde(default, alias = "maxOutputTokens", alias = "max_output_tokens", rename = "maxTokens")]
+    max_tokens: Option<Count>,
+    #[serde(default, alias = "candidate_count", rename = "candidateCount")]
+    choices: Option<Count>,
+}
+
+/// Google's clients write whole numbers as decimals, too.
+#[derive(Deserialize, Clone, Copy)]
+#[serde(untagged)]
+enum Count {
+    Whole(u64),
+    Decimal(f64),
+}
+
+impl Count {
+    fn number(self) -> u64 {
+        match self {
+            Self::Whole(number) => number,
+            // Saturates, and what is no number is none.
+            Self::Decimal(number) => number as u64,
+        }
+    }
+}
+
 #[derive(Deserialize, Default)]
 struct Metadata {
     #[serde(default)]
@@ -84,16 +112,16 @@ struct Metadata {
 impl Call {
     /// Reads what the gateway must know out of a scanned body.
     pub(crate) fn read(
-        endpoint: Endpoint,
-        path_model: Option<&str>,
+        asked: Inference<'_>,
         body: Segments,
         scan: Scan,
         lease: BodyLease,
     ) -> Outcome<Box<Self>> {
+        let Inference { endpoint, model: path_model, streams } = asked;
         let mut call = Box::new(Self {
             endpoint,
             model: String::new(),
-            stream: false,
+            stream: streams,
             usage_wanted: false,
             max_output: None,
             choices: 1,
@@ -112,7 +140,7 @@ impl Call {
         let mut content = false;
         for member in scan.members() {
             let Some(name) = scan.name(member) else { continue };
-            let field = classify(name);
+            let field = of_endpoint(endpoint, classify(name));
             if field.is_governed() {
                 if seen.contains(&name) {
                     return Err(Fault::field(name, format!("'{name}' occurs more than once. Send it once.")));
@@ -139,7 +167,10 @@ impl Call {
     /// The member that carries the content of this endpoint, where one is required.
     fn content_field(&self) -> Option<&'static str> {
         match self.endpoint {
-            Endpoint::ChatCompletions | Endpoint::Messages | Endpoint::CountTokens => Some("messages"),
+            Endpoint::ChatCompletions | Endpoint::Messages | Endpoint::CountTokens | Endpoint::Converse => {
+                Some("messages")
+            }
+            Endpoint::GenerateContent => Some("contents"),
             Endpoint::Completions => Some("prompt"),
             Endpoint::Embeddings => Some("input"),
             // A stored prompt or a previous response can stand in for it.
@@ -151,6 +182,7 @@ impl Call {
         match self.content_field() {
             Some("messages") => field == Field::Messages,
             Some("prompt") => field == Field::Prompt,
+            Some("contents") => field == Field::Contents,
             _ => field == Field::Input,
         }
     }
@@ -168,6 +200,7 @@ impl Call {
                     self.max_output = Some(self.max_output.map_or(tokens, |other| other.max(tokens)));
                 }
             }
+            Field::GenerationConfig => self.generation(name, member)?,
             Field::Choices => self.choices = self.count(name, member)?.unwrap_or(1).max(self.choices),
             Field::User => self.end_user = self.text(name, member).ok().flatten(),
             Field::Metadata => self.metadata(name, member)?,
@@ -213,7 +246,12 @@ impl Call {
                 );
                 return Err(Fault::field(name, message));
             }
-            Field::Governed | Field::Messages | Field::Prompt | Field::Input | Field::Free => {}
+            Field::Governed
+            | Field::Messages
+            | Field::Contents
+            | Field::Prompt
+            | Field::Input
+            | Field::Free => {}
         }
         Ok(())
     }
@@ -229,8 +267,20 @@ impl Call {
                 self.removed.push(member.ordinal);
                 self.tags.extend(metadata.tags.unwrap_or_default());
             }
-            Endpoint::Responses | Endpoint::Messages | Endpoint::CountTokens => {}
+            Endpoint::Responses
+            | Endpoint::Messages
+            | Endpoint::CountTokens
+            | Endpoint::GenerateContent
+            | Endpoint::Converse => {}
         }
+        Ok(())
+    }
+
+    /// Google's and Amazon's settings are in an object. What it holds otherwise is the provider's business.
+    fn generation(&mut self, name: &str, member: &Member) -> Outcome<()> {
+        let said: Generation = self.object(name, member)?.unwrap_or_default();
+        self.max_output = said.max_tokens.map(Count::number).or(self.max_output);
+        self.choices = said.choices.map_or(self.choices, Count::number);
         Ok(())
     }
 
@@ -352,6 +402,16 @@ impl Call {
     /// Input tokens, estimated from the body's length.
     pub(crate) fn input_estimate(&self) -> u64 {
         tokens(self.body.len()).max(1)
+    }
+}
+
+/// Where the path says the model and whether to stream, members of those names are the provider's business.
+fn of_endpoint(endpoint: Endpoint, field: Field) -> Field {
+    let by_path = endpoint.is_said_by_path();
+    match field {
+        Field::Model | Field::Stream if by_path => Field::Free,
+        Field::GenerationConfig | Field::Contents if !by_path => Field::Free,
+        field => field,
     }
 }
 

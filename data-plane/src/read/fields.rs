@@ -16,6 +16,10 @@ pub(crate) enum Field {
     /// Read by limits, prices or routing, now or by the provider in a way that changes the bill.
     Governed,
     Messages,
+    /// Google's messages.
+    Contents,
+    /// An object that bounds the output.
+    GenerationConfig,
     Prompt,
     Input,
     /// LiteLLM's control fields: removed, acted on.
@@ -53,6 +57,8 @@ pub(crate) fn classify(name: &str) -> Field {
         "litellm_metadata" => Field::LitellmMetadata,
         "service_tier" | "previous_response_id" => Field::Governed,
         "messages" => Field::Messages,
+        "contents" => Field::Contents,
+        "generationConfig" | "generation_config" | "inferenceConfig" => Field::GenerationConfig,
         "prompt" => Field::Prompt,
         "input" => Field::Input,
         "timeout" | "request_timeout" => Field::Timeout,
@@ -123,6 +129,6 @@ impl Field {
     /// True when a second occurrence is refused: first-wins against last-wins would let a request pass a check that
     /// its provider then reads differently (design §5).
     pub(crate) fn is_governed(self) -> bool {
-        !matches!(self, Self::Free | Self::Messages | Self::Prompt | Self::Input)
+        !matches!(self, Self::Free | Self::Messages | Self::Contents | Self::Prompt | Self::Input)
     }
 }

@@ -7,8 +7,8 @@ use bulkhead_model::Endpoint;
 use bytes::Bytes;
 
 use super::Call;
-use super::Call;
 use super::memory::{BodyLease, BodyMemory};
+use crate::receive::Inference;
 
 /// A chat request with this body.
 pub(crate) fn call(memory: &Arc<BodyMemory>, body: String) -> Box<Call> {

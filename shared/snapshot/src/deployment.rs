@@ -160,7 +160,7 @@ impl Deployment {
         if fixed {
             deployment.rates = deployment.look_up(&row.model, book);
             for endpoint in Endpoint::ALL {
-                let path = deployment.build_path(endpoint, &row.model).map_err(wrong)?;
+                let path = deployment.build_path(endpoint, &row.model, false).map_err(wrong)?;
                 if let Some(slot) = deployment.paths.get_mut(endpoint.index()) {
                     *slot = Some(path);
                 }
@@ -201,11 +201,11 @@ impl Deployment {
         self.drops_always(name) || (self.drop_params && self.provider.refuses(name))
     }
 
-    /// The path and query of an endpoint. `model` matters where the provider has it in the path.
-    pub fn path(&self, endpoint: Endpoint, model: &str) -> Result<PathAndQuery, String> {
+    /// The path and query of an endpoint. `model` and `stream` matter where the provider has them in the path.
+    pub fn path(&self, endpoint: Endpoint, model: &str, stream: bool) -> Result<PathAndQuery, String> {
         match self.paths.get(endpoint.index()) {
-            Some(Some(path)) => Ok(path.clone()),
-            _ => self.build_path(endpoint, model),
+            Some(Some(path)) if !(stream && endpoint.is_said_by_path()) => Ok(path.clone()),
+            _ => self.build_path(endpoint, model, stream),
         }
     }
 
@@ -227,9 +227,23 @@ impl Deployment {
         }
     }
 
-    fn build_path(&self, endpoint: Endpoint, model: &str) -> Result<PathAndQuery, String> {
+    fn build_path(&self, endpoint: Endpoint, model: &str, stream: bool) -> Result<PathAndQuery, String> {
         let prefix = &self.prefix;
-        let path = match (self.provider.auth, self.api_version.as_deref()) {
+        let path = match (endpoint, stream) {
+            (Endpoint::GenerateContent, false) => format!("{prefix}/models/{}:generateContent", encode(model)),
+            (Endpoint::GenerateContent, true) => {
+                format!("{prefix}/models/{}:streamGenerateContent?alt=sse", encode(model))
+            }
+            (Endpoint::Converse, false) => format!("{prefix}/model/{}/converse", encode(model)),
+            (Endpoint::Converse, true) => format!("{prefix}/model/{}/converse-stream", encode(model)),
+            _ => self.path_without_model(endpoint, model),
+        };
+        path.parse().map_err(|_| format!("`{path}` is not a URL path"))
+    }
+
+    fn path_without_model(&self, endpoint: Endpoint, model: &str) -> String {
+        let prefix = &self.prefix;
+        match (self.provider.auth, self.api_version.as_deref()) {
             (Auth::AzureApiKey, Some("v1" | "preview" | "latest") | None) => {
                 format!("{prefix}/openai/v1{}", endpoint.path())
             }
@@ -242,8 +256,7 @@ impl Deployment {
             }
             (_, Some(version)) => format!("{prefix}{}?api-version={}", endpoint.path(), encode(version)),
             (_, None) => format!("{prefix}{}", endpoint.path()),
-        };
-        path.parse().map_err(|_| format!("`{path}` is not a URL path"))
+        }
     }
 
     #[cfg(test)]
@@ -266,6 +279,7 @@ fn headers(row: &DeploymentRow, provider: &Provider) -> Result<Vec<(HeaderName, 
             Auth::Bearer => (http::header::AUTHORIZATION, format!("Bearer {}", key.expose())),
             Auth::XApiKey => (HeaderName::from_static("x-api-key"), key.expose().to_owned()),
             Auth::AzureApiKey => (HeaderName::from_static("api-key"), key.expose().to_owned()),
+            Auth::XGoogApiKey => (HeaderName::from_static("x-goog-api-key"), key.expose().to_owned()),
         };
         out.push((name, secret_header(&value).ok_or("api_key holds characters that a header cannot")?));
     }
@@ -323,7 +337,7 @@ mod tests {
             "{scheme}://{}:{}{}",
             compiled.target.host,
             compiled.target.port,
-            compiled.path(endpoint, model).unwrap()
+            compiled.path(endpoint, model, false).unwrap()
         )
     }
 
