@@ -129,7 +129,7 @@ async fn run(worker: &Arc<Worker>, received: Received<'_>, body: Incoming) -> Ou
     let tracer = worker.node.tracer.as_ref();
     let trace = tracer.and_then(|tracer| tracer.begin(&head.headers, arrived, &worker.rng));
     let client = head.headers;
-    let keepalive = snapshot.settings.keepalive;
+    let keepalive = respond::keepalive(endpoint, snapshot.settings.keepalive);
     let stream = call.stream;
     let way = Way::default();
     let told_at = (stream && !keepalive.is_zero()).then(|| started + keepalive);

@@ -4,7 +4,8 @@ use bulkhead_dialect::translate::{Dialect, Plan};
 use bulkhead_model::{Endpoint, ErrorKind, NanoUsd, UnixMillis};
 use bulkhead_pricing::Rates;
 use bulkhead_snapshot::{Deployment, Resolved};
-use http::{HeaderMap, Response};
+use http::header::CONTENT_TYPE;
+use http::{HeaderMap, HeaderValue, Response};
 use tokio::time::{Duration, Instant};
 
 use super::Journey;
@@ -218,6 +219,9 @@ impl Reply<'_> {
             expose_auth: self.journey.snapshot.settings.expose_upstream_auth,
         };
         let buffered = respond::buffered(decoder, body, settle, &self.waits, terms).await?;
+        if self.passage.plan.is_some() {
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        }
         self.tell(&mut headers, buffered.settle(), buffered.settle().and_then(Settle::cost));
         // What it used counts before it is told.
         let Buffered { body, settle } = buffered;
@@ -240,12 +244,15 @@ impl Reply<'_> {
             upstream: self.to,
             translation: self.translation(&settle),
             withhold_usage: self.passage.usage_added,
-            keepalive: settings.keepalive,
+            keepalive: respond::keepalive(self.journey.call.endpoint, settings.keepalive),
             expose_auth: settings.expose_upstream_auth,
         };
         let mut headers = self.headers(head.headers, &settle);
         let relaying = respond::streamed(body, decoder, settle, terms).await?;
         respond::add_stream_headers(&mut headers);
+        if self.passage.plan.is_some() {
+            headers.insert(CONTENT_TYPE, respond::stream_type(self.journey.call.endpoint));
+        }
         // Whether the head of a stream knows its cost would depend on how its events arrive.
         self.tell(&mut headers, Some(relaying.settle()), None);
         Ok(respond::response(head.status, headers, OutBody::Relay(relaying)))

@@ -21,8 +21,11 @@ pub(crate) use out::{BrokenOff, OutBody};
 pub(crate) use stream::{Terms, streamed};
 pub(crate) use translation::Translation;
 
-use http::HeaderMap;
+use std::time::Duration;
+
+use bulkhead_model::Endpoint;
 use http::header::CONTENT_TYPE;
+use http::{HeaderMap, HeaderValue};
 
 use crate::attempt::bad_answer;
 use crate::fault::Fault;
@@ -43,12 +46,28 @@ impl Failed {
     }
 }
 
-const EVENT_STREAM: &[u8] = b"text/event-stream";
+const EVENT_STREAM: &str = "text/event-stream";
+/// Amazon's frames.
+const FRAMES: &str = "application/vnd.amazon.eventstream";
 
 /// True for an answer in events.
 pub(crate) fn is_event_stream(headers: &HeaderMap) -> bool {
-    headers
-        .get(CONTENT_TYPE)
-        .and_then(|value| value.as_bytes().trim_ascii_start().get(..EVENT_STREAM.len()))
-        .is_some_and(|start| start.eq_ignore_ascii_case(EVENT_STREAM))
+    let Some(value) = headers.get(CONTENT_TYPE) else { return false };
+    let value = value.as_bytes().trim_ascii_start();
+    [EVENT_STREAM, FRAMES].iter().any(|kind| {
+        value.get(..kind.len()).is_some_and(|start| start.eq_ignore_ascii_case(kind.as_bytes()))
+    })
+}
+
+/// The content type of a stream to a client of this endpoint.
+pub(crate) fn stream_type(endpoint: Endpoint) -> HeaderValue {
+    HeaderValue::from_static(match endpoint {
+        Endpoint::Converse => FRAMES,
+        _ => "text/event-stream; charset=utf-8",
+    })
+}
+
+/// The silence after which a client hears a comment; zero is never. Amazon's frames have none.
+pub(crate) fn keepalive(endpoint: Endpoint, declared: Duration) -> Duration {
+    if endpoint == Endpoint::Converse { Duration::ZERO } else { declared }
 }

@@ -8,8 +8,8 @@ use http::header::{HeaderName, HeaderValue};
 use crate::address::Target;
 
 /// Headers that say whose account a request is on.
-const OF_ACCOUNT: [&str; 5] =
-    ["authorization", "x-api-key", "api-key", "openai-organization", "openai-project"];
+const OF_ACCOUNT: [&str; 6] =
+    ["authorization", "x-api-key", "api-key", "x-goog-api-key", "openai-organization", "openai-project"];
 
 /// Hashed with a key of the process, so that nothing can be told from the number.
 pub(crate) fn account(target: &Target, headers: &[(HeaderName, HeaderValue)]) -> u64 {
