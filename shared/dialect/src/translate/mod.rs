@@ -13,6 +13,8 @@ mod loss;
 mod messages;
 mod options;
 mod reader;
+mod responses;
+mod seal;
 mod stream;
 mod write;
 mod writer;
@@ -34,17 +36,20 @@ pub enum Dialect {
     Chat,
     /// Anthropic's messages.
     Messages,
+    /// OpenAI's responses.
+    Responses,
 }
 
 impl Dialect {
     /// Every dialect.
-    pub const ALL: [Self; 2] = [Self::Chat, Self::Messages];
+    pub const ALL: [Self; 3] = [Self::Chat, Self::Messages, Self::Responses];
 
     /// A name for tables and messages.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Chat => "chat",
             Self::Messages => "messages",
+            Self::Responses => "responses",
         }
     }
 }
@@ -91,11 +96,13 @@ pub fn request(
     let request = match from {
         Dialect::Chat => chat::read_request(body, &mut losses)?,
         Dialect::Messages => messages::read_request(body, &mut losses)?,
+        Dialect::Responses => responses::read_request(body, &mut losses)?,
     };
     let mut plan = Plan { include_usage: request.include_usage, ..Plan::default() };
     let body = match to {
         Dialect::Chat => chat::write_request(&request, options, &mut losses),
         Dialect::Messages => messages::write_request(&request, options, &mut plan, &mut losses),
+        Dialect::Responses => responses::write_request(&request, options, &mut losses),
     };
     Ok(Translated { body, losses: losses.into_vec(), plan })
 }
