@@ -10,7 +10,7 @@ use crate::relay::StreamFailure;
 pub(super) enum Writer {
     Chat(chat::Writer),
     Messages(messages::Writer),
-    Responses(responses::Writer),
+    Responses(Box<responses::Writer>),
 }
 
 impl Writer {
@@ -18,7 +18,7 @@ impl Writer {
         match client {
             Dialect::Chat => Self::Chat(chat::Writer::new(options, streams)),
             Dialect::Messages => Self::Messages(messages::Writer::new(options, streams)),
-            Dialect::Responses => Self::Responses(responses::Writer::new(options, streams)),
+            Dialect::Responses => Self::Responses(Box::new(responses::Writer::new(options, streams))),
         }
     }
 

@@ -21,7 +21,11 @@ fn recorded_requests_can_be_sent() {
             check_messages(&case.id, to, &body);
             sent += 1;
             if let Some(file) = &mut file {
-                let path = if to == Dialect::Chat { "/v1/chat/completions" } else { "/v1/messages" };
+                let path = match to {
+                    Dialect::Chat => "/v1/chat/completions",
+                    Dialect::Messages => "/v1/messages",
+                    Dialect::Responses => "/v1/responses",
+                };
                 let line = serde_json::json!({ "path": path, "id": case.id, "body": body });
                 writeln!(file, "{line}").unwrap();
             }
@@ -31,6 +35,11 @@ fn recorded_requests_can_be_sent() {
 }
 
 fn check_messages(id: &str, to: Dialect, body: &Value) {
+    if to == Dialect::Responses {
+        let is_said = body["instructions"].is_string() || body.get("prompt").is_some();
+        assert!(is_said || !body["input"].as_array().unwrap().is_empty(), "{id}");
+        return;
+    }
     let messages = body["messages"].as_array().unwrap();
     assert!(!messages.is_empty(), "{id}");
     if to == Dialect::Messages {

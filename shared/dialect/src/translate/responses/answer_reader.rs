@@ -1,5 +1,7 @@
 //! Answers of responses, in events or whole → events of the form.
 
+use std::borrow::Cow;
+
 use super::super::form::{Delta, Event, Finish, Start};
 use super::super::json::{get, get_text, items};
 use super::super::reader::remembered;
@@ -41,10 +43,12 @@ impl Reader {
             }
             "response.output_item.done" => self.done(index, item(), sink),
             "response.output_text.delta" => {
-                self.said(index, Kind::Message);
-                more(get_text(data, "delta").map(Delta::Text), sink);
+                if let Some(text) = get_text(data, "delta") {
+                    self.say(index, text, sink);
+                }
                 item::read_logprobs(data, sink);
             }
+            "response.output_text.done" => self.rest_of_text(index, data, sink),
             "response.refusal.delta" => {
                 self.said(index, Kind::Message);
                 more(get_text(data, "delta").map(Delta::Refusal), sink);
@@ -104,11 +108,27 @@ impl Reader {
             let text = |name| get_text(item, name).unwrap_or_default();
             more(Some(Delta::Tool { call, id: text("call_id"), name: text("name") }), sink);
         }
-        self.open.push(Item { index, kind, said: false });
+        self.open.push(Item { index, kind, said: false, bytes: 0 });
     }
 
     fn is_message(&self, index: u64) -> bool {
         self.open.iter().any(|open| open.index == index && matches!(open.kind, Kind::Message))
+    }
+
+    fn say(&mut self, index: u64, text: Cow<'_, str>, sink: &mut impl FnMut(Event<'_>)) {
+        if let Some(item) = self.said(index, Kind::Message) {
+            item.bytes += text.len();
+        }
+        more(Some(Delta::Text(text)), sink);
+    }
+
+    /// The whole text of a part, of which some may not have come before.
+    fn rest_of_text(&mut self, index: u64, data: &[u8], sink: &mut impl FnMut(Event<'_>)) {
+        let Some(text) = get_text(data, "text") else { return };
+        if let Some(item) = self.said(index, Kind::Message) {
+            more(item.rest(&text).map(Delta::Text), sink);
+            item.bytes = 0;
+        }
     }
 
     /// The item of this number, which has said something now.
@@ -116,16 +136,14 @@ impl Reader {
         self.any = true;
         let at = self.open.iter().position(|open| open.index == index);
         if at.is_none() && self.open.len() < MOST_OPEN {
-            self.open.push(Item { index, kind, said: true });
+            self.open.push(Item { index, kind, said: true, bytes: 0 });
         }
         let item = match at {
             Some(at) => self.open.get_mut(at),
             None => self.open.last_mut(),
-        };
-        item.map(|item| {
-            item.said = true;
-            item
-        })
+        }?;
+        item.said = true;
+        Some(item)
     }
 
     fn thoughts(
@@ -152,7 +170,7 @@ impl Reader {
         let Some(item) = self.open.iter_mut().find(|open| open.index == index) else { return };
         let Kind::Call(call) = item.kind else { return };
         if let Some(text) = get_text(data, "delta").filter(|text| !text.is_empty()) {
-            item.said = true;
+            item.bytes += text.len();
             more(Some(Delta::Arguments { call, text }), sink);
         }
     }

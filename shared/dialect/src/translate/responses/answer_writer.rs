@@ -101,7 +101,7 @@ impl Writer {
             Delta::Citation(Citation::Url { url, title, .. }) => {
                 self.items.part(false, out).cite(url.into_owned(), title.map(String::from));
             }
-            Delta::Logprobs(logprobs) => self.items.part(false, out).take_logprobs(logprobs),
+            Delta::Logprobs(logprobs) => self.items.logprobs(logprobs, out),
             Delta::Arguments { .. } | Delta::Citation(Citation::Place(_)) | Delta::Audio(_) => {}
         }
         Ok(())

@@ -1,5 +1,7 @@
 //! An item of an answer that is being read.
 
+use std::borrow::Cow;
+
 use super::super::form::{Citation, Delta, Event};
 use super::super::json::{get, get_text, items};
 use super::super::seal::{Sealed, mark_encrypted};
@@ -10,6 +12,8 @@ pub(super) struct Item {
     pub(super) kind: Kind,
     /// There were events of what it says.
     pub(super) said: bool,
+    /// Bytes of the arguments, or of the part that is open, so far.
+    pub(super) bytes: usize,
 }
 
 /// What an item is.
@@ -35,13 +39,18 @@ impl Item {
                 }
                 read_proof(item, sink);
             }
-            Kind::Call(call) if !self.said => {
+            Kind::Call(call) => {
+                let whole = get_text(item, "arguments").unwrap_or_default();
                 // A client parses what it gets.
-                let text = get_text(item, "arguments").filter(|text| !text.is_empty()).unwrap_or("{}".into());
-                more(Some(Delta::Arguments { call, text }), sink);
+                let whole = if whole.is_empty() { "{}".into() } else { whole };
+                more(self.rest(&whole).map(|text| Delta::Arguments { call, text }), sink);
             }
-            Kind::Call(_) => {}
         }
+    }
+
+    /// What of a whole text has not come before.
+    pub(super) fn rest<'a>(&self, whole: &'a str) -> Option<Cow<'a, str>> {
+        whole.get(self.bytes..).filter(|rest| !rest.is_empty()).map(Cow::Borrowed)
     }
 }
 

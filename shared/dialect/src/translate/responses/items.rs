@@ -2,6 +2,7 @@
 
 use bytes::BytesMut;
 
+use super::super::json::{get, items};
 use super::events::{Events, Place};
 use super::part::{Kind, Open, Part, separate, write_summary};
 
@@ -78,6 +79,15 @@ impl Items {
                 data.text("delta", text);
                 data.raw("logprobs", b"[]");
             });
+        }
+    }
+
+    /// Takes chat's probabilities of a text.
+    pub(super) fn logprobs(&mut self, logprobs: &[u8], out: &mut BytesMut) {
+        let mut elements = get(logprobs, "content").into_iter().flat_map(items).peekable();
+        if elements.peek().is_some() {
+            let part = self.part(false, out);
+            elements.for_each(|element| part.take_logprob(element));
         }
     }
 

@@ -2,7 +2,7 @@
 
 use bytes::BytesMut;
 
-use super::super::json::{get, items};
+use super::super::json::get;
 use super::super::seal::{Sealed, read_encrypted};
 use super::super::write::{self, Fields};
 use super::events::Place;
@@ -144,12 +144,10 @@ impl Part {
         }
     }
 
-    /// Takes chat's probabilities.
-    pub(super) fn take_logprobs(&mut self, logprobs: &[u8]) {
-        for element in get(logprobs, "content").into_iter().flat_map(items) {
-            separate(&mut self.logprobs);
-            write_logprob(element, &mut self.logprobs);
-        }
+    /// Takes the probabilities of a token.
+    pub(super) fn take_logprob(&mut self, element: &[u8]) {
+        separate(&mut self.logprobs);
+        write_logprob(element, &mut self.logprobs);
     }
 
     pub(super) fn write(&self, out: &mut BytesMut) {
