@@ -6,6 +6,7 @@ use bulkhead_dialect::translate::{Dialect, RequestOptions, request};
 use serde_json::Value;
 
 use super::cases::cases;
+use super::matrix::translated;
 
 /// Every recorded request can be sent, and nothing in it disappears without a word. Where `BULKHEAD_TRANSLATED` names
 /// a file, what is sent is written there, one request a line, for validators.
@@ -46,6 +47,31 @@ fn check_messages(id: &str, to: Dialect, body: &Value) {
         assert!(body["max_tokens"].is_u64(), "{id}");
         for pair in messages.windows(2) {
             assert_ne!(pair[0]["role"], pair[1]["role"], "{id}");
+        }
+    }
+}
+
+/// What a client gets for every recording, a body or an event a line, where `BULKHEAD_ANSWERED` names a file: for
+/// validators.
+#[test]
+fn answers_can_be_validated() {
+    let Some(path) = std::env::var_os("BULKHEAD_ANSWERED") else { return };
+    let mut file = std::fs::File::create(path).unwrap();
+    for case in &cases() {
+        for client in Dialect::ALL {
+            let out = String::from_utf8(translated(case, client)).unwrap();
+            let bodies = if case.streams {
+                out.lines().filter_map(|line| line.strip_prefix("data: ")).collect()
+            } else {
+                vec![&*out]
+            };
+            for body in bodies.into_iter().filter(|body| *body != "[DONE]") {
+                let body: Value = serde_json::from_str(body).unwrap();
+                let line = serde_json::json!({
+                    "client": client.name(), "stream": case.streams, "id": case.id, "body": body
+                });
+                writeln!(file, "{line}").unwrap();
+            }
         }
     }
 }
