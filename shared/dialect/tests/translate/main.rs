@@ -8,6 +8,7 @@
 )]
 
 mod answers;
+mod answers_responses;
 mod arbitrary;
 mod cases;
 mod golden;
