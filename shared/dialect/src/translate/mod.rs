@@ -7,6 +7,7 @@
 
 mod answer;
 mod chat;
+mod completions;
 pub mod form;
 mod json;
 mod loss;
@@ -38,10 +39,12 @@ pub enum Dialect {
     Messages,
     /// OpenAI's responses.
     Responses,
+    /// OpenAI's older completions, which no provider is asked in.
+    Completions,
 }
 
 impl Dialect {
-    /// Every dialect.
+    /// Every dialect that both clients and providers speak.
     pub const ALL: [Self; 3] = [Self::Chat, Self::Messages, Self::Responses];
 
     /// A name for tables and messages.
@@ -50,6 +53,7 @@ impl Dialect {
             Self::Chat => "chat",
             Self::Messages => "messages",
             Self::Responses => "responses",
+            Self::Completions => "completions",
         }
     }
 }
@@ -68,6 +72,9 @@ pub enum TranslateError {
         /// Where it stands.
         place: String,
     },
+    /// No provider is asked in this dialect.
+    #[error("no provider is asked in this dialect")]
+    NoUpstream,
     /// The answer has none of the members that its dialect requires.
     #[error("the answer is none of its dialect's")]
     NoAnswer,
@@ -97,12 +104,14 @@ pub fn request(
         Dialect::Chat => chat::read_request(body, &mut losses)?,
         Dialect::Messages => messages::read_request(body, &mut losses)?,
         Dialect::Responses => responses::read_request(body, &mut losses)?,
+        Dialect::Completions => completions::read_request(body, &mut losses)?,
     };
     let mut plan = Plan { include_usage: request.include_usage, ..Plan::default() };
     let body = match to {
         Dialect::Chat => chat::write_request(&request, options, &mut losses),
         Dialect::Messages => messages::write_request(&request, options, &mut plan, &mut losses),
         Dialect::Responses => responses::write_request(&request, options, &mut losses),
+        Dialect::Completions => return Err(TranslateError::NoUpstream),
     };
     Ok(Translated { body, losses: losses.into_vec(), plan })
 }

@@ -14,7 +14,8 @@ pub(super) enum Reader {
 impl Reader {
     pub(super) fn new(upstream: Dialect, options: &AnswerOptions) -> Self {
         match upstream {
-            Dialect::Chat => Self::Chat(chat::Reader::default()),
+            // A text's choices are chat's without a message.
+            Dialect::Chat | Dialect::Completions => Self::Chat(chat::Reader::default()),
             Dialect::Messages => Self::Messages(messages::Reader::new(options.plan)),
             Dialect::Responses => Self::Responses(responses::Reader::default()),
         }

@@ -3,7 +3,7 @@
 use bytes::{Bytes, BytesMut};
 
 use super::form::Event;
-use super::{AnswerOptions, Dialect, chat, messages, responses};
+use super::{AnswerOptions, Dialect, chat, completions, messages, responses};
 use crate::relay::StreamFailure;
 
 /// Writes events as a stream, or as an answer in one piece.
@@ -11,6 +11,7 @@ pub(super) enum Writer {
     Chat(chat::Writer),
     Messages(messages::Writer),
     Responses(Box<responses::Writer>),
+    Completions(completions::Writer),
 }
 
 impl Writer {
@@ -19,6 +20,7 @@ impl Writer {
             Dialect::Chat => Self::Chat(chat::Writer::new(options, streams)),
             Dialect::Messages => Self::Messages(messages::Writer::new(options, streams)),
             Dialect::Responses => Self::Responses(Box::new(responses::Writer::new(options, streams))),
+            Dialect::Completions => Self::Completions(completions::Writer::new(options, streams)),
         }
     }
 
@@ -32,6 +34,10 @@ impl Writer {
             }
             Self::Messages(writer) => writer.write(event, out),
             Self::Responses(writer) => writer.write(event, out),
+            Self::Completions(writer) => {
+                writer.write(event, out);
+                None
+            }
         }
     }
 
@@ -41,6 +47,7 @@ impl Writer {
             Self::Chat(writer) => writer.into_whole(),
             Self::Messages(writer) => writer.into_whole(),
             Self::Responses(writer) => writer.into_whole(),
+            Self::Completions(writer) => writer.into_whole(),
         }
     }
 }

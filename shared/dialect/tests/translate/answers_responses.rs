@@ -91,7 +91,10 @@ fn a_stream_has_the_same_proofs() {
     ];
     let (out, end) = streamed(Dialect::Messages, Dialect::Responses, &events);
     let seen = seen::stream(Dialect::Responses, &out);
-    assert_eq!((end, seen.finish.as_deref(), seen.signatures.len()), (End::Complete, Some("max_output_tokens"), 2));
+    assert_eq!(
+        (end, seen.finish.as_deref(), seen.signatures.len()),
+        (End::Complete, Some("max_output_tokens"), 2)
+    );
     let output = events_of(&out).pop().unwrap()["response"]["output"].clone();
     let (next, _) = sent(Dialect::Responses, Dialect::Messages, &json!({"model": "m", "input": output}));
     let blocks = signed_blocks();
@@ -136,8 +139,12 @@ fn calls_that_interleave_are_told_apart() {
         let function = json!({"name": "f", "arguments": arguments});
         chunk(&json!({"tool_calls": [{"index": index, "id": id, "function": function}]}), None)
     };
-    let mut events =
-        vec![chunk(&json!({"content": "Now."}), None), call(0, "a", "{"), call(1, "b", "{\"x\":"), call(0, "a", "}")];
+    let mut events = vec![
+        chunk(&json!({"content": "Now."}), None),
+        call(0, "a", "{"),
+        call(1, "b", "{\"x\":"),
+        call(0, "a", "}"),
+    ];
     events.extend([call(1, "b", "1}"), chunk(&json!({}), Some("tool_calls"))]);
     let (out, end) = streamed(Dialect::Chat, Dialect::Responses, &events);
     let seen = seen::stream(Dialect::Responses, &out);
@@ -155,7 +162,8 @@ fn calls_that_interleave_are_told_apart() {
 #[test]
 fn a_failure_is_told_in_both_ways() {
     let error = json!({"error": {"message": "slow down", "type": "requests", "code": "rate_limit_exceeded"}});
-    let (out, end) = streamed(Dialect::Chat, Dialect::Responses, &[chunk(&json!({"content": "a"}), None), error]);
+    let (out, end) =
+        streamed(Dialect::Chat, Dialect::Responses, &[chunk(&json!({"content": "a"}), None), error]);
     assert_eq!(end, End::Truncated);
     let events = events_of(&out);
     let [.., told, failed] = &events[..] else { panic!() };
@@ -165,7 +173,10 @@ fn a_failure_is_told_in_both_ways() {
     for upstream in [&events[..], &events[events.len() - 1..]] {
         let mut stream = Stream::new(Dialect::Responses, Dialect::Chat, options());
         stream.feed(&sse(upstream), &mut BytesMut::new()).unwrap();
-        assert_eq!(stream.failure().map(|failure| (failure.status, &*failure.message)), Some((Some(429), "slow down")));
+        assert_eq!(
+            stream.failure().map(|failure| (failure.status, &*failure.message)),
+            Some((Some(429), "slow down"))
+        );
     }
     let failed = json!({"object": "response", "status": "failed", "output": [], "error": {"code": "server_error", "message": "m"}});
     assert!(answer(Dialect::Responses, Dialect::Chat, &bytes(&failed), options()).is_err());
@@ -179,13 +190,13 @@ fn message(text: &str) -> Value {
 #[test]
 fn what_had_no_delta_is_told_when_it_is_done() {
     let call = json!({"type": "function_call", "call_id": "c", "name": "f", "arguments": "{\"a\":1}"});
-    let end = |output: Value| {
-        json!({"type": "response.completed", "response": {"id": "r", "model": "m", "status": "completed", "output": output}})
-    };
-    let at = |index: u32, kind: &str, item: &Value| json!({"type": kind, "output_index": index, "item": item});
+    let end = |output: Value| json!({"type": "response.completed", "response": {"id": "r", "model": "m", "status": "completed", "output": output}});
+    let at =
+        |index: u32, kind: &str, item: &Value| json!({"type": kind, "output_index": index, "item": item});
     let done = "response.output_item.done";
     let started = json!({"type": "function_call", "call_id": "c", "name": "f", "arguments": ""});
-    let delta = |index: u32, kind: &str, text: &str| json!({"type": kind, "output_index": index, "delta": text});
+    let delta =
+        |index: u32, kind: &str, text: &str| json!({"type": kind, "output_index": index, "delta": text});
     for events in [
         vec![end(json!([message("Hi"), call]))],
         vec![at(0, done, &message("Hi")), at(1, done, &call), end(json!([]))],
@@ -202,7 +213,10 @@ fn what_had_no_delta_is_told_when_it_is_done() {
         let (out, _) = streamed(Dialect::Responses, Dialect::Chat, &events);
         let seen = seen::stream(Dialect::Chat, &out);
         let calls = [("f".to_owned(), "{\"a\":1}".to_owned())];
-        assert_eq!((&*seen.text, &seen.tools[..], seen.finish.as_deref()), ("Hi", &calls[..], Some("tool_calls")));
+        assert_eq!(
+            (&*seen.text, &seen.tools[..], seen.finish.as_deref()),
+            ("Hi", &calls[..], Some("tool_calls"))
+        );
     }
 }
 
@@ -212,7 +226,8 @@ fn probabilities_citations_and_refusals_have_their_places() {
     let said = json!({"role": "assistant", "content": "Hi", "annotations": [
         {"type": "url_citation", "url_citation": {"url": "https://a", "title": "A", "start_index": 0, "end_index": 2}}
     ]});
-    let choice = json!({"index": 0, "message": said, "logprobs": {"content": [token]}, "finish_reason": "stop"});
+    let choice =
+        json!({"index": 0, "message": said, "logprobs": {"content": [token]}, "finish_reason": "stop"});
     let chat = json!({"id": "c", "object": "chat.completion", "model": "m", "choices": [choice]});
     let got = answered(Dialect::Chat, Dialect::Responses, &chat);
     let part = &got["output"][0]["content"][0];
@@ -236,10 +251,12 @@ fn probabilities_citations_and_refusals_have_their_places() {
 /// The same answer has the same ids, and no two items have one.
 #[test]
 fn ids_are_made_of_the_answers_id() {
-    let body = json!({"id": "msg_01 é/x", "model": "c", "content": signed_blocks(), "stop_reason": "end_turn"});
+    let body =
+        json!({"id": "msg_01 é/x", "model": "c", "content": signed_blocks(), "stop_reason": "end_turn"});
     let got = answered(Dialect::Messages, Dialect::Responses, &body);
     assert_eq!(got["id"], "resp_msg_01x");
-    let ids: Vec<&str> = got["output"].as_array().unwrap().iter().map(|item| item["id"].as_str().unwrap()).collect();
+    let ids: Vec<&str> =
+        got["output"].as_array().unwrap().iter().map(|item| item["id"].as_str().unwrap()).collect();
     assert_eq!(ids, ["rs_msg_01x_0", "rs_msg_01x_1", "msg_msg_01x_2", "fc_msg_01x_3"]);
     let again = answered(Dialect::Responses, Dialect::Responses, &got);
     assert_eq!(again["id"], got["id"]);

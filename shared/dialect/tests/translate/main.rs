@@ -11,6 +11,7 @@ mod answers;
 mod answers_responses;
 mod arbitrary;
 mod cases;
+mod completions;
 mod golden;
 mod matrix;
 mod parameters;

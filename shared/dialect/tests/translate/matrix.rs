@@ -40,7 +40,7 @@ fn wrong(case: &Case, client: Dialect, seen: &Seen) -> Vec<String> {
     };
     // A refusal's words are text in messages.
     let text = match client {
-        Dialect::Messages => format!("{}{}", expected("text"), expected("refusal")),
+        Dialect::Messages | Dialect::Completions => format!("{}{}", expected("text"), expected("refusal")),
         Dialect::Chat | Dialect::Responses => expected("text").to_owned(),
     };
     check("text", seen.text == text, &seen.text);
@@ -101,6 +101,7 @@ fn finish(case: &Case, client: Dialect) -> Option<String> {
         Dialect::Chat => chat,
         Dialect::Messages => messages,
         Dialect::Responses => responses,
+        Dialect::Completions => chat,
     };
     Some(finish.to_owned())
 }

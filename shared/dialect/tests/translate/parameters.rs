@@ -27,6 +27,7 @@ fn body(from: Dialect, name: &str, value: Option<&Value>) -> Vec<u8> {
         Dialect::Chat => json!([{"type": "function", "function": {"name": "f"}}]),
         Dialect::Messages => json!([{"name": "f", "input_schema": {"type": "object"}}]),
         Dialect::Responses => json!([{"type": "function", "name": "f"}]),
+        Dialect::Completions => Value::Null,
     };
     if let Some(value) = value {
         body[name] = value.clone();

@@ -26,6 +26,7 @@ fn recorded_requests_can_be_sent() {
                     Dialect::Chat => "/v1/chat/completions",
                     Dialect::Messages => "/v1/messages",
                     Dialect::Responses => "/v1/responses",
+                    Dialect::Completions => "/v1/completions",
                 };
                 let line = serde_json::json!({ "path": path, "id": case.id, "body": body });
                 writeln!(file, "{line}").unwrap();

@@ -6,7 +6,7 @@ use bulkhead_dialect::sse::Framer;
 use bulkhead_dialect::translate::Dialect;
 use serde_json::{Value, json};
 
-use super::seen_responses;
+use super::{completions, seen_responses};
 
 /// Everything that a user would see or be billed for.
 #[derive(Debug, Default, Clone, PartialEq)]
@@ -31,6 +31,7 @@ pub(crate) fn whole(dialect: Dialect, body: &[u8]) -> Seen {
         Dialect::Chat => chat(&body),
         Dialect::Messages => messages(&body),
         Dialect::Responses => seen_responses::whole(&body),
+        Dialect::Completions => completions::whole(&body),
     }
 }
 
@@ -57,6 +58,7 @@ pub(crate) fn stream(dialect: Dialect, body: &[u8]) -> Seen {
         Dialect::Chat => chat_stream(&events, done),
         Dialect::Messages => messages_stream(&events),
         Dialect::Responses => seen_responses::stream(&events),
+        Dialect::Completions => completions::stream(&events, done),
     }
 }
 
@@ -92,7 +94,7 @@ fn signatures(blocks: &Value) -> Vec<String> {
     blocks.iter().map(|block| text(&block["signature"])).filter(|signature| !signature.is_empty()).collect()
 }
 
-fn chat_usage(usage: &Value) -> Option<[u64; 4]> {
+pub(crate) fn chat_usage(usage: &Value) -> Option<[u64; 4]> {
     let count = |value: &Value| value.as_u64().unwrap_or_default();
     usage.is_object().then(|| {
         [
