@@ -7,12 +7,15 @@
 
 mod answer;
 mod chat;
+mod completions;
 pub mod form;
 mod json;
 mod loss;
 mod messages;
 mod options;
 mod reader;
+mod responses;
+mod seal;
 mod stream;
 mod write;
 mod writer;
@@ -35,11 +38,15 @@ pub enum Dialect {
     Chat,
     /// Anthropic's messages.
     Messages,
+    /// OpenAI's responses.
+    Responses,
+    /// OpenAI's older completions, which no provider is asked in.
+    Completions,
 }
 
 impl Dialect {
-    /// Every dialect.
-    pub const ALL: [Self; 2] = [Self::Chat, Self::Messages];
+    /// Every dialect that both clients and providers speak.
+    pub const ALL: [Self; 3] = [Self::Chat, Self::Messages, Self::Responses];
 
     /// What is spoken at an endpoint, where it can be translated.
     pub const fn of(endpoint: Endpoint) -> Option<Self> {
@@ -57,6 +64,8 @@ impl Dialect {
         match self {
             Self::Chat => "chat",
             Self::Messages => "messages",
+            Self::Responses => "responses",
+            Self::Completions => "completions",
         }
     }
 }
@@ -84,6 +93,9 @@ pub enum TranslateError {
         /// Where it stands.
         place: String,
     },
+    /// No provider is asked in this dialect.
+    #[error("no provider is asked in this dialect")]
+    NoUpstream,
     /// The answer has none of the members that its dialect requires.
     #[error("the answer is none of its dialect's")]
     NoAnswer,
@@ -112,11 +124,15 @@ pub fn request(
     let request = match from {
         Dialect::Chat => chat::read_request(body, &mut losses)?,
         Dialect::Messages => messages::read_request(body, &mut losses)?,
+        Dialect::Responses => responses::read_request(body, &mut losses)?,
+        Dialect::Completions => completions::read_request(body, &mut losses)?,
     };
     let mut plan = Plan { include_usage: request.include_usage, ..Plan::default() };
     let body = match to {
         Dialect::Chat => chat::write_request(&request, options, &mut losses),
         Dialect::Messages => messages::write_request(&request, options, &mut plan, &mut losses),
+        Dialect::Responses => responses::write_request(&request, options, &mut losses),
+        Dialect::Completions => return Err(TranslateError::NoUpstream),
     };
     Ok(Translated { body, losses: losses.into_vec(), plan })
 }

@@ -1,20 +1,23 @@
 //! The upstream's side of an answer, whatever its dialect.
 
 use super::form::Event;
-use super::{AnswerOptions, Dialect, chat, messages};
+use super::{AnswerOptions, Dialect, chat, messages, responses};
 use crate::usage::UsageMeter;
 
 /// Reads an answer into events.
 pub(super) enum Reader {
     Chat(chat::Reader),
     Messages(messages::Reader),
+    Responses(responses::Reader),
 }
 
 impl Reader {
     pub(super) fn new(upstream: Dialect, options: &AnswerOptions) -> Self {
         match upstream {
-            Dialect::Chat => Self::Chat(chat::Reader::default()),
+            // A text's choices are chat's without a message.
+            Dialect::Chat | Dialect::Completions => Self::Chat(chat::Reader::default()),
             Dialect::Messages => Self::Messages(messages::Reader::new(options.plan)),
+            Dialect::Responses => Self::Responses(responses::Reader::default()),
         }
     }
 
@@ -23,6 +26,7 @@ impl Reader {
         match self {
             Self::Chat(reader) => reader.event(data, name, sink),
             Self::Messages(reader) => reader.event(data, name, sink),
+            Self::Responses(reader) => reader.event(data, name, sink),
         }
     }
 
@@ -31,6 +35,7 @@ impl Reader {
         match self {
             Self::Chat(reader) => reader.whole(body, sink),
             Self::Messages(reader) => reader.whole(body, sink),
+            Self::Responses(reader) => reader.whole(body, sink),
         }
     }
 
@@ -38,7 +43,7 @@ impl Reader {
     pub(super) fn may_end(&self) -> bool {
         match self {
             Self::Chat(reader) => reader.may_end(),
-            Self::Messages(_) => false,
+            Self::Messages(_) | Self::Responses(_) => false,
         }
     }
 
@@ -46,6 +51,7 @@ impl Reader {
         match self {
             Self::Chat(reader) => &reader.meter,
             Self::Messages(reader) => &reader.meter,
+            Self::Responses(reader) => &reader.meter,
         }
     }
 
@@ -54,6 +60,7 @@ impl Reader {
         match self {
             Self::Chat(reader) => reader.finish.as_deref(),
             Self::Messages(reader) => reader.finish.as_deref(),
+            Self::Responses(reader) => reader.finish.as_deref(),
         }
     }
 }

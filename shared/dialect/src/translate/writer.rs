@@ -3,13 +3,15 @@
 use bytes::{Bytes, BytesMut};
 
 use super::form::Event;
-use super::{AnswerOptions, Dialect, chat, messages};
+use super::{AnswerOptions, Dialect, chat, completions, messages, responses};
 use crate::relay::StreamFailure;
 
 /// Writes events as a stream, or as an answer in one piece.
 pub(super) enum Writer {
     Chat(chat::Writer),
     Messages(messages::Writer),
+    Responses(Box<responses::Writer>),
+    Completions(completions::Writer),
 }
 
 impl Writer {
@@ -17,6 +19,8 @@ impl Writer {
         match client {
             Dialect::Chat => Self::Chat(chat::Writer::new(options, streams)),
             Dialect::Messages => Self::Messages(messages::Writer::new(options, streams)),
+            Dialect::Responses => Self::Responses(Box::new(responses::Writer::new(options, streams))),
+            Dialect::Completions => Self::Completions(completions::Writer::new(options, streams)),
         }
     }
 
@@ -29,6 +33,11 @@ impl Writer {
                 None
             }
             Self::Messages(writer) => writer.write(event, out),
+            Self::Responses(writer) => writer.write(event, out),
+            Self::Completions(writer) => {
+                writer.write(event, out);
+                None
+            }
         }
     }
 
@@ -37,6 +46,8 @@ impl Writer {
         match self {
             Self::Chat(writer) => writer.into_whole(),
             Self::Messages(writer) => writer.into_whole(),
+            Self::Responses(writer) => writer.into_whole(),
+            Self::Completions(writer) => writer.into_whole(),
         }
     }
 }

@@ -8,12 +8,16 @@
 )]
 
 mod answers;
+mod answers_responses;
 mod arbitrary;
 mod cases;
+mod completions;
 mod golden;
 mod matrix;
 mod parameters;
+mod parameters_responses;
 mod recorded;
 mod seen;
+mod seen_responses;
 mod speed;
 mod splits;

@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::cases::{Case, cases, options};
 use super::seen::{self, Seen};
+use super::seen_responses;
 
 /// Least share of the cases that come out as expected.
 const LEAST: f64 = 0.97;
@@ -39,12 +40,17 @@ fn wrong(case: &Case, client: Dialect, seen: &Seen) -> Vec<String> {
     };
     // A refusal's words are text in messages.
     let text = match client {
-        Dialect::Messages => format!("{}{}", expected("text"), expected("refusal")),
-        Dialect::Chat => expected("text").to_owned(),
+        Dialect::Messages | Dialect::Completions => format!("{}{}", expected("text"), expected("refusal")),
+        Dialect::Chat | Dialect::Responses => expected("text").to_owned(),
     };
     check("text", seen.text == text, &seen.text);
     check("refusal", client == Dialect::Messages || seen.refusal == expected("refusal"), &seen.refusal);
-    check("reasoning", seen.reasoning == expected("reasoning"), &seen.reasoning);
+    let reasoning = match case.dialect {
+        // The recordings expect nothing of it, but they have it.
+        Dialect::Responses => seen_responses::recorded_reasoning(&case.body),
+        _ => expected("reasoning").to_owned(),
+    };
+    check("reasoning", seen.reasoning == reasoning, &seen.reasoning);
     let calls = case.expect["tool_calls"].as_array().cloned().unwrap_or_default();
     let same = calls.len() == seen.tools.len()
         && calls.iter().zip(&seen.tools).all(|(call, (name, arguments))| {
@@ -64,26 +70,40 @@ fn wrong(case: &Case, client: Dialect, seen: &Seen) -> Vec<String> {
 
 fn same_arguments(expected: &Value, found: &str) -> bool {
     let read: Option<Value> = serde_json::from_str(if found.is_empty() { "{}" } else { found }).ok();
-    read.is_some_and(|read| {
-        read == *expected
-            || (read == serde_json::json!({}) && *expected == "")
-            || expected.as_str().is_some_and(|text| text == found || read["raw_arguments"] == text)
-    })
+    // Arguments that are cut off are none.
+    *expected == *found
+        || read.is_some_and(|read| {
+            read == *expected
+                || (read == serde_json::json!({}) && *expected == "")
+                || expected.as_str().is_some_and(|text| read["raw_arguments"] == text)
+        })
 }
 
 fn finish(case: &Case, client: Dialect) -> Option<String> {
     let reason = case.expect["finish"].as_str()?;
     let refused = case.expect["refusal"].as_str().is_some_and(|text| !text.is_empty());
-    let (chat, messages) = match reason {
-        _ if refused => ("stop", "refusal"),
-        "stop" | "end_turn" | "" | "None" => ("stop", "end_turn"),
-        "stop_sequence" => ("stop", "stop_sequence"),
-        "length" | "max_tokens" => ("length", "max_tokens"),
-        "tool_calls" | "tool_use" | "function_call" => ("tool_calls", "tool_use"),
-        "content_filter" | "refusal" => ("content_filter", "refusal"),
+    let called = case.expect["tool_calls"].as_array().is_some_and(|calls| !calls.is_empty());
+    let (chat, messages, responses) = match reason {
+        _ if refused => ("stop", "refusal", "completed"),
+        "completed" | "complete" if called => ("tool_calls", "tool_use", "completed"),
+        "stop" | "end_turn" | "" | "None" | "completed" | "complete" => ("stop", "end_turn", "completed"),
+        "stop_sequence" => ("stop", "stop_sequence", "completed"),
+        "length" | "max_tokens" | "incomplete" | "max_output_tokens" => {
+            ("length", "max_tokens", "max_output_tokens")
+        }
+        "tool_calls" | "tool_use" | "function_call" => ("tool_calls", "tool_use", "completed"),
+        "content_filter" | "refusal" => ("content_filter", "refusal", "content_filter"),
+        // An answer that is to be asked for later.
+        "queued" => return None,
         other => panic!("{other}"),
     };
-    Some(if client == Dialect::Chat { chat } else { messages }.to_owned())
+    let finish = match client {
+        Dialect::Chat => chat,
+        Dialect::Messages => messages,
+        Dialect::Responses => responses,
+        Dialect::Completions => chat,
+    };
+    Some(finish.to_owned())
 }
 
 /// The recorded expectation as totals: input, output, cached, written. What it does not tell is as it was found.
@@ -92,7 +112,8 @@ fn usage(case: &Case, found: Option<[u64; 4]>) -> Option<[u64; 4]> {
     let (mut input, mut output) = (count("input")?, count("output")?);
     let found = found.unwrap_or_default();
     let cached = count("cached").unwrap_or(found[2]);
-    let written = count("cache_write").unwrap_or(if case.dialect == Dialect::Chat { found[3] } else { 0 });
+    let written =
+        count("cache_write").unwrap_or(if case.dialect == Dialect::Messages { 0 } else { found[3] });
     if case.dialect == Dialect::Messages {
         input += cached + written;
     }

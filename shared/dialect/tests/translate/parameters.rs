@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 
 /// What becomes of a value.
 #[derive(Debug)]
-enum Becomes {
+pub(crate) enum Becomes {
     /// Members of the upstream's request.
     Sent(Value),
     /// Nothing, without a word.
@@ -20,9 +20,14 @@ use Becomes::{Lost, Nothing, Refused, Sent};
 
 fn body(from: Dialect, name: &str, value: Option<&Value>) -> Vec<u8> {
     let mut body = json!({"model": "m", "messages": [{"role": "user", "content": "hi"}], "max_tokens": 9000});
+    if from == Dialect::Responses {
+        body = json!({"model": "m", "input": [{"role": "user", "content": "hi"}], "max_output_tokens": 9000});
+    }
     body["tools"] = match from {
         Dialect::Chat => json!([{"type": "function", "function": {"name": "f"}}]),
         Dialect::Messages => json!([{"name": "f", "input_schema": {"type": "object"}}]),
+        Dialect::Responses => json!([{"type": "function", "name": "f"}]),
+        Dialect::Completions => Value::Null,
     };
     if let Some(value) = value {
         body[name] = value.clone();
@@ -33,10 +38,10 @@ fn body(from: Dialect, name: &str, value: Option<&Value>) -> Vec<u8> {
 /// The members that a parameter adds or changes, or what is lost.
 fn outcome(
     from: Dialect,
+    to: Dialect,
     name: &str,
     value: &Value,
 ) -> Result<(Map<String, Value>, Vec<Weight>), TranslateError> {
-    let to = if from == Dialect::Chat { Dialect::Messages } else { Dialect::Chat };
     let send = |value| {
         let done = request(from, to, &body(from, name, value), &RequestOptions::default())?;
         let sent: Map<String, Value> = serde_json::from_slice(&done.body).unwrap();
@@ -51,7 +56,12 @@ fn outcome(
 }
 
 fn check(from: Dialect, name: &str, value: &Value, becomes: &Becomes) {
-    let found = outcome(from, name, value);
+    let to = if from == Dialect::Chat { Dialect::Messages } else { Dialect::Chat };
+    check_for(from, to, name, value, becomes);
+}
+
+pub(crate) fn check_for(from: Dialect, to: Dialect, name: &str, value: &Value, becomes: &Becomes) {
+    let found = outcome(from, to, name, value);
     let ok = match (becomes, &found) {
         (Sent(members), Ok((sent, lost))) => Value::Object(sent.clone()) == *members && lost.is_empty(),
         (Nothing, Ok((sent, lost))) => sent.is_empty() && lost.is_empty(),
@@ -59,7 +69,7 @@ fn check(from: Dialect, name: &str, value: &Value, becomes: &Becomes) {
         (Refused, Err(TranslateError::Invalid { name: found, .. })) => found == name,
         _ => false,
     };
-    assert!(ok, "{} {name} {value}: {becomes:?}, found {found:?}", from.name());
+    assert!(ok, "{} for {} {name} {value}: {becomes:?}, found {found:?}", from.name(), to.name());
 }
 
 #[test]

@@ -6,6 +6,7 @@ use bulkhead_dialect::translate::{Dialect, RequestOptions, request};
 use serde_json::Value;
 
 use super::cases::cases;
+use super::matrix::translated;
 
 /// Every recorded request can be sent, and nothing in it disappears without a word. Where `BULKHEAD_TRANSLATED` names
 /// a file, what is sent is written there, one request a line, for validators.
@@ -21,7 +22,12 @@ fn recorded_requests_can_be_sent() {
             check_messages(&case.id, to, &body);
             sent += 1;
             if let Some(file) = &mut file {
-                let path = if to == Dialect::Chat { "/v1/chat/completions" } else { "/v1/messages" };
+                let path = match to {
+                    Dialect::Chat => "/v1/chat/completions",
+                    Dialect::Messages => "/v1/messages",
+                    Dialect::Responses => "/v1/responses",
+                    Dialect::Completions => "/v1/completions",
+                };
                 let line = serde_json::json!({ "path": path, "id": case.id, "body": body });
                 writeln!(file, "{line}").unwrap();
             }
@@ -31,12 +37,42 @@ fn recorded_requests_can_be_sent() {
 }
 
 fn check_messages(id: &str, to: Dialect, body: &Value) {
+    if to == Dialect::Responses {
+        let is_said = body["instructions"].is_string() || body.get("prompt").is_some();
+        assert!(is_said || !body["input"].as_array().unwrap().is_empty(), "{id}");
+        return;
+    }
     let messages = body["messages"].as_array().unwrap();
     assert!(!messages.is_empty(), "{id}");
     if to == Dialect::Messages {
         assert!(body["max_tokens"].is_u64(), "{id}");
         for pair in messages.windows(2) {
             assert_ne!(pair[0]["role"], pair[1]["role"], "{id}");
+        }
+    }
+}
+
+/// What a client gets for every recording, a body or an event a line, where `BULKHEAD_ANSWERED` names a file: for
+/// validators.
+#[test]
+fn answers_can_be_validated() {
+    let Some(path) = std::env::var_os("BULKHEAD_ANSWERED") else { return };
+    let mut file = std::fs::File::create(path).unwrap();
+    for case in &cases() {
+        for client in Dialect::ALL {
+            let out = String::from_utf8(translated(case, client)).unwrap();
+            let bodies = if case.streams {
+                out.lines().filter_map(|line| line.strip_prefix("data: ")).collect()
+            } else {
+                vec![&*out]
+            };
+            for body in bodies.into_iter().filter(|body| *body != "[DONE]") {
+                let body: Value = serde_json::from_str(body).unwrap();
+                let line = serde_json::json!({
+                    "client": client.name(), "stream": case.streams, "id": case.id, "body": body
+                });
+                writeln!(file, "{line}").unwrap();
+            }
         }
     }
 }

@@ -6,6 +6,8 @@ use bulkhead_dialect::sse::Framer;
 use bulkhead_dialect::translate::Dialect;
 use serde_json::{Value, json};
 
+use super::{completions, seen_responses};
+
 /// Everything that a user would see or be billed for.
 #[derive(Debug, Default, Clone, PartialEq)]
 pub(crate) struct Seen {
@@ -28,6 +30,8 @@ pub(crate) fn whole(dialect: Dialect, body: &[u8]) -> Seen {
     match dialect {
         Dialect::Chat => chat(&body),
         Dialect::Messages => messages(&body),
+        Dialect::Responses => seen_responses::whole(&body),
+        Dialect::Completions => completions::whole(&body),
     }
 }
 
@@ -44,7 +48,7 @@ pub(crate) fn stream(dialect: Dialect, body: &[u8]) -> Seen {
         }
         let event: Value = serde_json::from_slice(&data)
             .unwrap_or_else(|error| panic!("{error} in {}", String::from_utf8_lossy(&data)));
-        if dialect == Dialect::Messages {
+        if matches!(dialect, Dialect::Messages | Dialect::Responses) {
             assert_eq!(frame.event(), event["type"].as_str());
         }
         events.push(event);
@@ -53,10 +57,12 @@ pub(crate) fn stream(dialect: Dialect, body: &[u8]) -> Seen {
     match dialect {
         Dialect::Chat => chat_stream(&events, done),
         Dialect::Messages => messages_stream(&events),
+        Dialect::Responses => seen_responses::stream(&events),
+        Dialect::Completions => completions::stream(&events, done),
     }
 }
 
-fn text(value: &Value) -> String {
+pub(crate) fn text(value: &Value) -> String {
     value.as_str().unwrap_or_default().to_owned()
 }
 
@@ -88,7 +94,7 @@ fn signatures(blocks: &Value) -> Vec<String> {
     blocks.iter().map(|block| text(&block["signature"])).filter(|signature| !signature.is_empty()).collect()
 }
 
-fn chat_usage(usage: &Value) -> Option<[u64; 4]> {
+pub(crate) fn chat_usage(usage: &Value) -> Option<[u64; 4]> {
     let count = |value: &Value| value.as_u64().unwrap_or_default();
     usage.is_object().then(|| {
         [

@@ -97,6 +97,9 @@ impl Reader {
                 sink(Event::More { choice: choice.number, delta });
             });
         }
+        if let Some(text) = choice.text.as_deref().filter(|text| !text.is_empty()) {
+            sink(Event::More { choice: choice.number, delta: Delta::Text(text.into()) });
+        }
         if let Some(logprobs) = choice.logprobs {
             sink(Event::More { choice: choice.number, delta: Delta::Logprobs(logprobs) });
         }
@@ -140,6 +143,8 @@ impl<'a> Chunk<'a> {
 struct Choice<'a> {
     number: u32,
     delta: Option<&'a [u8]>,
+    /// Of a completion.
+    text: Option<Cow<'a, str>>,
     logprobs: Option<&'a [u8]>,
     reason: Option<Cow<'a, str>>,
 }
@@ -153,6 +158,7 @@ impl<'a> Choice<'a> {
                     let number = whole_number(value).map(u32::try_from);
                     choice.number = number.unwrap_or(Ok(0)).unwrap_or(u32::MAX);
                 }
+                "text" => choice.text = text(value),
                 "logprobs" => choice.logprobs = Some(value),
                 "finish_reason" => choice.reason = text(value),
                 name if name == member => choice.delta = Some(value),

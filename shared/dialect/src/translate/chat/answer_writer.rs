@@ -70,7 +70,7 @@ impl Writer {
                 self.finish(choice, reason, out);
             }
             Event::Usage(usage) => self.usage = Some(usage),
-            Event::Failed(failure) => write_failure(&failure, out),
+            Event::Failed(failure) => write_failure(Endpoint::ChatCompletions, &failure, out),
             Event::End => self.end(out),
         }
     }
@@ -318,7 +318,8 @@ fn finish_name(reason: Finish) -> &'static str {
     }
 }
 
-fn write_failure(failure: &StreamFailure, out: &mut BytesMut) {
+/// Writes the event that ends a stream of one of OpenAI's older APIs.
+pub(crate) fn write_failure(endpoint: Endpoint, failure: &StreamFailure, out: &mut BytesMut) {
     let status = failure.status.unwrap_or(500);
     let status_text = status.to_string();
     let error = ErrorBody {
@@ -328,5 +329,5 @@ fn write_failure(failure: &StreamFailure, out: &mut BytesMut) {
         code: failure.code.as_deref().unwrap_or(&status_text),
         status,
     };
-    out.extend_from_slice(&render_event(Endpoint::ChatCompletions, &error));
+    out.extend_from_slice(&render_event(endpoint, &error));
 }

@@ -156,7 +156,7 @@ fn read_calls(value: &[u8]) -> Option<Vec<Block<'_>>> {
 }
 
 /// A `data:` URL holds what it names.
-fn read_url(url: Cow<'_, str>) -> Source<'_> {
+pub(crate) fn read_url(url: Cow<'_, str>) -> Source<'_> {
     match url {
         Cow::Borrowed(url) => split_data(url)
             .map_or(Source::Url(Cow::Borrowed(url)), |(media_type, data)| base64(media_type, data)),

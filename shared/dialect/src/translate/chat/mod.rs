@@ -12,9 +12,13 @@ mod usage;
 mod whole;
 
 pub(super) use answer_reader::Reader;
-pub(super) use answer_writer::{Writer, call_id};
+pub(super) use answer_writer::{Writer, call_id, write_failure};
+pub(super) use content::read_url;
 pub(super) use request_reader::read_request;
 pub(super) use request_writer::write_request;
+pub(super) use request_writer::{effort_name, write_tier, write_user};
+pub(super) use turn_writer::data_url;
+pub(super) use usage::write_usage;
 
 use super::form::Knob;
 

@@ -180,7 +180,7 @@ fn write_reasoning(
 }
 
 /// OpenAI has nothing above `xhigh`.
-fn effort_name(effort: Effort) -> &'static str {
+pub(crate) fn effort_name(effort: Effort) -> &'static str {
     match effort {
         Effort::Minimal => "minimal",
         Effort::Low => "low",
@@ -191,7 +191,7 @@ fn effort_name(effort: Effort) -> &'static str {
 }
 
 /// The beginning of a long name tells users apart as well.
-fn write_user(request: &Request<'_>, body: &mut Fields<'_>, losses: &mut Losses) {
+pub(crate) fn write_user(request: &Request<'_>, body: &mut Fields<'_>, losses: &mut Losses) {
     let Some(user) = &request.user else { return };
     let shown = user.get(..user.floor_char_boundary(LONGEST_USER)).unwrap_or_default();
     if shown.len() < user.len() {
@@ -200,7 +200,7 @@ fn write_user(request: &Request<'_>, body: &mut Fields<'_>, losses: &mut Losses)
     body.text("user", shown);
 }
 
-fn write_tier(request: &Request<'_>, body: &mut Fields<'_>, losses: &mut Losses) {
+pub(crate) fn write_tier(request: &Request<'_>, body: &mut Fields<'_>, losses: &mut Losses) {
     match request.tier.as_deref() {
         None => {}
         Some("standard_only") => body.text("service_tier", "default"),

@@ -226,7 +226,7 @@ fn shape<'a>(block: &'a Block<'_>) -> Option<Shape<'a>> {
     })
 }
 
-fn data_url(media_type: &str, data: &str) -> String {
+pub(crate) fn data_url(media_type: &str, data: &str) -> String {
     format!("data:{media_type};base64,{data}")
 }
 

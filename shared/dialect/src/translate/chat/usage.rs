@@ -6,7 +6,7 @@ use bulkhead_model::usage::ServiceTier;
 use super::super::write::Fields;
 
 /// Writes the member.
-pub(super) fn write_usage(body: &mut Fields<'_>, usage: &Usage) {
+pub(crate) fn write_usage(body: &mut Fields<'_>, usage: &Usage) {
     let written = usage.cache_write.saturating_add(usage.cache_write_1h);
     body.object("usage", |fields| {
         fields.number("prompt_tokens", usage.input);

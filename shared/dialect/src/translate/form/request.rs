@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::super::{Dialect, chat, messages};
+use super::super::{Dialect, chat, completions, messages, responses};
 
 /// A request.
 #[derive(Debug, Clone, Default)]
@@ -336,6 +336,8 @@ impl Knob {
         match dialect {
             Dialect::Chat => chat::name_of(self),
             Dialect::Messages => messages::name_of(self),
+            Dialect::Responses => responses::name_of(self),
+            Dialect::Completions => completions::name_of(self),
         }
     }
 

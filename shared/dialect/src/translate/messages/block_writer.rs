@@ -8,6 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use super::super::form::{Block, Part, Request, Role, Source};
 use super::super::json::is_object;
 use super::super::loss::Losses;
+use super::super::seal::is_foreign;
 use super::super::write::{Fields, Items};
 use super::cache::write_cache;
 
@@ -45,6 +46,10 @@ pub(super) fn is_written(block: &Block<'_>, at: usize, losses: &mut Losses) -> b
         // Unsigned thoughts are refused.
         Block::Thinking { signature: None, .. } => {
             losses.aside("reasoning_content", format_args!("messages[{at}]"));
+            false
+        }
+        Block::Thinking { signature: Some(signature), .. } if is_foreign(signature) => {
+            losses.aside("thinking", format_args!("messages[{at}]"));
             false
         }
         Block::Thinking { .. } | Block::RedactedThinking(_) => true,

@@ -2,6 +2,7 @@
 
 use super::super::form::{Block, Effort, Knob, Output, Reasoning, Request, Role, Setting};
 use super::super::loss::Losses;
+use super::super::seal::is_foreign;
 use super::super::write::{self, Fields};
 use super::super::{Dialect, ReasoningStyle, RequestOptions};
 use super::cache::write_cache;
@@ -179,8 +180,9 @@ fn is_amid_tools(request: &Request<'_>) -> bool {
     let last = request.turns.iter().rev().find(|turn| turn.role == Role::Assistant);
     last.is_some_and(|turn| {
         let has = |wanted: fn(&Block<'_>) -> bool| turn.parts.iter().any(|part| wanted(&part.block));
-        let thought = |block: &Block<'_>| {
-            matches!(block, Block::Thinking { signature: Some(_), .. } | Block::RedactedThinking(_))
+        let thought = |block: &Block<'_>| match block {
+            Block::Thinking { signature: Some(signature), .. } => !is_foreign(signature),
+            block => matches!(block, Block::RedactedThinking(_)),
         };
         has(|block| matches!(block, Block::ToolCall { .. })) && !has(thought)
     })

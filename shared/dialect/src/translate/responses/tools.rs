@@ -1,0 +1,143 @@
+//! Tools of a request.
+
+use super::super::form::{Request, Tool, ToolChoice};
+use super::super::json::{fields, flag, get, get_text, items, text};
+use super::super::loss::Losses;
+use super::super::write::{Fields, Items};
+
+/// Reads the functions; tools of the provider and tools that take plain text are lost by their names.
+pub(super) fn read_tools<'a>(value: &'a [u8], request: &mut Request<'a>, losses: &mut Losses) -> bool {
+    request.tools.clear();
+    for (at, tool) in items(value).enumerate() {
+        let kind = get_text(tool, "type").unwrap_or_default();
+        if kind != "function" {
+            losses.asked(&kind, format_args!("tools[{at}]"));
+            continue;
+        }
+        let mut read = Tool {
+            name: get_text(tool, "name").unwrap_or_default(),
+            description: None,
+            parameters: None,
+            strict: None,
+            cache: None,
+        };
+        for (name, value) in fields(tool) {
+            match &*name {
+                "type" | "name" => {}
+                "description" => read.description = text(value),
+                "parameters" => read.parameters = value.starts_with(b"{").then_some(value),
+                "strict" => read.strict = flag(value),
+                other => losses.aside(other, format_args!("tools[{at}]")),
+            }
+        }
+        request.tools.push(read);
+    }
+    value.starts_with(b"[")
+}
+
+/// Reads what to call. Where only some tools are allowed, the others are not offered.
+pub(super) fn read_choice<'a>(value: &'a [u8], request: &mut Request<'a>, losses: &mut Losses) -> Option<()> {
+    let by_word = |word: &str| match word {
+        "auto" => Some(ToolChoice::Auto),
+        "none" => Some(ToolChoice::None),
+        "required" => Some(ToolChoice::Required),
+        _ => None,
+    };
+    if let Some(word) = text(value) {
+        request.tool_choice = Some(by_word(&word)?);
+        return Some(());
+    }
+    let choice = match &*get_text(value, "type")? {
+        "function" => ToolChoice::Tool(get_text(value, "name")?),
+        "allowed_tools" => {
+            let choice = by_word(&get_text(value, "mode")?)?;
+            allow(get(value, "tools")?, request, losses);
+            choice
+        }
+        other => {
+            losses.asked(other, "tool_choice");
+            ToolChoice::Auto
+        }
+    };
+    request.tool_choice = Some(choice);
+    Some(())
+}
+
+fn allow(tools: &[u8], request: &mut Request<'_>, losses: &mut Losses) {
+    let mut allowed = Vec::new();
+    for (at, tool) in items(tools).enumerate() {
+        match get_text(tool, "type").as_deref() {
+            Some("function") => allowed.extend(get_text(tool, "name")),
+            kind => losses.asked(kind.unwrap_or_default(), format_args!("tool_choice.tools[{at}]")),
+        }
+    }
+    allowed.sort_unstable();
+    request.tools.retain(|tool| allowed.binary_search(&tool.name).is_ok());
+}
+
+/// Writes the functions, and what to call.
+pub(super) fn write_tools(
+    request: &Request<'_>,
+    search: Option<&[u8]>,
+    body: &mut Fields<'_>,
+    losses: &mut Losses,
+) {
+    if request.tools.is_empty() && search.is_none() {
+        return;
+    }
+    body.array("tools", |items| {
+        for (at, tool) in request.tools.iter().enumerate() {
+            if tool.cache.is_some() {
+                losses.aside("cache_control", format_args!("tools[{at}]"));
+            }
+            write_tool(tool, items);
+        }
+        if let Some(search) = search {
+            items.object(|fields| write_search(search, fields, losses));
+        }
+    });
+    match &request.tool_choice {
+        None => {}
+        Some(ToolChoice::Auto) => body.text("tool_choice", "auto"),
+        Some(ToolChoice::None) => body.text("tool_choice", "none"),
+        Some(ToolChoice::Required) => body.text("tool_choice", "required"),
+        Some(ToolChoice::Tool(name)) => body.object("tool_choice", |choice| {
+            choice.text("type", "function");
+            choice.text("name", name);
+        }),
+    }
+    if let Some(parallel) = request.parallel_tools {
+        body.flag("parallel_tool_calls", parallel);
+    }
+}
+
+fn write_tool(tool: &Tool<'_>, items: &mut Items<'_>) {
+    items.object(|fields| {
+        fields.text("type", "function");
+        fields.text("name", &tool.name);
+        if let Some(description) = &tool.description {
+            fields.text("description", description);
+        }
+        fields.raw("parameters", tool.parameters.unwrap_or(br#"{"type":"object","properties":{}}"#));
+        // Left out it would be true here, and false everywhere else.
+        fields.flag("strict", tool.strict.unwrap_or(false));
+    });
+}
+
+/// Chat's `web_search_options` as the tool that it is here.
+fn write_search(options: &[u8], fields: &mut Fields<'_>, losses: &mut Losses) {
+    fields.text("type", "web_search");
+    for (name, value) in super::super::json::fields(options) {
+        match &*name {
+            "search_context_size" => fields.raw(&name, value),
+            "user_location" => fields.object("user_location", |place| {
+                place.text("type", "approximate");
+                let members = get(value, "approximate").unwrap_or_default();
+                super::super::json::fields(members)
+                    .filter(|(name, _)| matches!(&**name, "city" | "country" | "region" | "timezone"))
+                    .for_each(|(name, value)| place.raw(&name, value));
+            }),
+            other => losses.aside(&format!("web_search_options.{other}"), ""),
+        }
+    }
+}
