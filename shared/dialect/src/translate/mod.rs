@@ -127,6 +127,7 @@ pub fn request(
         Dialect::Responses => responses::read_request(body, &mut losses)?,
         Dialect::Completions => completions::read_request(body, &mut losses)?,
     };
+    let read = losses.count();
     let mut plan = Plan { include_usage: request.include_usage, ..Plan::default() };
     let body = match to {
         Dialect::Chat => chat::write_request(&request, options, &mut losses),
@@ -134,6 +135,7 @@ pub fn request(
         Dialect::Responses => responses::write_request(&request, options, &mut losses),
         Dialect::Completions => return Err(TranslateError::NoUpstream),
     };
+    losses.in_words_of(from, read);
     Ok(Translated { body, losses: losses.into_vec(), plan })
 }
 

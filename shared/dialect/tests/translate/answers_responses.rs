@@ -70,7 +70,7 @@ fn signed_thoughts_survive_a_turn_through_a_client_of_responses() {
     let next = json!({"model": "m", "input": input});
     for to in [Dialect::Chat, Dialect::Responses] {
         let (sent, losses) = sent(Dialect::Responses, to, &next);
-        assert_eq!(losses, ["thinking", "redacted_thinking"]);
+        assert_eq!(losses, ["reasoning"]);
         assert!(!sent.to_string().contains("EqQB") && !sent.to_string().contains("anthropic-thinking"));
     }
 }

@@ -51,13 +51,31 @@ fn messages_stream() -> String {
     body
 }
 
+fn responses_stream() -> String {
+    let mut body = String::from(
+        "event: response.created\ndata: {\"type\":\"response.created\",\"sequence_number\":0,\"response\":{\"id\":\"resp_1\",\"model\":\"m\",\"created_at\":1}}\n\nevent: response.output_item.added\ndata: {\"type\":\"response.output_item.added\",\"output_index\":0,\"item\":{\"id\":\"msg_1\",\"type\":\"message\",\"content\":[]}}\n\n",
+    );
+    for at in 0..EVENTS {
+        write!(
+            body,
+            "event: response.output_text.delta\ndata: {{\"type\":\"response.output_text.delta\",\"sequence_number\":{at},\"item_id\":\"msg_1\",\"output_index\":0,\"content_index\":0,\"delta\":\" token{at}\\n\",\"logprobs\":[]}}\n\n"
+        )
+        .unwrap();
+    }
+    body
+}
+
 #[test]
 #[ignore = "a benchmark"]
 fn what_a_translation_costs() {
     let messages = messages_stream();
-    for (upstream, client, body) in
-        [(Dialect::Chat, Dialect::Messages, chat_stream()), (Dialect::Messages, Dialect::Chat, messages)]
-    {
+    for (upstream, client, body) in [
+        (Dialect::Chat, Dialect::Messages, chat_stream()),
+        (Dialect::Chat, Dialect::Responses, chat_stream()),
+        (Dialect::Messages, Dialect::Responses, messages.clone()),
+        (Dialect::Messages, Dialect::Chat, messages),
+        (Dialect::Responses, Dialect::Chat, responses_stream()),
+    ] {
         let mut out = BytesMut::new();
         time(&format!("an event of {} for {}", upstream.name(), client.name()), EVENTS, || {
             out.clear();
