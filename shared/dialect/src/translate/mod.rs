@@ -8,6 +8,7 @@
 mod answer;
 mod chat;
 pub mod form;
+mod gemini;
 mod json;
 mod loss;
 mod messages;
@@ -34,17 +35,20 @@ pub enum Dialect {
     Chat,
     /// Anthropic's messages.
     Messages,
+    /// Google's generateContent and streamGenerateContent, of the Gemini API and of Vertex.
+    Gemini,
 }
 
 impl Dialect {
     /// Every dialect.
-    pub const ALL: [Self; 2] = [Self::Chat, Self::Messages];
+    pub const ALL: [Self; 3] = [Self::Chat, Self::Messages, Self::Gemini];
 
     /// A name for tables and messages.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Chat => "chat",
             Self::Messages => "messages",
+            Self::Gemini => "gemini",
         }
     }
 }
@@ -88,14 +92,19 @@ pub fn request(
 ) -> Result<Translated, TranslateError> {
     check(body)?;
     let mut losses = Losses::default();
-    let request = match from {
+    let body = if from == Dialect::Gemini { gemini::with_json_schemas(body) } else { body.into() };
+    let body = &body;
+    let mut request = match from {
         Dialect::Chat => chat::read_request(body, &mut losses)?,
         Dialect::Messages => messages::read_request(body, &mut losses)?,
+        Dialect::Gemini => gemini::read_request(body, &mut losses)?,
     };
+    request.stream = request.stream.or(options.stream);
     let mut plan = Plan { include_usage: request.include_usage, ..Plan::default() };
     let body = match to {
         Dialect::Chat => chat::write_request(&request, options, &mut losses),
         Dialect::Messages => messages::write_request(&request, options, &mut plan, &mut losses),
+        Dialect::Gemini => gemini::write_request(&request, options, &mut losses),
     };
     Ok(Translated { body, losses: losses.into_vec(), plan })
 }

@@ -1,13 +1,14 @@
 //! The upstream's side of an answer, whatever its dialect.
 
 use super::form::Event;
-use super::{AnswerOptions, Dialect, chat, messages};
+use super::{AnswerOptions, Dialect, chat, gemini, messages};
 use crate::usage::UsageMeter;
 
 /// Reads an answer into events.
 pub(super) enum Reader {
     Chat(chat::Reader),
     Messages(messages::Reader),
+    Gemini(gemini::Reader),
 }
 
 impl Reader {
@@ -15,6 +16,7 @@ impl Reader {
         match upstream {
             Dialect::Chat => Self::Chat(chat::Reader::default()),
             Dialect::Messages => Self::Messages(messages::Reader::new(options.plan)),
+            Dialect::Gemini => Self::Gemini(gemini::Reader::new(options)),
         }
     }
 
@@ -23,6 +25,7 @@ impl Reader {
         match self {
             Self::Chat(reader) => reader.event(data, name, sink),
             Self::Messages(reader) => reader.event(data, name, sink),
+            Self::Gemini(reader) => reader.event(data, sink),
         }
     }
 
@@ -31,6 +34,7 @@ impl Reader {
         match self {
             Self::Chat(reader) => reader.whole(body, sink),
             Self::Messages(reader) => reader.whole(body, sink),
+            Self::Gemini(reader) => reader.whole(body, sink),
         }
     }
 
@@ -39,13 +43,23 @@ impl Reader {
         match self {
             Self::Chat(reader) => reader.may_end(),
             Self::Messages(_) => false,
+            Self::Gemini(reader) => reader.may_end(),
         }
+    }
+
+    /// Ends a stream that [`Self::may_end`].
+    pub(super) fn end(&mut self, sink: &mut impl FnMut(Event<'_>)) {
+        if let Self::Gemini(reader) = self {
+            reader.finish_all(sink);
+        }
+        sink(Event::End);
     }
 
     pub(super) fn meter(&self) -> &UsageMeter {
         match self {
             Self::Chat(reader) => &reader.meter,
             Self::Messages(reader) => &reader.meter,
+            Self::Gemini(reader) => &reader.meter,
         }
     }
 
@@ -54,6 +68,7 @@ impl Reader {
         match self {
             Self::Chat(reader) => reader.finish.as_deref(),
             Self::Messages(reader) => reader.finish.as_deref(),
+            Self::Gemini(reader) => reader.finish.as_deref(),
         }
     }
 }

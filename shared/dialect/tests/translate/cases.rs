@@ -23,6 +23,7 @@ pub(crate) fn options() -> AnswerOptions {
         created: 1_700_000_000,
         plan: Plan { include_usage: true, ..Plan::default() },
         max_event: 1 << 20,
+        json_array: false,
     }
 }
 
@@ -46,6 +47,7 @@ fn case(folder: &Path) -> Option<Case> {
     let dialect = match meta["api"].as_str()? {
         "openai.chat" => Dialect::Chat,
         "anthropic.messages" => Dialect::Messages,
+        "gemini.generateContent" | "gemini.streamGenerateContent" => Dialect::Gemini,
         _ => return None,
     };
     if meta["status"] != 200 {

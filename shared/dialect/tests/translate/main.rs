@@ -15,5 +15,6 @@ mod matrix;
 mod parameters;
 mod recorded;
 mod seen;
+mod seen_gemini;
 mod speed;
 mod splits;

@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 
 /// What becomes of a value.
 #[derive(Debug)]
-enum Becomes {
+pub(crate) enum Becomes {
     /// Members of the upstream's request.
     Sent(Value),
     /// Nothing, without a word.
@@ -20,23 +20,29 @@ use Becomes::{Lost, Nothing, Refused, Sent};
 
 fn body(from: Dialect, name: &str, value: Option<&Value>) -> Vec<u8> {
     let mut body = json!({"model": "m", "messages": [{"role": "user", "content": "hi"}], "max_tokens": 9000});
-    body["tools"] = match from {
-        Dialect::Chat => json!([{"type": "function", "function": {"name": "f"}}]),
-        Dialect::Messages => json!([{"name": "f", "input_schema": {"type": "object"}}]),
-    };
+    match from {
+        Dialect::Chat => body["tools"] = json!([{"type": "function", "function": {"name": "f"}}]),
+        Dialect::Messages => body["tools"] = json!([{"name": "f", "input_schema": {"type": "object"}}]),
+        Dialect::Gemini => {
+            body = json!({"contents": [{"parts": [{"text": "hi"}]}], "generationConfig": {"maxOutputTokens": 9000}});
+            body["tools"] = json!([{"functionDeclarations": [{"name": "f"}]}]);
+        }
+    }
     if let Some(value) = value {
-        body[name] = value.clone();
+        match name.split_once('.') {
+            Some((group, name)) => body[group][name] = value.clone(),
+            None => body[name] = value.clone(),
+        }
     }
     serde_json::to_vec(&body).unwrap()
 }
 
 /// The members that a parameter adds or changes, or what is lost.
 fn outcome(
-    from: Dialect,
+    (from, to): (Dialect, Dialect),
     name: &str,
     value: &Value,
 ) -> Result<(Map<String, Value>, Vec<Weight>), TranslateError> {
-    let to = if from == Dialect::Chat { Dialect::Messages } else { Dialect::Chat };
     let send = |value| {
         let done = request(from, to, &body(from, name, value), &RequestOptions::default())?;
         let sent: Map<String, Value> = serde_json::from_slice(&done.body).unwrap();
@@ -50,8 +56,8 @@ fn outcome(
     Ok((sent, lost))
 }
 
-fn check(from: Dialect, name: &str, value: &Value, becomes: &Becomes) {
-    let found = outcome(from, name, value);
+pub(crate) fn check(pair: (Dialect, Dialect), name: &str, value: &Value, becomes: &Becomes) {
+    let found = outcome(pair, name, value);
     let ok = match (becomes, &found) {
         (Sent(members), Ok((sent, lost))) => Value::Object(sent.clone()) == *members && lost.is_empty(),
         (Nothing, Ok((sent, lost))) => sent.is_empty() && lost.is_empty(),
@@ -59,7 +65,7 @@ fn check(from: Dialect, name: &str, value: &Value, becomes: &Becomes) {
         (Refused, Err(TranslateError::Invalid { name: found, .. })) => found == name,
         _ => false,
     };
-    assert!(ok, "{} {name} {value}: {becomes:?}, found {found:?}", from.name());
+    assert!(ok, "{} {name} {value}: {becomes:?}, found {found:?}", pair.0.name());
 }
 
 #[test]
@@ -132,8 +138,8 @@ fn chat_for_messages() {
     ] {
         // Without a limit there is the upstream's usual one.
         let without = if name == "max_tokens" { Sent(json!({"max_tokens": 4096})) } else { Nothing };
-        check(Dialect::Chat, name, &Value::Null, &without);
-        check(Dialect::Chat, name, &value, &becomes);
+        check((Dialect::Chat, Dialect::Messages), name, &Value::Null, &without);
+        check((Dialect::Chat, Dialect::Messages), name, &value, &becomes);
     }
 }
 
@@ -184,8 +190,8 @@ fn messages_for_chat() {
         ("mcp_servers", json!([]), asked()),
         ("what", json!(false), asked()),
     ] {
-        check(Dialect::Messages, name, &Value::Null, &Nothing);
-        check(Dialect::Messages, name, &value, &becomes);
+        check((Dialect::Messages, Dialect::Chat), name, &Value::Null, &Nothing);
+        check((Dialect::Messages, Dialect::Chat), name, &value, &becomes);
     }
 }
 

@@ -21,7 +21,11 @@ fn recorded_requests_can_be_sent() {
             check_messages(&case.id, to, &body);
             sent += 1;
             if let Some(file) = &mut file {
-                let path = if to == Dialect::Chat { "/v1/chat/completions" } else { "/v1/messages" };
+                let path = match to {
+                    Dialect::Chat => "/v1/chat/completions",
+                    Dialect::Messages => "/v1/messages",
+                    Dialect::Gemini => "/v1beta/models/m:generateContent",
+                };
                 let line = serde_json::json!({ "path": path, "id": case.id, "body": body });
                 writeln!(file, "{line}").unwrap();
             }
@@ -31,10 +35,12 @@ fn recorded_requests_can_be_sent() {
 }
 
 fn check_messages(id: &str, to: Dialect, body: &Value) {
-    let messages = body["messages"].as_array().unwrap();
+    let messages = body[if to == Dialect::Gemini { "contents" } else { "messages" }].as_array().unwrap();
     assert!(!messages.is_empty(), "{id}");
     if to == Dialect::Messages {
         assert!(body["max_tokens"].is_u64(), "{id}");
+    }
+    if to != Dialect::Chat {
         for pair in messages.windows(2) {
             assert_ne!(pair[0]["role"], pair[1]["role"], "{id}");
         }

@@ -28,6 +28,7 @@ pub(crate) fn whole(dialect: Dialect, body: &[u8]) -> Seen {
     match dialect {
         Dialect::Chat => chat(&body),
         Dialect::Messages => messages(&body),
+        Dialect::Gemini => super::seen_gemini::whole(&body),
     }
 }
 
@@ -53,10 +54,11 @@ pub(crate) fn stream(dialect: Dialect, body: &[u8]) -> Seen {
     match dialect {
         Dialect::Chat => chat_stream(&events, done),
         Dialect::Messages => messages_stream(&events),
+        Dialect::Gemini => super::seen_gemini::stream(&events),
     }
 }
 
-fn text(value: &Value) -> String {
+pub(crate) fn text(value: &Value) -> String {
     value.as_str().unwrap_or_default().to_owned()
 }
 

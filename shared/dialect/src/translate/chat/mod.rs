@@ -7,6 +7,7 @@ mod content;
 mod delta;
 mod request_reader;
 mod request_writer;
+mod signature;
 mod turn_writer;
 mod usage;
 mod whole;
@@ -36,6 +37,6 @@ pub(super) fn name_of(knob: Knob) -> Option<&'static str> {
         Knob::Audio => "audio",
         Knob::Prediction => "prediction",
         Knob::WebSearch => "web_search_options",
-        Knob::TopK => return None,
+        Knob::TopK | Knob::SafetySettings | Knob::CachedContent => return None,
     })
 }

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::super::{Dialect, chat, messages};
+use super::super::{Dialect, chat, gemini, messages};
 
 /// A request.
 #[derive(Debug, Clone, Default)]
@@ -140,6 +140,8 @@ pub enum Block<'a> {
     },
     /// What the model thought, unreadable.
     RedactedThinking(Cow<'a, str>),
+    /// The signature of the text or the call that comes next: Gemini signs what its thoughts led to.
+    ThoughtSignature(Cow<'a, str>),
     /// The model refused, in these words.
     Refusal(Cow<'a, str>),
 }
@@ -309,10 +311,14 @@ pub enum Knob {
     Prediction,
     /// Search the web, how.
     WebSearch,
+    /// What the provider shall block.
+    SafetySettings,
+    /// A prompt that the provider has stored.
+    CachedContent,
 }
 
 impl Knob {
-    const ALL: [Self; 16] = [
+    const ALL: [Self; 18] = [
         Self::MaxTokens,
         Self::Temperature,
         Self::TopP,
@@ -329,6 +335,8 @@ impl Knob {
         Self::Audio,
         Self::Prediction,
         Self::WebSearch,
+        Self::SafetySettings,
+        Self::CachedContent,
     ];
 
     /// Its name in a dialect that has it.
@@ -336,14 +344,17 @@ impl Knob {
         match dialect {
             Dialect::Chat => chat::name_of(self),
             Dialect::Messages => messages::name_of(self),
+            Dialect::Gemini => gemini::name_of(self),
         }
     }
 
-    /// The knob that a dialect calls so. LiteLLM takes `top_k` from chat clients, too.
+    /// The knob that a dialect calls so. LiteLLM takes `top_k` and two of Gemini's from chat clients, too.
     pub fn from_name(name: &str, dialect: Dialect) -> Option<Self> {
         match name {
             "max_completion_tokens" if dialect == Dialect::Chat => Some(Self::MaxTokens),
             "top_k" => Some(Self::TopK),
+            "safety_settings" if dialect == Dialect::Chat => Some(Self::SafetySettings),
+            "cached_content" if dialect == Dialect::Chat => Some(Self::CachedContent),
             _ => Self::ALL.into_iter().find(|knob| knob.name_in(dialect) == Some(name)),
         }
     }

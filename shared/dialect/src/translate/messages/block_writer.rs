@@ -47,6 +47,10 @@ pub(super) fn is_written(block: &Block<'_>, at: usize, losses: &mut Losses) -> b
             losses.aside("reasoning_content", format_args!("messages[{at}]"));
             false
         }
+        Block::ThoughtSignature(_) => {
+            losses.aside("thought_signature", format_args!("messages[{at}]"));
+            false
+        }
         Block::Thinking { .. } | Block::RedactedThinking(_) => true,
         Block::ToolCall { .. } | Block::ToolResult { .. } => true,
         Block::Image { source, .. } if !matches!(source, Source::Text(_)) => true,
@@ -94,7 +98,7 @@ pub(super) fn write_block(part: &Part<'_>, at: usize, items: &mut Items<'_>, los
                     fields.flag("is_error", true);
                 }
             }
-            Block::Audio { .. } => {}
+            Block::Audio { .. } | Block::ThoughtSignature(_) => {}
         }
         if let Some(cache) = part.cache {
             write_cache(fields, cache);
@@ -205,6 +209,7 @@ fn name(block: &Block<'_>) -> &'static str {
         Block::ToolResult { .. } => "tool",
         Block::Thinking { .. } => "thinking",
         Block::RedactedThinking(_) => "redacted_thinking",
+        Block::ThoughtSignature(_) => "thought_signature",
         Block::Refusal(_) => "refusal",
     }
 }
