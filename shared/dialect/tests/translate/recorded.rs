@@ -13,9 +13,12 @@ use super::cases::cases;
 fn recorded_requests_can_be_sent() {
     let mut file = std::env::var_os("BULKHEAD_TRANSLATED").map(|path| std::fs::File::create(path).unwrap());
     let mut sent = 0;
+    // In Google's dialect the path names the model.
+    let named = RequestOptions { model: Some("m"), ..RequestOptions::default() };
     for case in cases().iter().filter(|case| case.request.len() > 2 && case.is_recorded) {
         for to in Dialect::ALL {
-            let done = request(case.dialect, to, &case.request, &RequestOptions::default())
+            let options = if case.dialect == Dialect::Gemini { named } else { RequestOptions::default() };
+            let done = request(case.dialect, to, &case.request, &options)
                 .unwrap_or_else(|error| panic!("{}: {error}", case.id));
             let body: Value = serde_json::from_slice(&done.body).unwrap();
             check_messages(&case.id, to, &body);

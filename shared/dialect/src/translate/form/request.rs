@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use super::super::json::{get_text, items};
 use super::super::{Dialect, chat, gemini, messages};
 
 /// A request.
@@ -367,6 +368,10 @@ impl Knob {
             Self::Logprobs => value == b"false",
             Self::TopLogprobs => value == b"0",
             Self::LogitBias => value == b"{}",
+            Self::SafetySettings => items(value).all(|setting| {
+                let threshold = get_text(setting, "threshold");
+                matches!(threshold.as_deref(), Some("BLOCK_NONE" | "OFF"))
+            }),
             Self::Modalities => value
                 .strip_prefix(b"[")
                 .and_then(|rest| rest.strip_suffix(b"]"))

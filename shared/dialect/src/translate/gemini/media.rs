@@ -77,9 +77,9 @@ pub(super) fn elsewhere<'a>(media_type: Option<&str>, url: Cow<'a, str>, name: O
     if is_image { Block::Image { source, detail: None } } else { Block::File { source, name } }
 }
 
-/// Base64 in the alphabet that every provider takes: Google takes the one for URLs, and its clients send it.
+/// Base64 as every provider takes it: Google takes the alphabet for URLs, too, and no padding, and so send its clients.
 pub(super) fn standard(data: Cow<'_, str>) -> Cow<'_, str> {
-    if memchr::memchr2(b'-', b'_', data.as_bytes()).is_none() {
+    if data.len() % 4 == 0 && memchr::memchr2(b'-', b'_', data.as_bytes()).is_none() {
         return data;
     }
     let mut text = data.replace('-', "+").replace('_', "/");
@@ -97,6 +97,7 @@ mod tests {
     fn base64_is_brought_to_one_alphabet() {
         assert_eq!(standard("a-_b".into()), "a+/b");
         assert_eq!(standard("a-".into()), "a+==");
+        assert_eq!(standard("JVBERi0".into()), "JVBERi0=");
         assert!(matches!(standard("a+/=".into()), Cow::Borrowed(_)));
     }
 

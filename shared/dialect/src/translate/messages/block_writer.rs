@@ -53,6 +53,13 @@ pub(super) fn is_written(block: &Block<'_>, at: usize, losses: &mut Losses) -> b
         }
         Block::Thinking { .. } | Block::RedactedThinking(_) => true,
         Block::ToolCall { .. } | Block::ToolResult { .. } => true,
+        // A URI leads to what was uploaded to Google.
+        Block::Image { source: Source::FileId(id), .. } | Block::File { source: Source::FileId(id), .. }
+            if id.contains("://") =>
+        {
+            losses.asked(name(block), format_args!("messages[{at}]"));
+            false
+        }
         Block::Image { source, .. } if !matches!(source, Source::Text(_)) => true,
         Block::File { source, .. } if document(source).is_some() => true,
         Block::Image { .. } | Block::File { .. } | Block::Audio { .. } => {
