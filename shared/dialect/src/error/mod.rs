@@ -8,8 +8,8 @@ use bulkhead_model::{Dialect, Endpoint};
 use bytes::Bytes;
 use serde::Serialize;
 
-pub use classify::{is_content_policy, is_context_window};
-pub use provider::{ProviderError, read_provider_error};
+pub use classify::{is_bad_key, is_content_policy, is_context_window};
+pub use provider::{ProviderError, read_provider_error, read_retry_delay};
 
 /// What an error says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -216,7 +216,8 @@ mod tests {
             (503, "UNAVAILABLE"),
             (504, "DEADLINE_EXCEEDED"),
         ] {
-            let body = format!(r#"{{"error":{{"code":{status},"message":"no \"luck\"\n","status":"{name}"}}}}"#);
+            let body =
+                format!(r#"{{"error":{{"code":{status},"message":"no \"luck\"\n","status":"{name}"}}}}"#);
             assert_eq!(render_gemini(&ErrorBody { status, ..ERROR }), body);
         }
     }

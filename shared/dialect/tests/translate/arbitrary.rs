@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use super::cases::{cases, options};
 
 /// Names and words that mean something to one of the dialects.
-const WORDS: [&str; 60] = [
+const WORDS: [&str; 82] = [
     "model",
     "messages",
     "role",
@@ -69,6 +69,28 @@ const WORDS: [&str; 60] = [
     "message_stop",
     "data:image/png;base64,AA==",
     "citations",
+    "contents",
+    "parts",
+    "systemInstruction",
+    "functionDeclarations",
+    "functionCall",
+    "functionResponse",
+    "args",
+    "response",
+    "inline_data",
+    "fileData",
+    "fileUri",
+    "thought",
+    "thoughtSignature",
+    "generationConfig",
+    "responseSchema",
+    "thinkingConfig",
+    "candidates",
+    "finishReason",
+    "usageMetadata",
+    "partialArgs",
+    "jsonPath",
+    "$.a[0].b",
 ];
 
 fn word() -> impl Strategy<Value = String> {

@@ -10,9 +10,11 @@
 mod answers;
 mod arbitrary;
 mod cases;
+mod gemini;
 mod golden;
 mod matrix;
 mod parameters;
+mod parameters_gemini;
 mod recorded;
 mod seen;
 mod seen_gemini;

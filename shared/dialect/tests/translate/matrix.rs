@@ -57,7 +57,11 @@ fn wrong(case: &Case, client: Dialect, seen: &Seen) -> Vec<String> {
         finish.as_deref().is_none_or(|finish| seen.finish.as_deref() == Some(finish)),
         &seen.finish,
     );
-    check("usage", usage(case, client, seen.usage).is_none_or(|usage| seen.usage == Some(usage)), &seen.usage);
+    check(
+        "usage",
+        usage(case, client, seen.usage).is_none_or(|usage| seen.usage == Some(usage)),
+        &seen.usage,
+    );
     check("model", seen.error || seen.model == "shown-model", &seen.model);
     wrong
 }

@@ -8,7 +8,7 @@ use bytes::{Bytes, BytesMut};
 use super::super::AnswerOptions;
 use super::super::form::{Citation, Delta, Event, Finish, Start};
 use super::super::write::{self, Fields, USUAL_SIZE};
-use super::signature::{signed_id, write_signature};
+use super::delta_writer::{write_image, write_tool};
 use super::usage::write_usage;
 use super::whole::Choice;
 use crate::error::{ErrorBody, render_event};
@@ -311,31 +311,6 @@ fn write_delta(fields: &mut Fields<'_>, delta: Delta<'_>) {
     }
 }
 
-fn write_tool(fields: &mut Fields<'_>, call: u32, id: &str, name: &str, signature: Option<&str>) {
-    fields.array("tool_calls", |items| {
-        items.object(|item| {
-            item.number("index", u64::from(call));
-            item.text("id", &signed_id(call_id(id, call), signature));
-            item.text("type", "function");
-            item.object("function", |function| {
-                function.text("name", name);
-                function.text("arguments", "");
-            });
-            write_signature(item, signature);
-        });
-    });
-}
-
-/// A picture as LiteLLM sends it.
-pub(super) fn write_image(item: &mut Fields<'_>, media_type: &str, data: &str) {
-    item.text("type", "image_url");
-    item.number("index", 0);
-    item.object("image_url", |image| {
-        image.text("url", &format!("data:{media_type};base64,{data}"));
-        image.text("detail", "auto");
-    });
-}
-
 fn write_thinking(fields: &mut Fields<'_>, text: &str, signature: &str) {
     fields.text("reasoning_content", text);
     fields.array("thinking_blocks", |items| {
@@ -345,11 +320,6 @@ fn write_thinking(fields: &mut Fields<'_>, text: &str, signature: &str) {
             block.text("signature", signature);
         });
     });
-}
-
-/// The id of a call; one without cannot be answered, so it gets one.
-pub(crate) fn call_id<'a>(id: &'a str, call: u32) -> Cow<'a, str> {
-    if id.is_empty() { format!("call_{call}").into() } else { id.into() }
 }
 
 fn finish_name(reason: Finish) -> &'static str {

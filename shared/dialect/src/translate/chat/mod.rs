@@ -5,6 +5,7 @@ mod answer_writer;
 mod calls;
 mod content;
 mod delta;
+mod delta_writer;
 mod request_reader;
 mod request_writer;
 mod signature;
@@ -13,7 +14,8 @@ mod usage;
 mod whole;
 
 pub(super) use answer_reader::Reader;
-pub(super) use answer_writer::{Writer, call_id};
+pub(super) use answer_writer::Writer;
+pub(super) use delta_writer::call_id;
 pub(super) use request_reader::read_request;
 pub(super) use request_writer::write_request;
 

@@ -4,7 +4,7 @@ use bytes::BytesMut;
 
 use super::super::form::Delta;
 use super::super::write::{self, Fields};
-use super::answer_writer::{call_id, write_image};
+use super::delta_writer::{call_id, write_image};
 use super::signature::{signed_id, write_signature};
 
 /// What a choice has said so far.
@@ -164,7 +164,8 @@ impl Choice {
                 list(fields, "citations", &self.places);
                 if !self.signatures.is_empty() {
                     let signatures = &self.signatures;
-                    fields.array("thought_signatures", |items| signatures.iter().for_each(|it| items.text(it)));
+                    fields
+                        .array("thought_signatures", |items| signatures.iter().for_each(|it| items.text(it)));
                 }
             });
         }

@@ -126,7 +126,11 @@ impl Reader {
         let (id, created) = (std::mem::take(&mut self.id), self.created);
         let mut reason = None;
         if let Some(choice) = self.choice(number) {
-            for part in get(candidate, "content").and_then(|content| get(content, "parts")).into_iter().flat_map(items) {
+            for part in get(candidate, "content")
+                .and_then(|content| get(content, "parts"))
+                .into_iter()
+                .flat_map(items)
+            {
                 choice.part(part, &id, created, sink);
             }
             if let Some(result) = get(candidate, "logprobsResult") {
@@ -224,8 +228,16 @@ impl Choice {
     fn reason(&self, reason: &str) -> Finish {
         match reason {
             "MAX_TOKENS" => Finish::Length,
-            "SAFETY" | "RECITATION" | "LANGUAGE" | "BLOCKLIST" | "PROHIBITED_CONTENT" | "SPII" | "IMAGE_SAFETY"
-            | "IMAGE_PROHIBITED_CONTENT" | "IMAGE_RECITATION" | "MODEL_ARMOR" => Finish::Refused,
+            "SAFETY"
+            | "RECITATION"
+            | "LANGUAGE"
+            | "BLOCKLIST"
+            | "PROHIBITED_CONTENT"
+            | "SPII"
+            | "IMAGE_SAFETY"
+            | "IMAGE_PROHIBITED_CONTENT"
+            | "IMAGE_RECITATION"
+            | "MODEL_ARMOR" => Finish::Refused,
             _ if self.calls > 0 => Finish::Tools,
             _ => Finish::Stop,
         }

@@ -97,13 +97,15 @@ impl Writer {
                 candidate.signature = Some(signature.into_owned());
                 return;
             }
-            Delta::Tool { call, id, name } => return candidate.calls.push(Call {
-                number: call,
-                id: super::super::chat::call_id(&id, call).into_owned(),
-                name: name.into_owned(),
-                arguments: String::new(),
-                signature: candidate.signature.take(),
-            }),
+            Delta::Tool { call, id, name } => {
+                return candidate.calls.push(Call {
+                    number: call,
+                    id: super::super::chat::call_id(&id, call).into_owned(),
+                    name: name.into_owned(),
+                    arguments: String::new(),
+                    signature: candidate.signature.take(),
+                });
+            }
             Delta::Arguments { call, text } => {
                 if let Some(call) = candidate.calls.iter_mut().rev().find(|found| found.number == call) {
                     call.arguments.push_str(&text);
@@ -140,7 +142,7 @@ impl Writer {
         let Some(candidate) = self.candidate(choice) else { return };
         let mut content = BytesMut::new();
         write::object(&mut content, |fields| {
-            candidate.write_content(&[], fields);
+            candidate.write_content(&[Piece::empty()], fields);
             super::logprobs::write_logprobs(fields, logprobs);
         });
         self.chunk(out, |chunk| chunk.array("candidates", |list| list.value().extend_from_slice(&content)));
@@ -177,7 +179,7 @@ impl Writer {
             chunk.array("candidates", |list| {
                 for candidate in &candidates {
                     list.object(|fields| {
-                        candidate.write_content(&[], fields);
+                        candidate.write_content(&[Piece::empty()], fields);
                         candidate.write_end(fields);
                     });
                 }

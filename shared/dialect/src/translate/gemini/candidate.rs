@@ -119,6 +119,11 @@ impl Candidate {
 }
 
 impl Piece {
+    /// What Google says where there is nothing to say; its clients pass over a content without parts.
+    pub(super) fn empty() -> Self {
+        Self::Text { text: String::new(), signature: None }
+    }
+
     fn write(&self, parts: &mut Items<'_>) {
         parts.object(|part| match self {
             Self::Text { text, signature } => {
@@ -132,7 +137,9 @@ impl Piece {
             }
             Self::Image { media_type, data } => write_inline(media_type, data, part),
             Self::Call(call) => {
-                part.object("functionCall", |fields| write_call(fields, &call.id, &call.name, &call.arguments));
+                part.object("functionCall", |fields| {
+                    write_call(fields, &call.id, &call.name, &call.arguments)
+                });
                 sign(part, call.signature.as_deref());
             }
         });

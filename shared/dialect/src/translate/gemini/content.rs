@@ -175,7 +175,9 @@ fn read_inline(data: &[u8]) -> Option<Block<'_>> {
     let media_type = get_text(data, "mimeType").unwrap_or("application/octet-stream".into());
     let block = inline(media_type, get_text(data, "data")?, get_text(data, "displayName"));
     Some(match block {
-        Block::File { source: Source::Base64 { media_type, data }, name } if media_type.starts_with("text/") => {
+        Block::File { source: Source::Base64 { media_type, data }, name }
+            if media_type.starts_with("text/") =>
+        {
             let plain = STANDARD.decode(&*data).ok().and_then(|bytes| String::from_utf8(bytes).ok());
             let source = match plain {
                 Some(text) => Source::Text(text.into()),

@@ -31,9 +31,10 @@ const ENDINGS: [(&str, &str); 19] = [
 pub(super) fn of_url(url: &str) -> Option<&'static str> {
     let path = url.split(['?', '#']).next().unwrap_or_default();
     let ends = |ending: &str| {
-        path.len().checked_sub(ending.len()).and_then(|at| path.get(at..)).is_some_and(|tail| {
-            tail.eq_ignore_ascii_case(ending)
-        })
+        path.len()
+            .checked_sub(ending.len())
+            .and_then(|at| path.get(at..))
+            .is_some_and(|tail| tail.eq_ignore_ascii_case(ending))
     };
     ENDINGS.iter().find(|(ending, _)| ends(ending)).map(|(_, media_type)| *media_type)
 }
@@ -48,7 +49,11 @@ pub(super) fn of_audio(format: &str) -> String {
 }
 
 /// What is sent along, as the kind of block that it is.
-pub(super) fn inline<'a>(media_type: Cow<'a, str>, data: Cow<'a, str>, name: Option<Cow<'a, str>>) -> Block<'a> {
+pub(super) fn inline<'a>(
+    media_type: Cow<'a, str>,
+    data: Cow<'a, str>,
+    name: Option<Cow<'a, str>>,
+) -> Block<'a> {
     let data = standard(data);
     match media_type.split_once('/') {
         Some(("image", _)) => Block::Image { source: Source::Base64 { media_type, data }, detail: None },
@@ -66,7 +71,11 @@ pub(super) fn inline<'a>(media_type: Cow<'a, str>, data: Cow<'a, str>, name: Opt
 }
 
 /// What lies elsewhere. Only its provider can read what was uploaded to it.
-pub(super) fn elsewhere<'a>(media_type: Option<&str>, url: Cow<'a, str>, name: Option<Cow<'a, str>>) -> Block<'a> {
+pub(super) fn elsewhere<'a>(
+    media_type: Option<&str>,
+    url: Cow<'a, str>,
+    name: Option<Cow<'a, str>>,
+) -> Block<'a> {
     let is_image = media_type.or_else(|| of_url(&url)).is_some_and(|kind| kind.starts_with("image/"));
     let is_public = url.starts_with("https://") || url.starts_with("http://");
     let source = if is_public && !url.contains("generativelanguage.googleapis.com/") {
@@ -79,11 +88,11 @@ pub(super) fn elsewhere<'a>(media_type: Option<&str>, url: Cow<'a, str>, name: O
 
 /// Base64 as every provider takes it: Google takes the alphabet for URLs, too, and no padding, and so send its clients.
 pub(super) fn standard(data: Cow<'_, str>) -> Cow<'_, str> {
-    if data.len() % 4 == 0 && memchr::memchr2(b'-', b'_', data.as_bytes()).is_none() {
+    if data.len().is_multiple_of(4) && memchr::memchr2(b'-', b'_', data.as_bytes()).is_none() {
         return data;
     }
     let mut text = data.replace('-', "+").replace('_', "/");
-    while text.len() % 4 != 0 {
+    while !text.len().is_multiple_of(4) {
         text.push('=');
     }
     text.into()

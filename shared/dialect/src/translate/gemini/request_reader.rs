@@ -109,7 +109,8 @@ fn read_tool_config<'a>(
                     Some("AUTO" | "VALIDATED") => Some(ToolChoice::Auto),
                     _ => None,
                 };
-                let names = get(value, "allowedFunctionNames").map(|names| list(names).filter_map(text).collect());
+                let names =
+                    get(value, "allowedFunctionNames").map(|names| list(names).filter_map(text).collect());
                 allowed = names.filter(|names: &Vec<_>| !names.is_empty());
             }
             "includeServerSideToolInvocations" => losses.aside(&name, "toolConfig"),

@@ -36,7 +36,12 @@ pub(super) fn write_system(request: &Request<'_>, body: &mut Fields<'_>, losses:
 }
 
 /// What one side says in several turns is one content.
-pub(super) fn write_contents(request: &Request<'_>, signed: bool, body: &mut Fields<'_>, losses: &mut Losses) {
+pub(super) fn write_contents(
+    request: &Request<'_>,
+    signed: bool,
+    body: &mut Fields<'_>,
+    losses: &mut Losses,
+) {
     let mut contents: Vec<(bool, Vec<(usize, &Part<'_>)>)> = Vec::new();
     for turn in &request.turns {
         let from_model = match turn.role {
