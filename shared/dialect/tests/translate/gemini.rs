@@ -226,11 +226,42 @@ fn reasons_to_finish_are_brought_to_few() {
 /// Some models say with every event that they stop.
 #[test]
 fn an_early_reason_does_not_end_a_stream() {
-    let events = [candidate(json!([{"text": "a"}])), candidate(json!([{"text": "b"}]))];
+    let call = json!([{"functionCall": {"name": "f", "args": {}}}]);
+    let mut events = vec![candidate(json!([{"text": "a"}])), candidate(json!([{"text": "b"}]))];
     for client in Dialect::ALL {
         let seen = seen::stream(client, &streamed(Dialect::Gemini, client, &events, options()));
         assert!(seen.over && seen.text == "ab", "{seen:?}");
     }
+    events.push(json!({"candidates": [{"content": {"parts": call}}]}));
+    let seen = seen::stream(Dialect::Chat, &streamed(Dialect::Gemini, Dialect::Chat, &events, options()));
+    assert_eq!(seen.finish.as_deref(), Some("tool_calls"));
+}
+
+/// A text and a call may both be signed, and an answer may say nothing at all.
+#[test]
+fn what_is_signed_stays_in_order() {
+    let parts = json!([
+        {"text": "First.", "thoughtSignature": "dGV4dA=="},
+        {"functionCall": {"id": "a", "name": "f", "args": {}}, "thoughtSignature": "Y2FsbA=="}
+    ]);
+    let messages = answered(Dialect::Gemini, Dialect::Messages, &candidate(parts.clone()));
+    let kinds: Vec<&Value> =
+        messages["content"].as_array().unwrap().iter().map(|block| &block["type"]).collect();
+    assert_eq!(kinds, ["text", "thinking", "thinking", "tool_use"]);
+    let body = json!({"messages": [{"role": "user", "content": "hi"}, {"role": "assistant", "content": messages["content"]}]});
+    let sent = requested(Dialect::Messages, Dialect::Gemini, &body, &RequestOptions::default());
+    assert_eq!(
+        sent["contents"][1]["parts"],
+        json!([{"text": "First."}, {"text": "", "thoughtSignature": "dGV4dA=="}, parts[1]])
+    );
+    let chat = answered(Dialect::Gemini, Dialect::Chat, &candidate(parts.clone()));
+    let body = json!({"messages": [{"role": "user", "content": "hi"}, chat["choices"][0]["message"]]});
+    let sent = requested(Dialect::Chat, Dialect::Gemini, &body, &RequestOptions::default());
+    assert_eq!(sent["contents"][1]["parts"], parts);
+
+    let nothing =
+        answered(Dialect::Gemini, Dialect::Chat, &json!({"usageMetadata": {"promptTokenCount": 4}}));
+    assert_eq!(nothing["choices"][0]["finish_reason"], "stop");
 }
 
 /// Without `alt=sse` a stream is one array, however far it came.

@@ -184,6 +184,13 @@ fn gemini_for_chat() {
         ),
         ("toolConfig.functionCallingConfig", json!({}), Nothing),
         (
+            "generationConfig.responseJsonSchema",
+            json!({"type": "object"}),
+            Sent(json!({"response_format": {"type": "json_schema", "json_schema": {
+                "name": "structured_output", "schema": {"type": "object"}
+            }}})),
+        ),
+        (
             "tool_config.function_calling_config",
             json!({"mode": "ANY", "allowed_function_names": ["f"]}),
             Sent(json!({"tool_choice": {"type": "function", "function": {"name": "f"}}})),

@@ -51,13 +51,29 @@ fn messages_stream() -> String {
     body
 }
 
+fn gemini_stream() -> String {
+    let mut body = String::new();
+    for at in 0..EVENTS {
+        write!(
+            body,
+            "data: {{\"candidates\":[{{\"content\":{{\"parts\":[{{\"text\":\" token{at}\\n\"}}],\"role\":\"model\"}},\"index\":0}}],\"usageMetadata\":{{\"promptTokenCount\":9,\"candidatesTokenCount\":{at},\"totalTokenCount\":99}},\"modelVersion\":\"g\",\"responseId\":\"r\"}}\r\n\r\n"
+        )
+        .unwrap();
+    }
+    body
+}
+
 #[test]
 #[ignore = "a benchmark"]
 fn what_a_translation_costs() {
     let messages = messages_stream();
-    for (upstream, client, body) in
-        [(Dialect::Chat, Dialect::Messages, chat_stream()), (Dialect::Messages, Dialect::Chat, messages)]
-    {
+    for (upstream, client, body) in [
+        (Dialect::Chat, Dialect::Messages, chat_stream()),
+        (Dialect::Messages, Dialect::Chat, messages),
+        (Dialect::Gemini, Dialect::Chat, gemini_stream()),
+        (Dialect::Gemini, Dialect::Messages, gemini_stream()),
+        (Dialect::Chat, Dialect::Gemini, chat_stream()),
+    ] {
         let mut out = BytesMut::new();
         time(&format!("an event of {} for {}", upstream.name(), client.name()), EVENTS, || {
             out.clear();

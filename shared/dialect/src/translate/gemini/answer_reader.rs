@@ -39,8 +39,8 @@ struct Choice {
     finish: Option<Finish>,
     /// The signature of the text.
     signature: Option<String>,
-    /// Where the text comes from, as far as was said: the last word counts.
-    sources: Vec<u8>,
+    /// Where the text comes from, searched and recited, as far as was said: the last word counts.
+    sources: [Vec<u8>; 2],
 }
 
 impl Reader {
@@ -67,6 +67,10 @@ impl Reader {
             return false;
         }
         self.take(body, sink);
+        // An answer of nothing is one choice all the same.
+        if self.choices.is_empty() {
+            self.choices.push(Choice::new(0));
+        }
         self.finish_all(sink);
         sink(Event::End);
         true
@@ -138,16 +142,13 @@ impl Reader {
                     sink(Event::More { choice: number, delta: Delta::Logprobs(logprobs) });
                 });
             }
-            for name in ["groundingMetadata", "citationMetadata"] {
+            for (name, known) in ["groundingMetadata", "citationMetadata"].iter().zip(&mut choice.sources) {
                 if let Some(sources) = get(candidate, name) {
-                    choice.sources.clear();
-                    choice.sources.extend_from_slice(sources);
+                    *known = sources.to_vec();
                 }
             }
             reason = get_text(candidate, "finishReason");
-            if let Some(reason) = &reason {
-                choice.finish = Some(choice.reason(reason));
-            }
+            choice.finish = reason.as_deref().map(read_finish).or(choice.finish);
         }
         self.id = id;
         if let Some(reason) = reason {
@@ -158,7 +159,7 @@ impl Reader {
 
 impl Choice {
     fn new(number: u32) -> Self {
-        Self { number, calls: 0, partial: None, finish: None, signature: None, sources: Vec::new() }
+        Self { number, calls: 0, partial: None, finish: None, signature: None, sources: Default::default() }
     }
 
     fn part(&mut self, part: &[u8], id: &str, created: u64, sink: &mut impl FnMut(Event<'_>)) {
@@ -166,7 +167,7 @@ impl Choice {
         let mut more = |delta| sink(Event::More { choice, delta });
         let signature = get_text(part, "thoughtSignature").filter(|text| !text.is_empty());
         if let Some(call) = get(part, "functionCall") {
-            if let Some(signature) = signature {
+            for signature in self.signature.take().map(Into::into).into_iter().chain(signature) {
                 more(Delta::ThoughtSignature(signature));
             }
             return self.call(call, id, sink);
@@ -176,8 +177,10 @@ impl Choice {
             if !text.is_empty() {
                 more(delta(text));
             }
-            if let Some(signature) = signature {
-                self.signature = Some(signature.into_owned());
+            if let Some(signature) = signature
+                && let Some(earlier) = self.signature.replace(signature.into_owned())
+            {
+                more(Delta::ThoughtSignature(earlier.into()));
             }
         }
         if let Some(blob) = get(part, "inlineData") {
@@ -187,7 +190,7 @@ impl Choice {
                 more(Delta::Image { media_type, data });
             } else if media_type.starts_with("audio/") {
                 let spoken = serde_json::json!({
-                    "id": id, "data": data, "transcript": "", "expires_at": created + SPOKEN_FOR
+                    "id": id, "data": data, "transcript": "", "expires_at": created.saturating_add(SPOKEN_FOR)
                 });
                 more(Delta::Audio(spoken.to_string().as_bytes()));
             }
@@ -225,34 +228,38 @@ impl Choice {
         sink(Event::BlockEnd);
     }
 
-    fn reason(&self, reason: &str) -> Finish {
-        match reason {
-            "MAX_TOKENS" => Finish::Length,
-            "SAFETY"
-            | "RECITATION"
-            | "LANGUAGE"
-            | "BLOCKLIST"
-            | "PROHIBITED_CONTENT"
-            | "SPII"
-            | "IMAGE_SAFETY"
-            | "IMAGE_PROHIBITED_CONTENT"
-            | "IMAGE_RECITATION"
-            | "MODEL_ARMOR" => Finish::Refused,
-            _ if self.calls > 0 => Finish::Tools,
-            _ => Finish::Stop,
-        }
-    }
-
     fn end(&mut self, sink: &mut impl FnMut(Event<'_>)) {
         self.end_partial(sink);
         let choice = self.number;
-        read_citations(&self.sources, &mut |citation| {
-            sink(Event::More { choice, delta: Delta::Citation(citation) });
-        });
+        for sources in &self.sources {
+            read_citations(sources, &mut |citation| {
+                sink(Event::More { choice, delta: Delta::Citation(citation) });
+            });
+        }
         if let Some(signature) = self.signature.take() {
             sink(Event::More { choice, delta: Delta::ThoughtSignature(signature.into()) });
         }
-        let reason = self.finish.unwrap_or(Finish::Stop);
+        let reason = match self.finish {
+            None | Some(Finish::Stop) if self.calls > 0 => Finish::Tools,
+            reason => reason.unwrap_or(Finish::Stop),
+        };
         sink(Event::Finish { choice, reason, stop_sequence: None });
+    }
+}
+
+fn read_finish(reason: &str) -> Finish {
+    match reason {
+        "MAX_TOKENS" => Finish::Length,
+        "SAFETY"
+        | "RECITATION"
+        | "LANGUAGE"
+        | "BLOCKLIST"
+        | "PROHIBITED_CONTENT"
+        | "SPII"
+        | "IMAGE_SAFETY"
+        | "IMAGE_PROHIBITED_CONTENT"
+        | "IMAGE_RECITATION"
+        | "MODEL_ARMOR" => Finish::Refused,
+        _ => Finish::Stop,
     }
 }

@@ -93,10 +93,10 @@ impl Writer {
             Delta::Image { media_type, data } => {
                 Piece::Image { media_type: media_type.into_owned(), data: data.into_owned() }
             }
-            Delta::ThoughtSignature(signature) => {
-                candidate.signature = Some(signature.into_owned());
-                return;
-            }
+            Delta::ThoughtSignature(signature) => match candidate.signature.replace(signature.into_owned()) {
+                None => return,
+                earlier => Piece::Text { text: String::new(), signature: earlier },
+            },
             Delta::Tool { call, id, name } => {
                 return candidate.calls.push(Call {
                     number: call,

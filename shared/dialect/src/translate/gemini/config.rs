@@ -32,7 +32,7 @@ pub(super) fn read_config<'a>(value: &'a [u8], request: &mut Request<'a>, losses
         }
     }
     request.output = match media_type.as_deref() {
-        Some("application/json") if schema.is_some() => {
+        None | Some("" | "application/json") if schema.is_some() => {
             Some(Output::Schema { name: None, description: None, schema, strict: None })
         }
         Some("application/json") => Some(Output::Json),

@@ -106,7 +106,12 @@ fn read_tool_config<'a>(
                 request.tool_choice = match mode.as_deref() {
                     Some("ANY") => Some(ToolChoice::Required),
                     Some("NONE") => Some(ToolChoice::None),
-                    Some("AUTO" | "VALIDATED") => Some(ToolChoice::Auto),
+                    Some("AUTO") => Some(ToolChoice::Auto),
+                    // Arguments may be other than the schema says.
+                    Some("VALIDATED") => {
+                        losses.aside("mode", "toolConfig.functionCallingConfig");
+                        Some(ToolChoice::Auto)
+                    }
                     _ => None,
                 };
                 let names =

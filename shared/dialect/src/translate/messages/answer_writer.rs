@@ -102,6 +102,8 @@ impl Writer {
             Delta::Signature(text) => self.append(Kind::Thinking, More::Signature(text), out),
             Delta::ThoughtSignature(text) => {
                 self.append(Kind::Thinking, More::Signature(format!("{OF_PART}{text}").into()), out);
+                // What comes next may be signed itself.
+                self.close(out);
             }
             Delta::RedactedThinking(data) => self.redacted(&data, out),
             Delta::Tool { call, id, name } => {
