@@ -1,4 +1,4 @@
-//! Two kinds of refusal that have fallbacks of their own, told by code and by the words of the big providers.
+//! Kinds of refusal that their status does not tell, told by code and by the words of the big providers.
 
 use super::ProviderError;
 
@@ -47,7 +47,7 @@ const POLICY_CODES: [&str; 7] = [
     "moderation_blocked",
 ];
 
-const POLICY_WORDS: [&str; 13] = [
+const POLICY_WORDS: [&str; 14] = [
     "content management policy",
     "content policy",
     "content_policy_violation",
@@ -61,7 +61,14 @@ const POLICY_WORDS: [&str; 13] = [
     "rejected by the safety system",
     "flagged for containing",
     "inappropriate content",
+    // Vertex
+    "responsible ai practices",
 ];
+
+/// Google refuses keys with status 400.
+const KEY_CODES: [&str; 1] = ["api_key_invalid"];
+
+const KEY_WORDS: [&str; 2] = ["api key not valid", "api key expired"];
 
 /// True when the provider says that the request does not fit the model's context.
 pub fn is_context_window(error: &ProviderError) -> bool {
@@ -71,6 +78,11 @@ pub fn is_context_window(error: &ProviderError) -> bool {
 /// True when the provider's content policy stands against the request.
 pub fn is_content_policy(error: &ProviderError) -> bool {
     matches(error, &POLICY_CODES, &POLICY_WORDS)
+}
+
+/// True when the provider refuses the key, whatever its status.
+pub fn is_bad_key(error: &ProviderError) -> bool {
+    matches(error, &KEY_CODES, &KEY_WORDS)
 }
 
 fn matches(error: &ProviderError, codes: &[&str], words: &[&str]) -> bool {
@@ -125,6 +137,14 @@ mod tests {
         }
         let coded = ProviderError { code: Some("ResponsibleAIPolicyViolation".to_owned()), ..said("no") };
         assert!(is_content_policy(&coded));
+    }
+
+    #[test]
+    fn bad_keys_are_recognised() {
+        let body = br#"{"error":{"code":400,"message":"API key not valid. Please pass a valid API key.",
+            "status":"INVALID_ARGUMENT","details":[{"reason":"API_KEY_INVALID"}]}}"#;
+        assert!(is_bad_key(&super::super::read_provider_error(body)));
+        assert!(!is_bad_key(&said("Invalid value at 'contents'")));
     }
 
     #[test]

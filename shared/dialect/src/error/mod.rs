@@ -8,8 +8,8 @@ use bulkhead_model::{Dialect, Endpoint};
 use bytes::Bytes;
 use serde::Serialize;
 
-pub use classify::{is_content_policy, is_context_window};
-pub use provider::{ProviderError, read_provider_error};
+pub use classify::{is_bad_key, is_content_policy, is_context_window};
+pub use provider::{ProviderError, read_provider_error, read_retry_delay};
 
 /// What an error says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,6 +60,18 @@ struct ResponsesEvent<'a> {
     param: Option<&'a str>,
 }
 
+#[derive(Serialize)]
+struct Gemini<'a> {
+    error: GeminiError<'a>,
+}
+
+#[derive(Serialize)]
+struct GeminiError<'a> {
+    code: u16,
+    message: &'a str,
+    status: &'static str,
+}
+
 impl<'a> ErrorBody<'a> {
     fn openai(&self) -> OpenAi<'a> {
         let Self { message, kind, param, code, status: _ } = *self;
@@ -86,6 +98,29 @@ fn anthropic_type(status: u16) -> &'static str {
         503 | 529 => "overloaded_error",
         _ => "api_error",
     }
+}
+
+/// `error.status` by HTTP status, from Google's published list of codes.
+fn gemini_status(status: u16) -> &'static str {
+    match status {
+        401 => "UNAUTHENTICATED",
+        402 | 403 => "PERMISSION_DENIED",
+        404 => "NOT_FOUND",
+        408 | 504 => "DEADLINE_EXCEEDED",
+        409 => "ABORTED",
+        429 => "RESOURCE_EXHAUSTED",
+        499 => "CANCELLED",
+        501 => "UNIMPLEMENTED",
+        502 | 503 | 529 => "UNAVAILABLE",
+        500.. => "INTERNAL",
+        _ => "INVALID_ARGUMENT",
+    }
+}
+
+/// The body of an error answer for a client of Google's, which has the same shape within a stream.
+pub fn render_gemini(error: &ErrorBody<'_>) -> Bytes {
+    let ErrorBody { message, status, .. } = *error;
+    json(&Gemini { error: GeminiError { code: status, message, status: gemini_status(status) } })
 }
 
 /// The body of an error answer.
@@ -163,6 +198,27 @@ mod tests {
             (504, "timeout_error"),
         ] {
             assert_eq!(anthropic_type(status), name, "{status}");
+        }
+    }
+
+    #[test]
+    fn googles_status_follows_from_the_status() {
+        for (status, name) in [
+            (400, "INVALID_ARGUMENT"),
+            (401, "UNAUTHENTICATED"),
+            (403, "PERMISSION_DENIED"),
+            (404, "NOT_FOUND"),
+            (413, "INVALID_ARGUMENT"),
+            (422, "INVALID_ARGUMENT"),
+            (429, "RESOURCE_EXHAUSTED"),
+            (500, "INTERNAL"),
+            (502, "UNAVAILABLE"),
+            (503, "UNAVAILABLE"),
+            (504, "DEADLINE_EXCEEDED"),
+        ] {
+            let body =
+                format!(r#"{{"error":{{"code":{status},"message":"no \"luck\"\n","status":"{name}"}}}}"#);
+            assert_eq!(render_gemini(&ErrorBody { status, ..ERROR }), body);
         }
     }
 

@@ -1,5 +1,7 @@
 //! What a provider's error body says, in any of the shapes they come in.
 
+use std::time::Duration;
+
 use serde_json::{Map, Value};
 
 use super::mask::mask;
@@ -40,6 +42,16 @@ pub fn read_provider_error(body: &[u8]) -> ProviderError {
         code: name(error.code),
         param: name(error.param),
     }
+}
+
+/// How long Google wants to be left alone, which it says in the body and not in a header: `RetryInfo` among the
+/// details.
+pub fn read_retry_delay(body: &[u8]) -> Option<Duration> {
+    let body: Value = serde_json::from_slice(body.get(..LONGEST_BODY).unwrap_or(body)).ok()?;
+    let error = body.get("error").or_else(|| body.get(0)?.get("error"))?;
+    let delay = error.get("details")?.as_array()?.iter().find_map(|detail| detail.get("retryDelay"))?;
+    let seconds: f64 = delay.as_str()?.strip_suffix('s')?.parse().ok()?;
+    Duration::try_from_secs_f64(seconds).ok()
 }
 
 fn of_value(value: &Value) -> ProviderError {
@@ -177,6 +189,24 @@ mod tests {
         ] {
             let owned = |text: Option<&str>| text.map(str::to_owned);
             assert_eq!(read(body), (message.to_owned(), owned(kind), owned(code), owned(param)), "{body}");
+        }
+    }
+
+    #[test]
+    fn googles_delay_is_among_the_details() {
+        let error = r#"{"error":{"code":429,"message":"m","status":"RESOURCE_EXHAUSTED","details":[
+            {"@type":"type.googleapis.com/google.rpc.QuotaFailure"},
+            {"@type":"type.googleapis.com/google.rpc.RetryInfo","retryDelay":"34.4s"}]}}"#;
+        let delay = Some(Duration::from_millis(34_400));
+        assert_eq!(read_retry_delay(error.as_bytes()), delay);
+        assert_eq!(read_retry_delay(format!("[{error}]").as_bytes()), delay);
+        for none in [
+            "{}",
+            "",
+            r#"{"error":{"details":[{"retryDelay":"-1s"}]}}"#,
+            r#"{"error":{"details":[{"retryDelay":"x"}]}}"#,
+        ] {
+            assert_eq!(read_retry_delay(none.as_bytes()), None, "{none}");
         }
     }
 

@@ -9,6 +9,7 @@ mod answer;
 mod chat;
 mod completions;
 pub mod form;
+mod gemini;
 mod json;
 mod loss;
 mod messages;
@@ -58,6 +59,13 @@ impl Dialect {
             }
         }
     }
+    /// Google's generateContent and streamGenerateContent, of the Gemini API and of Vertex.
+    Gemini,
+}
+
+impl Dialect {
+    /// Every dialect.
+    pub const ALL: [Self; 3] = [Self::Chat, Self::Messages, Self::Gemini];
 
     /// A name for tables and messages.
     pub const fn name(self) -> &'static str {
@@ -66,6 +74,7 @@ impl Dialect {
             Self::Messages => "messages",
             Self::Responses => "responses",
             Self::Completions => "completions",
+            Self::Gemini => "gemini",
         }
     }
 }
@@ -121,19 +130,25 @@ pub fn request(
 ) -> Result<Translated, TranslateError> {
     check(body)?;
     let mut losses = Losses::default();
-    let request = match from {
+    let body = if from == Dialect::Gemini { gemini::with_json_schemas(body) } else { body.into() };
+    let body = &body;
+    let mut request = match from {
         Dialect::Chat => chat::read_request(body, &mut losses)?,
         Dialect::Messages => messages::read_request(body, &mut losses)?,
         Dialect::Responses => responses::read_request(body, &mut losses)?,
         Dialect::Completions => completions::read_request(body, &mut losses)?,
     };
     let read = losses.count();
+        Dialect::Gemini => gemini::read_request(body, &mut losses)?,
+    };
+    request.stream = request.stream.or(options.stream);
     let mut plan = Plan { include_usage: request.include_usage, ..Plan::default() };
     let body = match to {
         Dialect::Chat => chat::write_request(&request, options, &mut losses),
         Dialect::Messages => messages::write_request(&request, options, &mut plan, &mut losses),
         Dialect::Responses => responses::write_request(&request, options, &mut losses),
         Dialect::Completions => return Err(TranslateError::NoUpstream),
+        Dialect::Gemini => gemini::write_request(&request, options, &mut losses),
     };
     losses.in_words_of(from, read);
     Ok(Translated { body, losses: losses.into_vec(), plan })

@@ -19,6 +19,8 @@ pub struct RequestOptions<'a> {
     pub max_completion_tokens: bool,
     /// Ask for the usage of a stream.
     pub stream_usage: bool,
+    /// Whether to stream, where the client's path says it and not its body.
+    pub stream: Option<bool>,
 }
 
 impl Default for RequestOptions<'_> {
@@ -32,6 +34,7 @@ impl Default for RequestOptions<'_> {
             reasoning_content: false,
             max_completion_tokens: false,
             stream_usage: true,
+            stream: None,
         }
     }
 }
@@ -41,9 +44,10 @@ impl Default for RequestOptions<'_> {
 pub enum ReasoningStyle {
     /// It cannot be told.
     None,
-    /// By the dialect's first way: an effort in chat, a budget of tokens in messages.
+    /// By the dialect's first way: an effort in chat, a budget of tokens in messages and Gemini.
     Fixed,
-    /// In messages by `thinking: adaptive` and an effort; in chat as [`ReasoningStyle::Fixed`].
+    /// In messages by `thinking: adaptive` and an effort; in Gemini by a level, as from Gemini 3 on, which also wants
+    /// its signatures back; in chat as [`ReasoningStyle::Fixed`].
     Adaptive,
 }
 
@@ -69,4 +73,6 @@ pub struct AnswerOptions {
     pub plan: Plan,
     /// The longest event of a stream in bytes, its blank line included.
     pub max_event: usize,
+    /// A stream of Gemini goes out as one JSON array, as it does without `alt=sse`.
+    pub json_array: bool,
 }

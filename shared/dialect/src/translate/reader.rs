@@ -2,6 +2,7 @@
 
 use super::form::Event;
 use super::{AnswerOptions, Dialect, chat, messages, responses};
+use super::{AnswerOptions, Dialect, chat, gemini, messages};
 use crate::usage::UsageMeter;
 
 /// Reads an answer into events.
@@ -9,6 +10,7 @@ pub(super) enum Reader {
     Chat(chat::Reader),
     Messages(messages::Reader),
     Responses(responses::Reader),
+    Gemini(gemini::Reader),
 }
 
 impl Reader {
@@ -18,6 +20,7 @@ impl Reader {
             Dialect::Chat | Dialect::Completions => Self::Chat(chat::Reader::default()),
             Dialect::Messages => Self::Messages(messages::Reader::new(options.plan)),
             Dialect::Responses => Self::Responses(responses::Reader::default()),
+            Dialect::Gemini => Self::Gemini(gemini::Reader::new(options)),
         }
     }
 
@@ -27,6 +30,7 @@ impl Reader {
             Self::Chat(reader) => reader.event(data, name, sink),
             Self::Messages(reader) => reader.event(data, name, sink),
             Self::Responses(reader) => reader.event(data, name, sink),
+            Self::Gemini(reader) => reader.event(data, sink),
         }
     }
 
@@ -36,6 +40,7 @@ impl Reader {
             Self::Chat(reader) => reader.whole(body, sink),
             Self::Messages(reader) => reader.whole(body, sink),
             Self::Responses(reader) => reader.whole(body, sink),
+            Self::Gemini(reader) => reader.whole(body, sink),
         }
     }
 
@@ -44,7 +49,17 @@ impl Reader {
         match self {
             Self::Chat(reader) => reader.may_end(),
             Self::Messages(_) | Self::Responses(_) => false,
+            Self::Messages(_) => false,
+            Self::Gemini(reader) => reader.may_end(),
         }
+    }
+
+    /// Ends a stream that [`Self::may_end`].
+    pub(super) fn end(&mut self, sink: &mut impl FnMut(Event<'_>)) {
+        if let Self::Gemini(reader) = self {
+            reader.finish_all(sink);
+        }
+        sink(Event::End);
     }
 
     pub(super) fn meter(&self) -> &UsageMeter {
@@ -52,6 +67,7 @@ impl Reader {
             Self::Chat(reader) => &reader.meter,
             Self::Messages(reader) => &reader.meter,
             Self::Responses(reader) => &reader.meter,
+            Self::Gemini(reader) => &reader.meter,
         }
     }
 
@@ -61,6 +77,7 @@ impl Reader {
             Self::Chat(reader) => reader.finish.as_deref(),
             Self::Messages(reader) => reader.finish.as_deref(),
             Self::Responses(reader) => reader.finish.as_deref(),
+            Self::Gemini(reader) => reader.finish.as_deref(),
         }
     }
 }

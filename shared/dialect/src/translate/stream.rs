@@ -110,8 +110,8 @@ impl Stream {
             self.event(&rest, out);
         }
         if !self.is_complete() && self.progress.failure.is_none() && self.reader.may_end() {
-            self.progress.complete = true;
-            self.progress.failure = self.writer.write(Event::End, out);
+            let Self { reader, writer, progress, .. } = self;
+            reader.end(&mut |event: Event<'_>| deliver(event, writer, progress, out));
         }
         if self.is_complete() { End::Complete } else { End::Truncated }
     }
@@ -170,14 +170,17 @@ impl Stream {
             return;
         }
         let Self { reader, writer, progress, .. } = self;
-        reader.event(&data, name, &mut |event: Event<'_>| {
-            if progress.complete || progress.failure.is_some() {
-                return;
-            }
-            progress.note(&event);
-            if let Some(failure) = writer.write(event, out) {
-                progress.failure = Some(failure);
-            }
-        });
+        reader.event(&data, name, &mut |event: Event<'_>| deliver(event, writer, progress, out));
+    }
+}
+
+/// Writes an event, unless the stream is over.
+fn deliver(event: Event<'_>, writer: &mut Writer, progress: &mut Progress, out: &mut BytesMut) {
+    if progress.complete || progress.failure.is_some() {
+        return;
+    }
+    progress.note(&event);
+    if let Some(failure) = writer.write(event, out) {
+        progress.failure = Some(failure);
     }
 }

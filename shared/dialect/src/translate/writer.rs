@@ -4,6 +4,7 @@ use bytes::{Bytes, BytesMut};
 
 use super::form::Event;
 use super::{AnswerOptions, Dialect, chat, completions, messages, responses};
+use super::{AnswerOptions, Dialect, chat, gemini, messages};
 use crate::relay::StreamFailure;
 
 /// Writes events as a stream, or as an answer in one piece.
@@ -12,6 +13,7 @@ pub(super) enum Writer {
     Messages(messages::Writer),
     Responses(Box<responses::Writer>),
     Completions(completions::Writer),
+    Gemini(gemini::Writer),
 }
 
 impl Writer {
@@ -21,6 +23,7 @@ impl Writer {
             Dialect::Messages => Self::Messages(messages::Writer::new(options, streams)),
             Dialect::Responses => Self::Responses(Box::new(responses::Writer::new(options, streams))),
             Dialect::Completions => Self::Completions(completions::Writer::new(options, streams)),
+            Dialect::Gemini => Self::Gemini(gemini::Writer::new(options, streams)),
         }
     }
 
@@ -35,6 +38,7 @@ impl Writer {
             Self::Messages(writer) => writer.write(event, out),
             Self::Responses(writer) => writer.write(event, out),
             Self::Completions(writer) => {
+            Self::Gemini(writer) => {
                 writer.write(event, out);
                 None
             }
@@ -48,6 +52,7 @@ impl Writer {
             Self::Messages(writer) => writer.into_whole(),
             Self::Responses(writer) => writer.into_whole(),
             Self::Completions(writer) => writer.into_whole(),
+            Self::Gemini(writer) => writer.into_whole(),
         }
     }
 }

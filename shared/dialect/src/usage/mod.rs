@@ -1,6 +1,7 @@
 //! Token counts as providers report them, brought to one meaning: totals, and parts of totals.
 
 mod anthropic;
+mod gemini;
 mod openai;
 
 use bulkhead_model::usage::ServiceTier;
@@ -96,6 +97,13 @@ impl UsageMeter {
             reported.take(name, part(response, range));
         }
         self.chunk(&reported, true);
+    }
+
+    /// Takes a `usageMetadata` of Google's, which every event of a stream may have; the last one counts.
+    pub(crate) fn gemini(&mut self, metadata: &[u8]) -> Option<Usage> {
+        let usage = gemini::read(metadata)?;
+        self.usage = Some(usage);
+        self.usage
     }
 
     /// Takes what an event of Anthropic's reports.

@@ -9,6 +9,7 @@ use super::cases::{cases, options};
 
 /// Names and words that mean something to one of the dialects.
 const WORDS: [&str; 104] = [
+const WORDS: [&str; 82] = [
     "model",
     "messages",
     "role",
@@ -113,6 +114,28 @@ const WORDS: [&str; 104] = [
     "annotation",
     "url_citation",
     "anthropic-thinking.e30",
+    "contents",
+    "parts",
+    "systemInstruction",
+    "functionDeclarations",
+    "functionCall",
+    "functionResponse",
+    "args",
+    "response",
+    "inline_data",
+    "fileData",
+    "fileUri",
+    "thought",
+    "thoughtSignature",
+    "generationConfig",
+    "responseSchema",
+    "thinkingConfig",
+    "candidates",
+    "finishReason",
+    "usageMetadata",
+    "partialArgs",
+    "jsonPath",
+    "$.a[0].b",
 ];
 
 fn word() -> impl Strategy<Value = String> {

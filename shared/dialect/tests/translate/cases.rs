@@ -23,6 +23,7 @@ pub(crate) fn options() -> AnswerOptions {
         created: 1_700_000_000,
         plan: Plan { include_usage: true, ..Plan::default() },
         max_event: 1 << 20,
+        json_array: false,
     }
 }
 
@@ -47,6 +48,7 @@ fn case(folder: &Path) -> Option<Case> {
         "openai.chat" => Dialect::Chat,
         "anthropic.messages" => Dialect::Messages,
         "openai.responses" => Dialect::Responses,
+        "gemini.generateContent" | "gemini.streamGenerateContent" => Dialect::Gemini,
         _ => return None,
     };
     // Some recordings are of another dialect than their folder says, and expect nothing.

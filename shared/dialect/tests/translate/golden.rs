@@ -41,6 +41,7 @@ fn requests_leave_as_they_did() {
         (Dialect::Chat, &["full", "tools", "output", "json"][..]),
         (Dialect::Messages, &["full", "tools", "output"][..]),
         (Dialect::Responses, &["full", "tools", "output"][..]),
+        (Dialect::Gemini, &["full", "tools", "output"][..]),
     ] {
         for (name, to) in names.iter().flat_map(|name| Dialect::ALL.map(|to| (name, to))) {
             let done = request(from, to, &read(name, from), &RequestOptions::default()).unwrap();
@@ -68,6 +69,8 @@ fn options_decide_what_an_upstream_gets() {
         ("plain", Dialect::Messages, Dialect::Responses, &plain),
         ("plain", Dialect::Responses, Dialect::Messages, &plain),
         ("adaptive", Dialect::Chat, Dialect::Messages, &adaptive),
+        ("plain", Dialect::Messages, Dialect::Gemini, &plain),
+        ("adaptive", Dialect::Chat, Dialect::Gemini, &adaptive),
     ] {
         for file in ["full", "output"] {
             let done = request(from, to, &read(file, from), options).unwrap();

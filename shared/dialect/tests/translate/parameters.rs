@@ -29,8 +29,19 @@ fn body(from: Dialect, name: &str, value: Option<&Value>) -> Vec<u8> {
         Dialect::Responses => json!([{"type": "function", "name": "f"}]),
         Dialect::Completions => Value::Null,
     };
+    match from {
+        Dialect::Chat => body["tools"] = json!([{"type": "function", "function": {"name": "f"}}]),
+        Dialect::Messages => body["tools"] = json!([{"name": "f", "input_schema": {"type": "object"}}]),
+        Dialect::Gemini => {
+            body = json!({"contents": [{"parts": [{"text": "hi"}]}], "generationConfig": {"maxOutputTokens": 9000}});
+            body["tools"] = json!([{"functionDeclarations": [{"name": "f"}]}]);
+        }
+    }
     if let Some(value) = value {
-        body[name] = value.clone();
+        match name.split_once('.') {
+            Some((group, name)) => body[group][name] = value.clone(),
+            None => body[name] = value.clone(),
+        }
     }
     serde_json::to_vec(&body).unwrap()
 }
@@ -39,6 +50,7 @@ fn body(from: Dialect, name: &str, value: Option<&Value>) -> Vec<u8> {
 fn outcome(
     from: Dialect,
     to: Dialect,
+    (from, to): (Dialect, Dialect),
     name: &str,
     value: &Value,
 ) -> Result<(Map<String, Value>, Vec<Weight>), TranslateError> {
@@ -62,6 +74,8 @@ fn check(from: Dialect, name: &str, value: &Value, becomes: &Becomes) {
 
 pub(crate) fn check_for(from: Dialect, to: Dialect, name: &str, value: &Value, becomes: &Becomes) {
     let found = outcome(from, to, name, value);
+pub(crate) fn check(pair: (Dialect, Dialect), name: &str, value: &Value, becomes: &Becomes) {
+    let found = outcome(pair, name, value);
     let ok = match (becomes, &found) {
         (Sent(members), Ok((sent, lost))) => Value::Object(sent.clone()) == *members && lost.is_empty(),
         (Nothing, Ok((sent, lost))) => sent.is_empty() && lost.is_empty(),
@@ -70,6 +84,7 @@ pub(crate) fn check_for(from: Dialect, to: Dialect, name: &str, value: &Value, b
         _ => false,
     };
     assert!(ok, "{} for {} {name} {value}: {becomes:?}, found {found:?}", from.name(), to.name());
+    assert!(ok, "{} {name} {value}: {becomes:?}, found {found:?}", pair.0.name());
 }
 
 #[test]
@@ -142,8 +157,8 @@ fn chat_for_messages() {
     ] {
         // Without a limit there is the upstream's usual one.
         let without = if name == "max_tokens" { Sent(json!({"max_tokens": 4096})) } else { Nothing };
-        check(Dialect::Chat, name, &Value::Null, &without);
-        check(Dialect::Chat, name, &value, &becomes);
+        check((Dialect::Chat, Dialect::Messages), name, &Value::Null, &without);
+        check((Dialect::Chat, Dialect::Messages), name, &value, &becomes);
     }
 }
 
@@ -194,8 +209,8 @@ fn messages_for_chat() {
         ("mcp_servers", json!([]), asked()),
         ("what", json!(false), asked()),
     ] {
-        check(Dialect::Messages, name, &Value::Null, &Nothing);
-        check(Dialect::Messages, name, &value, &becomes);
+        check((Dialect::Messages, Dialect::Chat), name, &Value::Null, &Nothing);
+        check((Dialect::Messages, Dialect::Chat), name, &value, &becomes);
     }
 }
 

@@ -14,9 +14,12 @@ use super::matrix::translated;
 fn recorded_requests_can_be_sent() {
     let mut file = std::env::var_os("BULKHEAD_TRANSLATED").map(|path| std::fs::File::create(path).unwrap());
     let mut sent = 0;
+    // In Google's dialect the path names the model.
+    let named = RequestOptions { model: Some("m"), ..RequestOptions::default() };
     for case in cases().iter().filter(|case| case.request.len() > 2 && case.is_recorded) {
         for to in Dialect::ALL {
-            let done = request(case.dialect, to, &case.request, &RequestOptions::default())
+            let options = if case.dialect == Dialect::Gemini { named } else { RequestOptions::default() };
+            let done = request(case.dialect, to, &case.request, &options)
                 .unwrap_or_else(|error| panic!("{}: {error}", case.id));
             let body: Value = serde_json::from_slice(&done.body).unwrap();
             check_messages(&case.id, to, &body);
@@ -27,6 +30,7 @@ fn recorded_requests_can_be_sent() {
                     Dialect::Messages => "/v1/messages",
                     Dialect::Responses => "/v1/responses",
                     Dialect::Completions => "/v1/completions",
+                    Dialect::Gemini => "/v1beta/models/m:generateContent",
                 };
                 let line = serde_json::json!({ "path": path, "id": case.id, "body": body });
                 writeln!(file, "{line}").unwrap();
@@ -43,9 +47,12 @@ fn check_messages(id: &str, to: Dialect, body: &Value) {
         return;
     }
     let messages = body["messages"].as_array().unwrap();
+    let messages = body[if to == Dialect::Gemini { "contents" } else { "messages" }].as_array().unwrap();
     assert!(!messages.is_empty(), "{id}");
     if to == Dialect::Messages {
         assert!(body["max_tokens"].is_u64(), "{id}");
+    }
+    if to != Dialect::Chat {
         for pair in messages.windows(2) {
             assert_ne!(pair[0]["role"], pair[1]["role"], "{id}");
         }

@@ -32,6 +32,7 @@ pub(crate) fn whole(dialect: Dialect, body: &[u8]) -> Seen {
         Dialect::Messages => messages(&body),
         Dialect::Responses => seen_responses::whole(&body),
         Dialect::Completions => completions::whole(&body),
+        Dialect::Gemini => super::seen_gemini::whole(&body),
     }
 }
 
@@ -59,6 +60,7 @@ pub(crate) fn stream(dialect: Dialect, body: &[u8]) -> Seen {
         Dialect::Messages => messages_stream(&events),
         Dialect::Responses => seen_responses::stream(&events),
         Dialect::Completions => completions::stream(&events, done),
+        Dialect::Gemini => super::seen_gemini::stream(&events),
     }
 }
 

@@ -59,6 +59,12 @@ fn responses_stream() -> String {
         write!(
             body,
             "event: response.output_text.delta\ndata: {{\"type\":\"response.output_text.delta\",\"sequence_number\":{at},\"item_id\":\"msg_1\",\"output_index\":0,\"content_index\":0,\"delta\":\" token{at}\\n\",\"logprobs\":[]}}\n\n"
+fn gemini_stream() -> String {
+    let mut body = String::new();
+    for at in 0..EVENTS {
+        write!(
+            body,
+            "data: {{\"candidates\":[{{\"content\":{{\"parts\":[{{\"text\":\" token{at}\\n\"}}],\"role\":\"model\"}},\"index\":0}}],\"usageMetadata\":{{\"promptTokenCount\":9,\"candidatesTokenCount\":{at},\"totalTokenCount\":99}},\"modelVersion\":\"g\",\"responseId\":\"r\"}}\r\n\r\n"
         )
         .unwrap();
     }
@@ -75,6 +81,10 @@ fn what_a_translation_costs() {
         (Dialect::Messages, Dialect::Responses, messages.clone()),
         (Dialect::Messages, Dialect::Chat, messages),
         (Dialect::Responses, Dialect::Chat, responses_stream()),
+        (Dialect::Messages, Dialect::Chat, messages),
+        (Dialect::Gemini, Dialect::Chat, gemini_stream()),
+        (Dialect::Gemini, Dialect::Messages, gemini_stream()),
+        (Dialect::Chat, Dialect::Gemini, chat_stream()),
     ] {
         let mut out = BytesMut::new();
         time(&format!("an event of {} for {}", upstream.name(), client.name()), EVENTS, || {

@@ -5,6 +5,7 @@ use bulkhead_dialect::translate::{Dialect, Stream};
 use bulkhead_model::Usage;
 use bytes::BytesMut;
 use proptest::prelude::*;
+use serde_json::Value;
 
 use super::cases::{Case, cases, options};
 use super::matrix::seen;
@@ -113,9 +114,17 @@ fn a_round_trip_changes_nothing_that_both_dialects_have() {
             assert_eq!(stream.finish(&mut out), End::Complete, "{}", case.id);
             let (direct, back) = (seen(case, case.dialect), seen::stream(case.dialect, &out));
             assert_eq!((&back.text, &back.reasoning), (&direct.text, &direct.reasoning), "{}", case.id);
-            assert_eq!(back.tools, direct.tools, "{}", case.id);
-            // Messages cannot say that nobody knows.
-            assert!(back.usage == direct.usage || direct.usage.is_none(), "{}", case.id);
+            // In Google's dialect arguments are objects, so cut ones go along as text.
+            let is_cut =
+                |(_, arguments): &(String, String)| serde_json::from_str::<Value>(arguments).is_err();
+            if between != Dialect::Gemini || !direct.tools.iter().any(is_cut) {
+                assert_eq!(back.tools, direct.tools, "{}", case.id);
+            }
+            // Neither Google's dialect nor messages can say everything that others count.
+            let known = |usage: [u64; 4]| {
+                if between == Dialect::Gemini { [usage[0], usage[1], usage[2], 0] } else { usage }
+            };
+            assert!(back.usage == direct.usage.map(known) || direct.usage.is_none(), "{}", case.id);
         }
     }
 }

@@ -8,6 +8,7 @@ use bytes::{Bytes, BytesMut};
 use super::super::AnswerOptions;
 use super::super::form::{Citation, Delta, Event, Finish, Start};
 use super::super::write::{self, Fields, USUAL_SIZE};
+use super::delta_writer::{write_image, write_tool};
 use super::usage::write_usage;
 use super::whole::Choice;
 use crate::error::{ErrorBody, render_event};
@@ -33,6 +34,8 @@ pub(crate) struct Writer {
     block: (u64, u64),
     /// JSON of the citations of the open block, without where they end.
     citations: Vec<Note>,
+    /// A choice and the signature of its next call, or of its text.
+    signature: Option<(u32, String)>,
     /// What was gathered, where the answer goes out whole.
     choices: Vec<Choice>,
 }
@@ -55,6 +58,7 @@ impl Writer {
             usage: None,
             block: (0, 0),
             citations: Vec::new(),
+            signature: None,
             choices: Vec::new(),
             options,
         }
@@ -105,8 +109,29 @@ impl Writer {
         }
         match delta {
             Delta::Logprobs(logprobs) => self.logprobs(choice, logprobs, out),
+            Delta::ThoughtSignature(signature) => {
+                self.sign_text(out);
+                self.signature = Some((choice, signature.into_owned()));
+            }
+            Delta::Tool { call, id, name } => {
+                let own = self.signature.take_if(|(signed, _)| *signed == choice);
+                let signature = own.map(|(_, signature)| signature);
+                self.chunk(choice, None, out, |fields| {
+                    write_tool(fields, call, &id, &name, signature.as_deref());
+                });
+            }
             delta => self.chunk(choice, None, out, |fields| write_delta(fields, delta)),
         }
+    }
+
+    /// A signature that no call came after is the text's.
+    fn sign_text(&mut self, out: &mut BytesMut) {
+        let Some((choice, signature)) = self.signature.take() else { return };
+        self.chunk(choice, None, out, |delta| {
+            delta.object("provider_specific_fields", |fields| {
+                fields.array("thought_signatures", |items| items.text(&signature));
+            });
+        });
     }
 
     /// Where a cited text ends is known when its block does.
@@ -158,6 +183,7 @@ impl Writer {
     fn finish(&mut self, choice: u32, reason: Finish, out: &mut BytesMut) {
         let reason = finish_name(reason);
         if self.streams {
+            self.sign_text(out);
             self.chunk(choice, Some(reason), out, |_| {});
         } else if let Some(choice) = self.choice(choice) {
             choice.finish(reason);
@@ -271,17 +297,6 @@ fn write_delta(fields: &mut Fields<'_>, delta: Delta<'_>) {
                 block.text("data", &data);
             });
         }),
-        Delta::Tool { call, id, name } => fields.array("tool_calls", |items| {
-            items.object(|item| {
-                item.number("index", u64::from(call));
-                item.text("id", &call_id(&id, call));
-                item.text("type", "function");
-                item.object("function", |function| {
-                    function.text("name", &name);
-                    function.text("arguments", "");
-                });
-            });
-        }),
         Delta::Arguments { call, text } => fields.array("tool_calls", |items| {
             items.object(|item| {
                 item.number("index", u64::from(call));
@@ -289,7 +304,10 @@ fn write_delta(fields: &mut Fields<'_>, delta: Delta<'_>) {
             });
         }),
         Delta::Audio(audio) => fields.raw("audio", audio),
-        Delta::Citation(_) | Delta::Logprobs(_) => {}
+        Delta::Image { media_type, data } => fields.array("images", |items| {
+            items.object(|item| write_image(item, &media_type, &data));
+        }),
+        Delta::Tool { .. } | Delta::ThoughtSignature(_) | Delta::Citation(_) | Delta::Logprobs(_) => {}
     }
 }
 
@@ -302,11 +320,6 @@ fn write_thinking(fields: &mut Fields<'_>, text: &str, signature: &str) {
             block.text("signature", signature);
         });
     });
-}
-
-/// The id of a call; one without cannot be answered, so it gets one.
-pub(crate) fn call_id<'a>(id: &'a str, call: u32) -> Cow<'a, str> {
-    if id.is_empty() { format!("call_{call}").into() } else { id.into() }
 }
 
 fn finish_name(reason: Finish) -> &'static str {

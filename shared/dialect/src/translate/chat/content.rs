@@ -7,6 +7,7 @@ use super::super::form::{Block, Cache, Part, Role, Source, Turn};
 use super::super::json::{fields, get, get_text, items, text};
 use super::super::loss::Losses;
 use super::super::messages::read_cache;
+use super::signature::{read_signature, split_id};
 
 /// Reads one message.
 pub(super) fn read_turn<'a>(
@@ -37,6 +38,10 @@ pub(super) fn read_turn<'a>(
             "reasoning_content" | "reasoning" => said.reasoning = said.reasoning.or_else(|| text(value)),
             "tool_calls" => said.calls = read_calls(value).ok_or_else(|| invalid("tool_calls"))?,
             "cache_control" => said.cache = read_cache(value),
+            "provider_specific_fields" => {
+                let signatures = get(value, "thought_signatures").into_iter().flat_map(items);
+                said.signatures = signatures.filter_map(text).map(Block::ThoughtSignature).collect();
+            }
             "function_call" => losses.asked("function_call", format_args!("messages[{at}]")),
             other => losses.aside(other, format_args!("messages[{at}]")),
         }
@@ -45,7 +50,7 @@ pub(super) fn read_turn<'a>(
     if !is_tool {
         return Ok(Turn { role: speaker, at, parts });
     }
-    let id = get_text(message, "tool_call_id").ok_or_else(|| invalid("tool_call_id"))?;
+    let (id, _) = split_id(get_text(message, "tool_call_id").ok_or_else(|| invalid("tool_call_id"))?);
     let cache = parts.iter_mut().filter_map(|part| part.cache.take()).next_back();
     let result = Part { block: Block::ToolResult { id, content: parts, is_error: false }, cache };
     Ok(Turn { role: speaker, at, parts: vec![result] })
@@ -56,6 +61,7 @@ pub(super) fn read_turn<'a>(
 struct Said<'a> {
     thinking: Vec<Block<'a>>,
     reasoning: Option<Cow<'a, str>>,
+    signatures: Vec<Block<'a>>,
     content: Vec<Part<'a>>,
     refusal: Option<Block<'a>>,
     calls: Vec<Block<'a>>,
@@ -65,13 +71,13 @@ struct Said<'a> {
 impl<'a> Said<'a> {
     /// Thoughts come first, calls last, as the model made them.
     fn into_parts(self) -> Vec<Part<'a>> {
-        let Self { mut thinking, reasoning, content, refusal, calls, cache } = self;
+        let Self { mut thinking, reasoning, signatures, content, refusal, calls, cache } = self;
         if let (true, Some(text)) = (thinking.is_empty(), reasoning) {
             thinking.push(Block::Thinking { text, signature: None });
         }
         let blocks = |blocks: Vec<Block<'a>>| blocks.into_iter().map(Part::from);
-        let mut parts: Vec<Part<'a>> =
-            blocks(thinking).chain(content).chain(refusal.map(Part::from)).chain(blocks(calls)).collect();
+        let said = blocks(thinking).chain(blocks(signatures)).chain(content);
+        let mut parts: Vec<Part<'a>> = said.chain(refusal.map(Part::from)).chain(blocks(calls)).collect();
         if let Some(last) = parts.last_mut() {
             last.cache = last.cache.or(cache);
         }
@@ -144,15 +150,18 @@ fn read_thinking_block(block: &[u8]) -> Option<Block<'_>> {
 }
 
 fn read_calls(value: &[u8]) -> Option<Vec<Block<'_>>> {
-    let read = |call| {
+    let mut blocks = Vec::new();
+    for call in items(value) {
         let function = get(call, "function")?;
-        Some(Block::ToolCall {
-            id: get_text(call, "id").unwrap_or_default(),
+        let (id, signature) = split_id(get_text(call, "id").unwrap_or_default());
+        blocks.extend(read_signature(call).or(signature).map(Block::ThoughtSignature));
+        blocks.push(Block::ToolCall {
+            id,
             name: get_text(function, "name")?,
             arguments: get_text(function, "arguments").unwrap_or_default(),
-        })
-    };
-    items(value).map(read).collect()
+        });
+    }
+    Some(blocks)
 }
 
 /// A `data:` URL holds what it names.

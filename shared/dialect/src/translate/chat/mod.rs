@@ -5,8 +5,10 @@ mod answer_writer;
 mod calls;
 mod content;
 mod delta;
+mod delta_writer;
 mod request_reader;
 mod request_writer;
+mod signature;
 mod turn_writer;
 mod usage;
 mod whole;
@@ -14,6 +16,8 @@ mod whole;
 pub(super) use answer_reader::Reader;
 pub(super) use answer_writer::{Writer, call_id, write_failure};
 pub(super) use content::read_url;
+pub(super) use answer_writer::Writer;
+pub(super) use delta_writer::call_id;
 pub(super) use request_reader::read_request;
 pub(super) use request_writer::write_request;
 pub(super) use request_writer::{effort_name, write_tier, write_user};
@@ -40,6 +44,6 @@ pub(super) fn name_of(knob: Knob) -> Option<&'static str> {
         Knob::Audio => "audio",
         Knob::Prediction => "prediction",
         Knob::WebSearch => "web_search_options",
-        Knob::TopK => return None,
+        Knob::TopK | Knob::SafetySettings | Knob::CachedContent => return None,
     })
 }

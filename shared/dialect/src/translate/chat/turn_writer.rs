@@ -84,6 +84,7 @@ impl Turns<'_> {
                 }
                 Block::Thinking { .. } => self.aside("thinking"),
                 Block::RedactedThinking(_) => self.aside("redacted_thinking"),
+                Block::ThoughtSignature(_) => self.aside("thought_signature"),
                 Block::ToolCall { id, name, arguments } => calls.push((id, name, arguments)),
                 other => self.losses.asked(kind(other), format_args!("messages[{}]", self.at)),
             }
@@ -222,7 +223,8 @@ fn shape<'a>(block: &'a Block<'_>) -> Option<Shape<'a>> {
         Block::ToolCall { .. }
         | Block::ToolResult { .. }
         | Block::Thinking { .. }
-        | Block::RedactedThinking(_) => return None,
+        | Block::RedactedThinking(_)
+        | Block::ThoughtSignature(_) => return None,
     })
 }
 
@@ -241,6 +243,7 @@ fn kind(block: &Block<'_>) -> &'static str {
         Block::ToolResult { .. } => "tool_result",
         Block::Thinking { .. } => "thinking",
         Block::RedactedThinking(_) => "redacted_thinking",
+        Block::ThoughtSignature(_) => "thought_signature",
         Block::Refusal(_) => "refusal",
     }
 }

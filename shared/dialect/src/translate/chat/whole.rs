@@ -4,7 +4,8 @@ use bytes::BytesMut;
 
 use super::super::form::Delta;
 use super::super::write::{self, Fields};
-use super::answer_writer::call_id;
+use super::delta_writer::{call_id, write_image};
+use super::signature::{signed_id, write_signature};
 
 /// What a choice has said so far.
 pub(super) struct Choice {
@@ -19,6 +20,11 @@ pub(super) struct Choice {
     thinking_blocks: BytesMut,
     annotations: BytesMut,
     places: BytesMut,
+    images: BytesMut,
+    /// The signature of the next call, or of the text.
+    pending: Option<String>,
+    /// Those of texts.
+    signatures: Vec<String>,
     calls: Vec<Call>,
     logprobs: Option<BytesMut>,
     audio: Option<BytesMut>,
@@ -30,6 +36,7 @@ struct Call {
     id: String,
     name: String,
     arguments: String,
+    signature: Option<String>,
 }
 
 impl Choice {
@@ -44,6 +51,9 @@ impl Choice {
             thinking_blocks: BytesMut::new(),
             annotations: BytesMut::new(),
             places: BytesMut::new(),
+            images: BytesMut::new(),
+            pending: None,
+            signatures: Vec::new(),
             calls: Vec::new(),
             logprobs: None,
             audio: None,
@@ -69,7 +79,14 @@ impl Choice {
                 id: id.into_owned(),
                 name: name.into_owned(),
                 arguments: String::new(),
+                signature: self.pending.take(),
             }),
+            Delta::ThoughtSignature(signature) => {
+                self.signatures.extend(self.pending.replace(signature.into_owned()));
+            }
+            Delta::Image { media_type, data } => {
+                append(&mut self.images, |image| write_image(image, &media_type, &data));
+            }
             Delta::Arguments { call, text } => {
                 if let Some(found) = self.calls.iter_mut().rev().find(|found| found.number == call) {
                     found.arguments.push_str(&text);
@@ -106,6 +123,7 @@ impl Choice {
 
     pub(super) fn finish(&mut self, reason: &'static str) {
         self.block_end();
+        self.signatures.extend(self.pending.take());
         self.finish = reason;
     }
 
@@ -140,8 +158,16 @@ impl Choice {
             });
         }
         list(message, "annotations", &self.annotations);
-        if !self.places.is_empty() {
-            message.object("provider_specific_fields", |fields| list(fields, "citations", &self.places));
+        list(message, "images", &self.images);
+        if !self.places.is_empty() || !self.signatures.is_empty() {
+            message.object("provider_specific_fields", |fields| {
+                list(fields, "citations", &self.places);
+                if !self.signatures.is_empty() {
+                    let signatures = &self.signatures;
+                    fields
+                        .array("thought_signatures", |items| signatures.iter().for_each(|it| items.text(it)));
+                }
+            });
         }
         if let Some(audio) = &self.audio {
             message.raw("audio", audio);
@@ -151,12 +177,14 @@ impl Choice {
 
 impl Call {
     fn write(&self, item: &mut Fields<'_>) {
-        item.text("id", &call_id(&self.id, self.number));
+        let signature = self.signature.as_deref();
+        item.text("id", &signed_id(call_id(&self.id, self.number), signature));
         item.text("type", "function");
         item.object("function", |function| {
             function.text("name", &self.name);
             function.text("arguments", &self.arguments);
         });
+        write_signature(item, signature);
     }
 }
 

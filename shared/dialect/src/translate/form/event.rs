@@ -59,6 +59,8 @@ pub enum Delta<'a> {
     Thinking(Cow<'a, str>),
     /// The signature of the thoughts before it.
     Signature(Cow<'a, str>),
+    /// The signature of what the thoughts led to: of the call that comes next, or of the text before it.
+    ThoughtSignature(Cow<'a, str>),
     /// Thoughts that nobody can read.
     RedactedThinking(Cow<'a, str>),
     /// A call of a tool begins.
@@ -83,6 +85,13 @@ pub enum Delta<'a> {
     Logprobs(&'a [u8]),
     /// Spoken output, as OpenAI has it.
     Audio(&'a [u8]),
+    /// A picture.
+    Image {
+        /// `image/png`.
+        media_type: Cow<'a, str>,
+        /// Base64.
+        data: Cow<'a, str>,
+    },
 }
 
 impl Delta<'_> {
@@ -96,7 +105,8 @@ impl Delta<'_> {
             | Self::Arguments { text, .. } => text.len(),
             Self::Tool { name, .. } => name.len(),
             Self::Audio(value) => value.len(),
-            Self::Signature(_) | Self::Citation(_) | Self::Logprobs(_) => 0,
+            Self::Image { data, .. } => data.len(),
+            Self::Signature(_) | Self::ThoughtSignature(_) | Self::Citation(_) | Self::Logprobs(_) => 0,
         }
     }
 }

@@ -3,6 +3,8 @@
 use std::borrow::Cow;
 
 use super::super::{Dialect, chat, completions, messages, responses};
+use super::super::json::{get_text, items};
+use super::super::{Dialect, chat, gemini, messages};
 
 /// A request.
 #[derive(Debug, Clone, Default)]
@@ -140,6 +142,8 @@ pub enum Block<'a> {
     },
     /// What the model thought, unreadable.
     RedactedThinking(Cow<'a, str>),
+    /// The signature of the text or the call that comes next: Gemini signs what its thoughts led to.
+    ThoughtSignature(Cow<'a, str>),
     /// The model refused, in these words.
     Refusal(Cow<'a, str>),
 }
@@ -309,10 +313,14 @@ pub enum Knob {
     Prediction,
     /// Search the web, how.
     WebSearch,
+    /// What the provider shall block.
+    SafetySettings,
+    /// A prompt that the provider has stored.
+    CachedContent,
 }
 
 impl Knob {
-    const ALL: [Self; 16] = [
+    const ALL: [Self; 18] = [
         Self::MaxTokens,
         Self::Temperature,
         Self::TopP,
@@ -329,6 +337,8 @@ impl Knob {
         Self::Audio,
         Self::Prediction,
         Self::WebSearch,
+        Self::SafetySettings,
+        Self::CachedContent,
     ];
 
     /// Its name in a dialect that has it.
@@ -338,14 +348,17 @@ impl Knob {
             Dialect::Messages => messages::name_of(self),
             Dialect::Responses => responses::name_of(self),
             Dialect::Completions => completions::name_of(self),
+            Dialect::Gemini => gemini::name_of(self),
         }
     }
 
-    /// The knob that a dialect calls so. LiteLLM takes `top_k` from chat clients, too.
+    /// The knob that a dialect calls so. LiteLLM takes `top_k` and two of Gemini's from chat clients, too.
     pub fn from_name(name: &str, dialect: Dialect) -> Option<Self> {
         match name {
             "max_completion_tokens" if dialect == Dialect::Chat => Some(Self::MaxTokens),
             "top_k" => Some(Self::TopK),
+            "safety_settings" if dialect == Dialect::Chat => Some(Self::SafetySettings),
+            "cached_content" if dialect == Dialect::Chat => Some(Self::CachedContent),
             _ => Self::ALL.into_iter().find(|knob| knob.name_in(dialect) == Some(name)),
         }
     }
@@ -358,6 +371,10 @@ impl Knob {
             Self::Logprobs => value == b"false",
             Self::TopLogprobs => value == b"0",
             Self::LogitBias => value == b"{}",
+            Self::SafetySettings => items(value).all(|setting| {
+                let threshold = get_text(setting, "threshold");
+                matches!(threshold.as_deref(), Some("BLOCK_NONE" | "OFF"))
+            }),
             Self::Modalities => value
                 .strip_prefix(b"[")
                 .and_then(|rest| rest.strip_suffix(b"]"))

@@ -6,6 +6,7 @@ use bytes::{Bytes, BytesMut};
 use super::super::AnswerOptions;
 use super::super::form::{Delta, Event, Finish, Start};
 use super::super::write::{self, Fields, USUAL_SIZE};
+use super::OF_PART;
 use super::open::{Block, Kind, More};
 use super::usage::write_usage;
 use crate::error::{ErrorBody, render_event};
@@ -99,6 +100,11 @@ impl Writer {
             }
             Delta::Thinking(text) => self.append(Kind::Thinking, More::Thinking(text), out),
             Delta::Signature(text) => self.append(Kind::Thinking, More::Signature(text), out),
+            Delta::ThoughtSignature(text) => {
+                self.append(Kind::Thinking, More::Signature(format!("{OF_PART}{text}").into()), out);
+                // What comes next may be signed itself.
+                self.close(out);
+            }
             Delta::RedactedThinking(data) => self.redacted(&data, out),
             Delta::Tool { call, id, name } => {
                 let id = super::super::chat::call_id(&id, call);
@@ -114,7 +120,7 @@ impl Writer {
                 self.append(Kind::Tool(call), More::Input(text), out);
             }
             Delta::Citation(citation) => self.append(Kind::Text, More::Citation(citation), out),
-            Delta::Logprobs(_) | Delta::Audio(_) => {}
+            Delta::Logprobs(_) | Delta::Audio(_) | Delta::Image { .. } => {}
         }
         None
     }

@@ -50,10 +50,19 @@ pub(super) fn is_written(block: &Block<'_>, at: usize, losses: &mut Losses) -> b
         }
         Block::Thinking { signature: Some(signature), .. } if is_foreign(signature) => {
             losses.aside("thinking", format_args!("messages[{at}]"));
+        Block::ThoughtSignature(_) => {
+            losses.aside("thought_signature", format_args!("messages[{at}]"));
             false
         }
         Block::Thinking { .. } | Block::RedactedThinking(_) => true,
         Block::ToolCall { .. } | Block::ToolResult { .. } => true,
+        // A URI leads to what was uploaded to Google.
+        Block::Image { source: Source::FileId(id), .. } | Block::File { source: Source::FileId(id), .. }
+            if id.contains("://") =>
+        {
+            losses.asked(name(block), format_args!("messages[{at}]"));
+            false
+        }
         Block::Image { source, .. } if !matches!(source, Source::Text(_)) => true,
         Block::File { source, .. } if document(source).is_some() => true,
         Block::Image { .. } | Block::File { .. } | Block::Audio { .. } => {
@@ -99,7 +108,7 @@ pub(super) fn write_block(part: &Part<'_>, at: usize, items: &mut Items<'_>, los
                     fields.flag("is_error", true);
                 }
             }
-            Block::Audio { .. } => {}
+            Block::Audio { .. } | Block::ThoughtSignature(_) => {}
         }
         if let Some(cache) = part.cache {
             write_cache(fields, cache);
@@ -210,6 +219,7 @@ fn name(block: &Block<'_>) -> &'static str {
         Block::ToolResult { .. } => "tool",
         Block::Thinking { .. } => "thinking",
         Block::RedactedThinking(_) => "redacted_thinking",
+        Block::ThoughtSignature(_) => "thought_signature",
         Block::Refusal(_) => "refusal",
     }
 }

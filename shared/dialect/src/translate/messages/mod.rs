@@ -21,6 +21,10 @@ pub(super) use request_writer::write_request;
 /// LiteLLM's name of the tool whose input is the output.
 const OUTPUT_TOOL: &str = "json_tool_call";
 
+/// Stands before a signature of a call or a text, which messages have no place for: it goes to the client as one of
+/// thoughts, and must never go to a provider that signs thoughts.
+const OF_PART: &str = "part:";
+
 use super::form::Knob;
 
 /// What this dialect calls a knob that it has.
@@ -41,6 +45,8 @@ pub(super) fn name_of(knob: Knob) -> Option<&'static str> {
         | Knob::Modalities
         | Knob::Audio
         | Knob::Prediction
-        | Knob::WebSearch => return None,
+        | Knob::WebSearch
+        | Knob::SafetySettings
+        | Knob::CachedContent => return None,
     })
 }

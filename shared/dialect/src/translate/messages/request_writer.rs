@@ -57,6 +57,13 @@ fn write_messages(request: &Request<'_>, items: &mut Items<'_>, losses: &mut Los
         }
     }
     let count = messages.len();
+    // Anthropic wants a user to say something; others take a system prompt alone. LiteLLM says this.
+    if count == 0 {
+        items.object(|message| {
+            message.text("role", "user");
+            message.text("content", ".");
+        });
+    }
     for (number, (from_model, parts)) in messages.into_iter().enumerate() {
         let is_prefill = from_model && number + 1 == count;
         items.object(|message| {
