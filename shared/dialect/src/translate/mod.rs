@@ -7,12 +7,15 @@
 
 mod answer;
 mod chat;
+mod converse;
 pub mod form;
+mod framing;
 mod json;
 mod loss;
 mod messages;
 mod options;
 mod reader;
+mod speakers;
 mod stream;
 mod write;
 mod writer;
@@ -34,17 +37,20 @@ pub enum Dialect {
     Chat,
     /// Anthropic's messages.
     Messages,
+    /// Bedrock's Converse and ConverseStream.
+    Converse,
 }
 
 impl Dialect {
     /// Every dialect.
-    pub const ALL: [Self; 2] = [Self::Chat, Self::Messages];
+    pub const ALL: [Self; 3] = [Self::Chat, Self::Messages, Self::Converse];
 
     /// A name for tables and messages.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Chat => "chat",
             Self::Messages => "messages",
+            Self::Converse => "converse",
         }
     }
 }
@@ -88,14 +94,18 @@ pub fn request(
 ) -> Result<Translated, TranslateError> {
     check(body)?;
     let mut losses = Losses::default();
-    let request = match from {
+    let schema = if from == Dialect::Converse { converse::read_schema(body) } else { None };
+    let mut request = match from {
         Dialect::Chat => chat::read_request(body, &mut losses)?,
         Dialect::Messages => messages::read_request(body, &mut losses)?,
+        Dialect::Converse => converse::read_request(body, schema.as_deref(), &mut losses)?,
     };
+    request.stream = request.stream.or(options.stream);
     let mut plan = Plan { include_usage: request.include_usage, ..Plan::default() };
     let body = match to {
         Dialect::Chat => chat::write_request(&request, options, &mut losses),
         Dialect::Messages => messages::write_request(&request, options, &mut plan, &mut losses),
+        Dialect::Converse => converse::write_request(&request, options, &mut plan, &mut losses),
     };
     Ok(Translated { body, losses: losses.into_vec(), plan })
 }

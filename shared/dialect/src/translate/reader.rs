@@ -1,13 +1,14 @@
 //! The upstream's side of an answer, whatever its dialect.
 
 use super::form::Event;
-use super::{AnswerOptions, Dialect, chat, messages};
+use super::{AnswerOptions, Dialect, chat, converse, messages};
 use crate::usage::UsageMeter;
 
 /// Reads an answer into events.
 pub(super) enum Reader {
     Chat(chat::Reader),
     Messages(messages::Reader),
+    Converse(converse::Reader),
 }
 
 impl Reader {
@@ -15,6 +16,7 @@ impl Reader {
         match upstream {
             Dialect::Chat => Self::Chat(chat::Reader::default()),
             Dialect::Messages => Self::Messages(messages::Reader::new(options.plan)),
+            Dialect::Converse => Self::Converse(converse::Reader::new(options.plan)),
         }
     }
 
@@ -23,6 +25,7 @@ impl Reader {
         match self {
             Self::Chat(reader) => reader.event(data, name, sink),
             Self::Messages(reader) => reader.event(data, name, sink),
+            Self::Converse(reader) => reader.event(data, name, sink),
         }
     }
 
@@ -31,6 +34,7 @@ impl Reader {
         match self {
             Self::Chat(reader) => reader.whole(body, sink),
             Self::Messages(reader) => reader.whole(body, sink),
+            Self::Converse(reader) => reader.whole(body, sink),
         }
     }
 
@@ -39,6 +43,7 @@ impl Reader {
         match self {
             Self::Chat(reader) => reader.may_end(),
             Self::Messages(_) => false,
+            Self::Converse(reader) => reader.may_end(),
         }
     }
 
@@ -46,6 +51,7 @@ impl Reader {
         match self {
             Self::Chat(reader) => &reader.meter,
             Self::Messages(reader) => &reader.meter,
+            Self::Converse(reader) => &reader.meter,
         }
     }
 
@@ -54,6 +60,7 @@ impl Reader {
         match self {
             Self::Chat(reader) => reader.finish.as_deref(),
             Self::Messages(reader) => reader.finish.as_deref(),
+            Self::Converse(reader) => reader.finish.as_deref(),
         }
     }
 }

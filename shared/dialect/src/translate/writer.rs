@@ -3,13 +3,14 @@
 use bytes::{Bytes, BytesMut};
 
 use super::form::Event;
-use super::{AnswerOptions, Dialect, chat, messages};
+use super::{AnswerOptions, Dialect, chat, converse, messages};
 use crate::relay::StreamFailure;
 
 /// Writes events as a stream, or as an answer in one piece.
 pub(super) enum Writer {
     Chat(chat::Writer),
     Messages(messages::Writer),
+    Converse(converse::Writer),
 }
 
 impl Writer {
@@ -17,6 +18,7 @@ impl Writer {
         match client {
             Dialect::Chat => Self::Chat(chat::Writer::new(options, streams)),
             Dialect::Messages => Self::Messages(messages::Writer::new(options, streams)),
+            Dialect::Converse => Self::Converse(converse::Writer::new(options, streams)),
         }
     }
 
@@ -29,6 +31,7 @@ impl Writer {
                 None
             }
             Self::Messages(writer) => writer.write(event, out),
+            Self::Converse(writer) => writer.write(event, out),
         }
     }
 
@@ -37,6 +40,7 @@ impl Writer {
         match self {
             Self::Chat(writer) => writer.into_whole(),
             Self::Messages(writer) => writer.into_whole(),
+            Self::Converse(writer) => writer.into_whole(),
         }
     }
 }

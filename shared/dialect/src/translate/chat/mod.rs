@@ -36,6 +36,6 @@ pub(super) fn name_of(knob: Knob) -> Option<&'static str> {
         Knob::Audio => "audio",
         Knob::Prediction => "prediction",
         Knob::WebSearch => "web_search_options",
-        Knob::TopK => return None,
+        Knob::TopK | Knob::Guardrail | Knob::Performance => return None,
     })
 }

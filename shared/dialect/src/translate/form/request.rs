@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::super::{Dialect, chat, messages};
+use super::super::{Dialect, chat, converse, messages};
 
 /// A request.
 #[derive(Debug, Clone, Default)]
@@ -309,10 +309,14 @@ pub enum Knob {
     Prediction,
     /// Search the web, how.
     WebSearch,
+    /// Bedrock's guardrail.
+    Guardrail,
+    /// How Bedrock trades latency.
+    Performance,
 }
 
 impl Knob {
-    const ALL: [Self; 16] = [
+    const ALL: [Self; 18] = [
         Self::MaxTokens,
         Self::Temperature,
         Self::TopP,
@@ -329,6 +333,8 @@ impl Knob {
         Self::Audio,
         Self::Prediction,
         Self::WebSearch,
+        Self::Guardrail,
+        Self::Performance,
     ];
 
     /// Its name in a dialect that has it.
@@ -336,14 +342,17 @@ impl Knob {
         match dialect {
             Dialect::Chat => chat::name_of(self),
             Dialect::Messages => messages::name_of(self),
+            Dialect::Converse => converse::name_of(self),
         }
     }
 
-    /// The knob that a dialect calls so. LiteLLM takes `top_k` from chat clients, too.
+    /// The knob that a dialect calls so. LiteLLM takes `top_k` and Bedrock's from chat clients, too.
     pub fn from_name(name: &str, dialect: Dialect) -> Option<Self> {
         match name {
             "max_completion_tokens" if dialect == Dialect::Chat => Some(Self::MaxTokens),
             "top_k" => Some(Self::TopK),
+            "guardrailConfig" => Some(Self::Guardrail),
+            "performanceConfig" => Some(Self::Performance),
             _ => Self::ALL.into_iter().find(|knob| knob.name_in(dialect) == Some(name)),
         }
     }

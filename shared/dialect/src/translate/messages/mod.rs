@@ -14,12 +14,15 @@ mod usage;
 
 pub(super) use answer_reader::Reader;
 pub(super) use answer_writer::Writer;
+pub(super) use block_writer::write_input;
 pub(super) use cache::{read_cache, write_cache};
+pub(super) use options_writer::Thinking;
 pub(super) use request_reader::{read_request, read_thinking};
-pub(super) use request_writer::write_request;
+pub(super) use request_writer::{ANY_OBJECT, write_request, write_parameters};
+pub(super) use schema::write_schema;
 
 /// LiteLLM's name of the tool whose input is the output.
-const OUTPUT_TOOL: &str = "json_tool_call";
+pub(super) const OUTPUT_TOOL: &str = "json_tool_call";
 
 use super::form::Knob;
 
@@ -41,6 +44,8 @@ pub(super) fn name_of(knob: Knob) -> Option<&'static str> {
         | Knob::Modalities
         | Knob::Audio
         | Knob::Prediction
-        | Knob::WebSearch => return None,
+        | Knob::WebSearch
+        | Knob::Guardrail
+        | Knob::Performance => return None,
     })
 }
