@@ -40,6 +40,7 @@ fn requests_leave_as_they_did() {
     for (from, names) in [
         (Dialect::Chat, &["full", "tools", "output", "json"][..]),
         (Dialect::Messages, &["full", "tools", "output"][..]),
+        (Dialect::Converse, &["full", "tools", "output"][..]),
     ] {
         for (name, to) in names.iter().flat_map(|name| Dialect::ALL.map(|to| (name, to))) {
             let done = request(from, to, &read(name, from), &RequestOptions::default()).unwrap();
@@ -65,6 +66,10 @@ fn options_decide_what_an_upstream_gets() {
         ("plain", Dialect::Messages, Dialect::Chat, &plain),
         ("plain", Dialect::Chat, Dialect::Messages, &plain),
         ("adaptive", Dialect::Chat, Dialect::Messages, &adaptive),
+        ("plain", Dialect::Chat, Dialect::Converse, &plain),
+        ("plain", Dialect::Messages, Dialect::Converse, &plain),
+        ("adaptive", Dialect::Chat, Dialect::Converse, &adaptive),
+        ("plain", Dialect::Converse, Dialect::Chat, &plain),
     ] {
         for file in ["full", "output"] {
             let done = request(from, to, &read(file, from), options).unwrap();

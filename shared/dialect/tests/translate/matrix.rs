@@ -37,13 +37,13 @@ fn wrong(case: &Case, client: Dialect, seen: &Seen) -> Vec<String> {
             wrong.push(format!("{what}: {found:?}"));
         }
     };
-    // A refusal's words are text in messages.
+    // A refusal's words are text in messages and Converse.
     let text = match client {
-        Dialect::Messages => format!("{}{}", expected("text"), expected("refusal")),
+        Dialect::Messages | Dialect::Converse => format!("{}{}", expected("text"), expected("refusal")),
         Dialect::Chat => expected("text").to_owned(),
     };
     check("text", seen.text == text, &seen.text);
-    check("refusal", client == Dialect::Messages || seen.refusal == expected("refusal"), &seen.refusal);
+    check("refusal", client != Dialect::Chat || seen.refusal == expected("refusal"), &seen.refusal);
     check("reasoning", seen.reasoning == expected("reasoning"), &seen.reasoning);
     let calls = case.expect["tool_calls"].as_array().cloned().unwrap_or_default();
     let same = calls.len() == seen.tools.len()
@@ -58,7 +58,7 @@ fn wrong(case: &Case, client: Dialect, seen: &Seen) -> Vec<String> {
         &seen.finish,
     );
     check("usage", usage(case, seen.usage).is_none_or(|usage| seen.usage == Some(usage)), &seen.usage);
-    check("model", seen.error || seen.model == "shown-model", &seen.model);
+    check("model", seen.error || client == Dialect::Converse || seen.model == "shown-model", &seen.model);
     wrong
 }
 
@@ -74,16 +74,23 @@ fn same_arguments(expected: &Value, found: &str) -> bool {
 fn finish(case: &Case, client: Dialect) -> Option<String> {
     let reason = case.expect["finish"].as_str()?;
     let refused = case.expect["refusal"].as_str().is_some_and(|text| !text.is_empty());
-    let (chat, messages) = match reason {
-        _ if refused => ("stop", "refusal"),
-        "stop" | "end_turn" | "" | "None" => ("stop", "end_turn"),
-        "stop_sequence" => ("stop", "stop_sequence"),
-        "length" | "max_tokens" => ("length", "max_tokens"),
-        "tool_calls" | "tool_use" | "function_call" => ("tool_calls", "tool_use"),
-        "content_filter" | "refusal" => ("content_filter", "refusal"),
+    let (chat, messages, converse) = match reason {
+        _ if refused => ("stop", "refusal", "content_filtered"),
+        "stop" | "end_turn" | "" | "None" => ("stop", "end_turn", "end_turn"),
+        "stop_sequence" => ("stop", "stop_sequence", "stop_sequence"),
+        "length" | "max_tokens" => ("length", "max_tokens", "max_tokens"),
+        "tool_calls" | "tool_use" | "function_call" => ("tool_calls", "tool_use", "tool_use"),
+        "content_filter" | "refusal" | "guardrail_intervened" => {
+            ("content_filter", "refusal", "content_filtered")
+        }
         other => panic!("{other}"),
     };
-    Some(if client == Dialect::Chat { chat } else { messages }.to_owned())
+    let name = match client {
+        Dialect::Chat => chat,
+        Dialect::Messages => messages,
+        Dialect::Converse => converse,
+    };
+    Some(name.to_owned())
 }
 
 /// The recorded expectation as totals: input, output, cached, written. What it does not tell is as it was found.
@@ -93,7 +100,7 @@ fn usage(case: &Case, found: Option<[u64; 4]>) -> Option<[u64; 4]> {
     let found = found.unwrap_or_default();
     let cached = count("cached").unwrap_or(found[2]);
     let written = count("cache_write").unwrap_or(if case.dialect == Dialect::Chat { found[3] } else { 0 });
-    if case.dialect == Dialect::Messages {
+    if case.dialect != Dialect::Chat {
         input += cached + written;
     }
     // xAI's chat counts reasoning beside the output, and says so in the total.
