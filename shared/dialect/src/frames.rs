@@ -132,7 +132,8 @@ mod tests {
 
     #[test]
     fn an_error_without_a_payload_is_an_exception() {
-        let text = |name: &'static str, value: &'static str| Header::new(name, HeaderValue::String(value.into()));
+        let text =
+            |name: &'static str, value: &'static str| Header::new(name, HeaderValue::String(value.into()));
         let message = Message::new(Bytes::new())
             .add_header(text(":message-type", "error"))
             .add_header(text(":error-code", "500"))

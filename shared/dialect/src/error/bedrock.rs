@@ -77,7 +77,10 @@ mod tests {
         for status in [400, 424, 429, 500, 503] {
             assert_eq!(exception_status(stream_exception(status)), Some(status));
         }
-        assert_eq!((exception_name(529), exception_name(422)), ("ServiceUnavailableException", "ValidationException"));
+        assert_eq!(
+            (exception_name(529), exception_name(422)),
+            ("ServiceUnavailableException", "ValidationException")
+        );
         assert_eq!(exception_status("unknown"), None);
     }
 

@@ -33,7 +33,12 @@ impl StreamFailure {
     pub(crate) fn exception(name: &str, data: &[u8]) -> Self {
         let own = find(data, "originalStatusCode").and_then(|range| status(part(data, range)));
         let message = read_provider_error(data).message;
-        Self { status: own.or_else(|| exception_status(name)), kind: Some(name.to_owned()), code: None, message }
+        Self {
+            status: own.or_else(|| exception_status(name)),
+            kind: Some(name.to_owned()),
+            code: None,
+            message,
+        }
     }
 
     /// Of a provider whose answer has no place in the client's dialect, in which blocks follow each other.

@@ -39,7 +39,8 @@ pub(super) fn speakers<'r, 'a>(
             _ => said.push(Speaker { from_model, parts }),
         }
     }
-    if let Some((_, part)) = said.last_mut().filter(|last| last.from_model).and_then(|last| last.parts.last_mut())
+    if let Some((_, part)) =
+        said.last_mut().filter(|last| last.from_model).and_then(|last| last.parts.last_mut())
         && let Block::Text(text) = &part.block
         && text.trim_end().len() < text.len()
     {

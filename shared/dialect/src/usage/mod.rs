@@ -102,7 +102,9 @@ impl UsageMeter {
 
     /// Takes what Converse reports, in an answer or in a stream's `metadata`.
     pub(crate) fn converse(&mut self, data: &[u8]) {
-        let Some(usage) = find(data, "usage").and_then(|range| bedrock::read(part(data, range))) else { return };
+        let Some(usage) = find(data, "usage").and_then(|range| bedrock::read(part(data, range))) else {
+            return;
+        };
         let tier = path(data, &["serviceTier", "type"]).and_then(|range| text(part(data, range)));
         let tier = tier.map(|name| ServiceTier::from_answer(&name)).unwrap_or_default();
         self.usage = Some(Usage { tier, ..usage });

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::cases::options;
 use super::seen;
+use super::seen_converse;
 
 fn sse(events: &[Value]) -> String {
     events.iter().map(|event| format!("data: {event}\n\n")).collect()
@@ -153,7 +154,7 @@ fn an_exception_ends_a_stream() {
             let seen = seen::stream(client, &out);
             assert!(seen.error && !seen.over && seen.text == "a");
             if client == Dialect::Converse {
-                let last = seen::all_frames(&out).pop();
+                let last = seen_converse::all_frames(&out).pop();
                 let expected =
                     Frame::Exception { name: passed_on.to_owned(), payload: r#"{"message":"busy"}"#.into() };
                 assert_eq!(last, Some(expected));

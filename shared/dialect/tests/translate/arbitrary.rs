@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use serde_json::{Map, Value};
 
 use super::cases::{cases, options};
-use super::seen::all_frames;
+use super::seen_converse::all_frames;
 
 /// Names and words that mean something to one of the dialects.
 const WORDS: [&str; 86] = [

@@ -22,7 +22,8 @@ const KINDS: [Kind; 4] = [
 
 /// Reads a citation.
 pub(super) fn read_citation(citation: &[u8], sink: &mut impl FnMut(Event<'_>)) {
-    let Some((kind, location)) = get(citation, "location").and_then(|location| fields(location).next()) else {
+    let Some((kind, location)) = get(citation, "location").and_then(|location| fields(location).next())
+    else {
         return;
     };
     let mut give = |citation| sink(Event::More { choice: 0, delta: Delta::Citation(citation) });

@@ -6,8 +6,8 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 use super::super::form::{Block, Part, Source};
-use super::super::json::{fields, get, get_text, items};
 use super::super::json::text;
+use super::super::json::{fields, get, get_text, items};
 use super::super::loss::Losses;
 use super::cache::read_cache;
 use super::documents::{media_type, with_ending};

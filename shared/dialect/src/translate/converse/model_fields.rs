@@ -8,11 +8,7 @@ use super::super::write::Fields;
 use super::super::{ReasoningStyle, RequestOptions};
 
 /// Reads the member.
-pub(super) fn read_model_fields<'a>(
-    value: &'a [u8],
-    request: &mut Request<'a>,
-    losses: &mut Losses,
-) -> bool {
+pub(super) fn read_model_fields<'a>(value: &'a [u8], request: &mut Request<'a>, losses: &mut Losses) -> bool {
     let effort = get(value, "output_config")
         .and_then(|config| get_text(config, "effort"))
         .and_then(|name| Effort::from_name(&name));
@@ -88,11 +84,7 @@ impl Maker {
 }
 
 impl<'a> ModelFields<'a> {
-    pub(super) fn decide(
-        request: &Request<'a>,
-        options: &RequestOptions<'_>,
-        losses: &mut Losses,
-    ) -> Self {
+    pub(super) fn decide(request: &Request<'a>, options: &RequestOptions<'_>, losses: &mut Losses) -> Self {
         let maker = Maker::of(options.model.or(request.model.as_deref()).unwrap_or_default());
         let knows_effort = maker != Maker::Anthropic && options.reasoning != ReasoningStyle::None;
         let (thinking, effort) = if knows_effort {

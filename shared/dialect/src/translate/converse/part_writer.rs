@@ -15,7 +15,8 @@ use super::documents::{Names, format, image_format};
 
 /// The formats of sound that Bedrock takes.
 const SOUNDS: [&str; 15] = [
-    "mp3", "opus", "wav", "aac", "flac", "mp4", "ogg", "mkv", "mka", "x-aac", "m4a", "mpeg", "mpga", "pcm", "webm",
+    "mp3", "opus", "wav", "aac", "flac", "mp4", "ogg", "mkv", "mka", "x-aac", "m4a", "mpeg", "mpga", "pcm",
+    "webm",
 ];
 
 /// The longest id of a call that Bedrock takes.
@@ -105,13 +106,7 @@ impl Parts {
         }
     }
 
-    fn write_result(
-        &mut self,
-        content: &[Part<'_>],
-        at: usize,
-        items: &mut Items<'_>,
-        losses: &mut Losses,
-    ) {
+    fn write_result(&mut self, content: &[Part<'_>], at: usize, items: &mut Items<'_>, losses: &mut Losses) {
         for part in content {
             match &part.block {
                 Block::Audio { .. } => losses.asked(name(&part.block), format_args!("messages[{at}]")),

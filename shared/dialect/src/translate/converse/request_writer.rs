@@ -117,7 +117,9 @@ fn write_output(
     body: &mut Fields<'_>,
     losses: &mut Losses,
 ) {
-    let Some(Output::Schema { name, description, schema: Some(schema), .. }) = &request.output else { return };
+    let Some(Output::Schema { name, description, schema: Some(schema), .. }) = &request.output else {
+        return;
+    };
     if !options.output_schema {
         return;
     }

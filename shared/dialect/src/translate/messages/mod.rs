@@ -18,7 +18,7 @@ pub(super) use block_writer::write_input;
 pub(super) use cache::{read_cache, write_cache};
 pub(super) use options_writer::Thinking;
 pub(super) use request_reader::{read_request, read_thinking};
-pub(super) use request_writer::{ANY_OBJECT, write_request, write_parameters};
+pub(super) use request_writer::{ANY_OBJECT, write_parameters, write_request};
 pub(super) use schema::write_schema;
 
 /// LiteLLM's name of the tool whose input is the output.
