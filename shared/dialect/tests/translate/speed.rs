@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use bulkhead_dialect::frames::write_event;
 use bulkhead_dialect::translate::{Dialect, RequestOptions, Stream, answer, request};
 use bytes::BytesMut;
 
@@ -37,6 +38,15 @@ fn chat_stream() -> String {
     body + &chunk("{}", "\"stop\"") + "data: [DONE]\n\n"
 }
 
+fn converse_stream() -> Vec<u8> {
+    let mut body = BytesMut::new();
+    for at in 0..EVENTS {
+        let data = format!(r#"{{"contentBlockIndex":0,"delta":{{"text":" token{at}\n"}},"p":"abcdefghij"}}"#);
+        write_event("contentBlockDelta", data.into(), &mut body);
+    }
+    body.to_vec()
+}
+
 fn messages_stream() -> String {
     let mut body = String::from(
         "event: message_start\ndata: {\"type\":\"message_start\",\"message\":{\"id\":\"msg_1\",\"model\":\"c\",\"usage\":{\"input_tokens\":9}}}\n\nevent: content_block_start\ndata: {\"type\":\"content_block_start\",\"index\":0,\"content_block\":{\"type\":\"text\",\"text\":\"\"}}\n\n",
@@ -54,15 +64,18 @@ fn messages_stream() -> String {
 #[test]
 #[ignore = "a benchmark"]
 fn what_a_translation_costs() {
-    let messages = messages_stream();
-    for (upstream, client, body) in
-        [(Dialect::Chat, Dialect::Messages, chat_stream()), (Dialect::Messages, Dialect::Chat, messages)]
-    {
+    let (chat, messages) = (chat_stream().into_bytes(), messages_stream().into_bytes());
+    for (upstream, client, body) in [
+        (Dialect::Chat, Dialect::Messages, &chat),
+        (Dialect::Messages, Dialect::Chat, &messages),
+        (Dialect::Converse, Dialect::Chat, &converse_stream()),
+        (Dialect::Chat, Dialect::Converse, &chat),
+    ] {
         let mut out = BytesMut::new();
         time(&format!("an event of {} for {}", upstream.name(), client.name()), EVENTS, || {
             out.clear();
             let mut stream = Stream::new(upstream, client, options());
-            for chunk in body.as_bytes().chunks(190) {
+            for chunk in body.chunks(190) {
                 stream.feed(chunk, &mut out).unwrap();
             }
         });
