@@ -23,6 +23,7 @@ mod writer;
 use bytes::Bytes;
 
 pub use answer::{Answered, answer};
+pub use converse::converse_path;
 pub use loss::{Loss, Weight};
 pub use options::{AnswerOptions, Plan, ReasoningStyle, RequestOptions};
 pub use stream::Stream;

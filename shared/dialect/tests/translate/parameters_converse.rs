@@ -139,6 +139,11 @@ fn converse_for_chat() {
         ("additionalModelRequestFields", json!({"top_k": 3}), asked()),
         ("additionalModelRequestFields", json!({"inferenceConfig": {"topK": 3}}), asked()),
         ("additionalModelRequestFields", json!({"thinking": {}}), asked()),
+        (
+            "additionalModelRequestFields",
+            json!({"tool_choice": {"disable_parallel_tool_use": true}}),
+            Sent(json!({"parallel_tool_calls": false})),
+        ),
         ("additionalModelRequestFields", json!({}), Nothing),
         ("additionalModelRequestFields", json!(1), Refused),
         ("outputConfig", json!({"textFormat": schema}), Sent(json!({"response_format": format}))),
@@ -164,6 +169,25 @@ fn converse_for_chat() {
             check(Dialect::Converse, Dialect::Chat, name, &Value::Null, &Nothing);
         }
         check(Dialect::Converse, Dialect::Chat, name, &value, &becomes);
+    }
+}
+
+#[test]
+fn newer_models_are_told_to_call_one_tool_at_once() {
+    let model = Some("us.anthropic.claude-sonnet-4-5-20250929-v1:0");
+    let options = RequestOptions { model, ..RequestOptions::default() };
+    for (choice, expected) in [
+        (Value::Null, json!({"type": "auto", "disable_parallel_tool_use": true})),
+        (json!("required"), json!({"disable_parallel_tool_use": true})),
+    ] {
+        let mut body: Value =
+            serde_json::from_slice(&body(Dialect::Chat, "parallel_tool_calls", Some(&json!(false)))).unwrap();
+        body["tool_choice"] = choice;
+        let body = serde_json::to_vec(&body).unwrap();
+        let done = request(Dialect::Chat, Dialect::Converse, &body, &options).unwrap();
+        let sent: Value = serde_json::from_slice(&done.body).unwrap();
+        assert_eq!(sent["additionalModelRequestFields"]["tool_choice"], expected);
+        assert!(done.losses.is_empty());
     }
 }
 

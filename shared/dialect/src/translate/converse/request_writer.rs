@@ -27,8 +27,8 @@ pub(crate) fn write_request(
         write_system(request, body, losses);
         body.array("messages", |items| write_messages(request, items, losses));
         write_inference(request, &own, body, losses);
-        write_tools(request, options, own.thinking().is_on(), body, losses);
-        own.write(body);
+        let tools = write_tools(request, options, &own, body, losses);
+        own.write(tools, body);
         write_output(request, options, body, losses);
         write_tier(request, body, losses);
         if request.user.is_some() {

@@ -6,6 +6,7 @@ use super::super::loss::Losses;
 use super::super::messages::{ANY_OBJECT, OUTPUT_TOOL, write_parameters};
 use super::super::write::{Fields, Items};
 use super::cache::write_cache;
+use super::model_fields::ModelFields;
 
 /// LiteLLM's name of a tool that is there because Bedrock wants one where tools were called before.
 const DUMMY_TOOL: &str = "dummy_tool";
@@ -19,24 +20,34 @@ pub(super) fn output_tool<'a>(request: &'a Request<'_>, options: &RequestOptions
     }
 }
 
+/// What of it was written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Written {
+    None,
+    Tools,
+    /// And which to call.
+    Choice,
+}
+
 /// Writes the member. Bedrock cannot be told to call nothing, so then there are no tools, unless some were called
 /// before.
 pub(super) fn write_tools(
     request: &Request<'_>,
     options: &RequestOptions<'_>,
-    thinks: bool,
+    own: &ModelFields<'_>,
     body: &mut Fields<'_>,
     losses: &mut Losses,
-) {
+) -> Written {
     let output = output_tool(request, options);
     let (calls_nothing, has_called) = (request.tool_choice == Some(ToolChoice::None), has_called(request));
     let tools = if calls_nothing && !has_called { &[] } else { &*request.tools };
     if tools.is_empty() && output.is_none() && !has_called {
-        return;
+        return Written::None;
     }
-    if request.parallel_tools == Some(false) {
+    if request.parallel_tools == Some(false) && !own.single() {
         losses.asked("parallel_tool_calls", "");
     }
+    let choice = choice(request, output.is_some(), own.thinking().is_on(), losses);
     body.object("toolConfig", |config| {
         config.array("tools", |items| {
             for (at, tool) in tools.iter().enumerate() {
@@ -48,7 +59,7 @@ pub(super) fn write_tools(
                 write_spec(DUMMY_TOOL, Some("There is no tool to call."), None, false, items);
             }
         });
-        let Some((kind, name)) = choice(request, output.is_some(), thinks, losses) else { return };
+        let Some((kind, name)) = choice else { return };
         config.object("toolChoice", |choice| {
             choice.object(kind, |choice| {
                 if let Some(name) = name {
@@ -57,6 +68,7 @@ pub(super) fn write_tools(
             });
         });
     });
+    if choice.is_some() { Written::Choice } else { Written::Tools }
 }
 
 fn has_called(request: &Request<'_>) -> bool {
