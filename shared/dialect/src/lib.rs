@@ -1,4 +1,4 @@
-//! Wire formats without I/O: scan, splice, SSE, usage readers, error bodies, the provider table.
+//! Wire formats without I/O: scan, splice, SSE, event stream, usage readers, error bodies, the provider table.
 //!
 //! Request bodies are scanned strictly, once, as they arrive, and edited by cutting ([`json`]); no tree of values is
 //! built. Answers are trusted to be what their provider says and read leniently where they lie ([`answer`],
@@ -8,6 +8,7 @@
 pub mod answer;
 pub mod beta;
 pub mod error;
+pub mod frames;
 pub mod json;
 pub mod providers;
 pub mod relay;

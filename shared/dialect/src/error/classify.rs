@@ -6,7 +6,7 @@ const CONTEXT_CODES: [&str; 3] =
     ["context_length_exceeded", "exceed_context_size_error", "context_window_exceeded"];
 
 /// In lower case, as all patterns here.
-const CONTEXT_WORDS: [&str; 20] = [
+const CONTEXT_WORDS: [&str; 22] = [
     // OpenAI, Azure, vLLM, Mistral, DeepSeek, OpenRouter, Together
     "maximum context length",
     "context_length_exceeded",
@@ -22,6 +22,8 @@ const CONTEXT_WORDS: [&str; 20] = [
     "exceeds context limit",
     // Bedrock
     "input is too long",
+    "too many input tokens",
+    "malformed input request: expected maxlength",
     // Gemini
     "exceeds the maximum number of tokens allowed",
     // Groq
@@ -52,6 +54,7 @@ const POLICY_WORDS: [&str; 14] = [
     "content policy",
     "content_policy_violation",
     "content filtering policy",
+    "blocked by our content filters",
     "content filter being triggered",
     "responsibleaipolicyviolation",
     "violating our usage policy",
@@ -112,6 +115,7 @@ mod tests {
             "prompt is too long: 208310 tokens > 200000 maximum",
             "input length and `max_tokens` exceed context limit: 199000 + 4096 > 200000",
             "Input is too long for requested model.",
+            "Malformed input request: expected maxLength: 50000, actual: 60000, please reformat your input and try again.",
             "The input token count (1048577) exceeds the maximum number of tokens allowed (1048576).",
             "Please reduce the length of the messages or completion.",
             "This model's maximum prompt length is 131072 but the request contains 537812 tokens.",
@@ -130,6 +134,7 @@ mod tests {
             "The response was filtered due to the prompt triggering Azure OpenAI's content management policy.",
             "Your request was rejected as a result of our safety system.",
             "Output blocked by content filtering policy",
+            "This request has been blocked by our content filters.",
             "Invalid prompt: your prompt was flagged as potentially violating our usage policy.",
         ] {
             assert!(is_content_policy(&said(message)), "{message}");
@@ -156,6 +161,7 @@ mod tests {
             "max_tokens: 999999 > 8192, which is the maximum allowed number of output tokens",
             "Invalid 'messages[3]'. Content blocks are expected to be either text or image_url type.",
             "Overloaded",
+            "Too many tokens, please wait before trying again.",
         ] {
             assert!(!is_context_window(&said(message)) && !is_content_policy(&said(message)), "{message}");
         }

@@ -1,5 +1,6 @@
 //! Errors on the wire: ours, in the dialect of the client, and the provider's, in whatever shape they come.
 
+pub mod bedrock;
 mod classify;
 mod mask;
 mod provider;

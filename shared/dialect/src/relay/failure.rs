@@ -1,5 +1,6 @@
 //! An error that a provider reports within a stream.
 
+use crate::error::bedrock::exception_status;
 use crate::error::{ProviderError, read_provider_error};
 use crate::json::view::{find, part, whole_number};
 
@@ -28,6 +29,28 @@ impl StreamFailure {
         Self { status, kind, code, message }
     }
 
+    /// Reads an exception of a stream of Bedrock's; the model's own status counts where it is said.
+    pub(crate) fn exception(name: &str, data: &[u8]) -> Self {
+        let own = find(data, "originalStatusCode").and_then(|range| status(part(data, range)));
+        let message = read_provider_error(data).message;
+        Self {
+            status: own.or_else(|| exception_status(name)),
+            kind: Some(name.to_owned()),
+            code: None,
+            message,
+        }
+    }
+
+    /// Of a provider whose answer has no place in the client's dialect, in which blocks follow each other.
+    pub(crate) fn interleaved() -> Self {
+        Self {
+            status: Some(502),
+            kind: Some("api_error".to_owned()),
+            code: None,
+            message: "the provider went back to a tool call that was over".to_owned(),
+        }
+    }
+
     /// True when the provider's rate limit is the reason.
     pub fn is_rate_limited(&self) -> bool {
         self.status == Some(429)
@@ -43,10 +66,13 @@ fn said_status(data: &[u8]) -> Option<u16> {
     let error = find(data, "error").map_or(data, |range| part(data, range));
     ["status_code", "code", "status"].iter().find_map(|name| {
         let value = part(error, find(error, name)?);
-        let digits = crate::json::view::inner_text(value).unwrap_or(value);
-        let status = u16::try_from(whole_number(digits)?).ok()?;
-        (400..600).contains(&status).then_some(status)
+        status(crate::json::view::inner_text(value).unwrap_or(value))
     })
+}
+
+fn status(digits: &[u8]) -> Option<u16> {
+    let status = u16::try_from(whole_number(digits)?).ok()?;
+    (400..600).contains(&status).then_some(status)
 }
 
 /// The status that goes with a type or code, from the lists that OpenAI and Anthropic publish.
@@ -88,6 +114,14 @@ mod tests {
             assert_eq!(failure.is_rate_limited(), status == Some(429));
             assert_eq!(failure.is_overloaded(), status == Some(529));
         }
+    }
+
+    #[test]
+    fn an_exception_has_the_status_of_its_name_or_of_the_model() {
+        let failure = StreamFailure::exception("throttlingException", br#"{"message":"m"}"#);
+        assert_eq!((failure.status, failure.kind.as_deref()), (Some(429), Some("throttlingException")));
+        let data = br#"{"message":"m","originalStatusCode":503,"originalMessage":"o"}"#;
+        assert_eq!(StreamFailure::exception("modelStreamErrorException", data).status, Some(503));
     }
 
     #[test]

@@ -8,7 +8,9 @@
 mod answer;
 mod chat;
 mod completions;
+mod converse;
 pub mod form;
+mod framing;
 mod gemini;
 mod json;
 mod loss;
@@ -17,6 +19,7 @@ mod options;
 mod reader;
 mod responses;
 mod seal;
+mod speakers;
 mod stream;
 mod write;
 mod writer;
@@ -25,6 +28,7 @@ use bulkhead_model::Endpoint;
 use bytes::Bytes;
 
 pub use answer::{Answered, answer};
+pub use converse::converse_path;
 pub use loss::{Loss, Weight};
 pub use options::{AnswerOptions, Plan, ReasoningStyle, RequestOptions};
 pub use stream::Stream;
@@ -43,29 +47,28 @@ pub enum Dialect {
     Responses,
     /// OpenAI's older completions, which no provider is asked in.
     Completions,
+    /// Google's generateContent and streamGenerateContent, of the Gemini API and of Vertex.
+    Gemini,
+    /// Bedrock's Converse and ConverseStream.
+    Converse,
 }
 
 impl Dialect {
     /// Every dialect that both clients and providers speak.
-    pub const ALL: [Self; 3] = [Self::Chat, Self::Messages, Self::Responses];
+    pub const ALL: [Self; 5] = [Self::Chat, Self::Messages, Self::Responses, Self::Gemini, Self::Converse];
 
     /// What is spoken at an endpoint, where it can be translated.
     pub const fn of(endpoint: Endpoint) -> Option<Self> {
         match endpoint {
             Endpoint::ChatCompletions => Some(Self::Chat),
             Endpoint::Messages => Some(Self::Messages),
-            Endpoint::Completions | Endpoint::Embeddings | Endpoint::Responses | Endpoint::CountTokens => {
-                None
-            }
+            Endpoint::Responses => Some(Self::Responses),
+            Endpoint::Completions => Some(Self::Completions),
+            Endpoint::GenerateContent => Some(Self::Gemini),
+            Endpoint::Converse => Some(Self::Converse),
+            Endpoint::Embeddings | Endpoint::CountTokens => None,
         }
     }
-    /// Google's generateContent and streamGenerateContent, of the Gemini API and of Vertex.
-    Gemini,
-}
-
-impl Dialect {
-    /// Every dialect.
-    pub const ALL: [Self; 3] = [Self::Chat, Self::Messages, Self::Gemini];
 
     /// A name for tables and messages.
     pub const fn name(self) -> &'static str {
@@ -75,16 +78,22 @@ impl Dialect {
             Self::Responses => "responses",
             Self::Completions => "completions",
             Self::Gemini => "gemini",
+            Self::Converse => "converse",
         }
     }
 }
 
 /// The endpoints of providers that can stand in for one of ours, the one that loses least first.
 pub const fn ways(endpoint: Endpoint) -> &'static [Endpoint] {
+    use Endpoint::{ChatCompletions, Converse, GenerateContent, Messages, Responses};
     match endpoint {
-        Endpoint::ChatCompletions => &[Endpoint::Messages],
-        Endpoint::Messages => &[Endpoint::ChatCompletions],
-        Endpoint::Completions | Endpoint::Embeddings | Endpoint::Responses | Endpoint::CountTokens => &[],
+        ChatCompletions => &[Messages, GenerateContent, Converse, Responses],
+        Messages => &[Converse, GenerateContent, ChatCompletions, Responses],
+        Responses => &[ChatCompletions, Messages, GenerateContent, Converse],
+        Endpoint::Completions => &[ChatCompletions, Messages, GenerateContent, Converse, Responses],
+        GenerateContent => &[ChatCompletions, Messages, Converse, Responses],
+        Converse => &[Messages, ChatCompletions, GenerateContent, Responses],
+        Endpoint::Embeddings | Endpoint::CountTokens => &[],
     }
 }
 
@@ -132,15 +141,16 @@ pub fn request(
     let mut losses = Losses::default();
     let body = if from == Dialect::Gemini { gemini::with_json_schemas(body) } else { body.into() };
     let body = &body;
+    let schema = if from == Dialect::Converse { converse::read_schema(body) } else { None };
     let mut request = match from {
         Dialect::Chat => chat::read_request(body, &mut losses)?,
         Dialect::Messages => messages::read_request(body, &mut losses)?,
         Dialect::Responses => responses::read_request(body, &mut losses)?,
         Dialect::Completions => completions::read_request(body, &mut losses)?,
+        Dialect::Gemini => gemini::read_request(body, &mut losses)?,
+        Dialect::Converse => converse::read_request(body, schema.as_deref(), &mut losses)?,
     };
     let read = losses.count();
-        Dialect::Gemini => gemini::read_request(body, &mut losses)?,
-    };
     request.stream = request.stream.or(options.stream);
     let mut plan = Plan { include_usage: request.include_usage, ..Plan::default() };
     let body = match to {
@@ -149,6 +159,7 @@ pub fn request(
         Dialect::Responses => responses::write_request(&request, options, &mut losses),
         Dialect::Completions => return Err(TranslateError::NoUpstream),
         Dialect::Gemini => gemini::write_request(&request, options, &mut losses),
+        Dialect::Converse => converse::write_request(&request, options, &mut plan, &mut losses),
     };
     losses.in_words_of(from, read);
     Ok(Translated { body, losses: losses.into_vec(), plan })

@@ -5,6 +5,8 @@
 pub struct RequestOptions<'a> {
     /// The model's name at the upstream; `None` keeps the client's.
     pub model: Option<&'a str>,
+    /// Whether the client wants a stream, where its dialect says that in the path.
+    pub stream: Option<bool>,
     /// `max_tokens` where the client names none and the dialect requires it.
     pub max_tokens: u64,
     /// How the model is told to reason.
@@ -27,6 +29,7 @@ impl Default for RequestOptions<'_> {
     fn default() -> Self {
         Self {
             model: None,
+            stream: None,
             max_tokens: 4096,
             reasoning: ReasoningStyle::Fixed,
             output_schema: true,

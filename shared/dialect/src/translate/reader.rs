@@ -1,8 +1,7 @@
 //! The upstream's side of an answer, whatever its dialect.
 
 use super::form::Event;
-use super::{AnswerOptions, Dialect, chat, messages, responses};
-use super::{AnswerOptions, Dialect, chat, gemini, messages};
+use super::{AnswerOptions, Dialect, chat, converse, gemini, messages, responses};
 use crate::usage::UsageMeter;
 
 /// Reads an answer into events.
@@ -11,6 +10,7 @@ pub(super) enum Reader {
     Messages(messages::Reader),
     Responses(responses::Reader),
     Gemini(gemini::Reader),
+    Converse(converse::Reader),
 }
 
 impl Reader {
@@ -21,6 +21,7 @@ impl Reader {
             Dialect::Messages => Self::Messages(messages::Reader::new(options.plan)),
             Dialect::Responses => Self::Responses(responses::Reader::default()),
             Dialect::Gemini => Self::Gemini(gemini::Reader::new(options)),
+            Dialect::Converse => Self::Converse(converse::Reader::new(options.plan)),
         }
     }
 
@@ -31,6 +32,7 @@ impl Reader {
             Self::Messages(reader) => reader.event(data, name, sink),
             Self::Responses(reader) => reader.event(data, name, sink),
             Self::Gemini(reader) => reader.event(data, sink),
+            Self::Converse(reader) => reader.event(data, name, sink),
         }
     }
 
@@ -41,6 +43,7 @@ impl Reader {
             Self::Messages(reader) => reader.whole(body, sink),
             Self::Responses(reader) => reader.whole(body, sink),
             Self::Gemini(reader) => reader.whole(body, sink),
+            Self::Converse(reader) => reader.whole(body, sink),
         }
     }
 
@@ -49,8 +52,8 @@ impl Reader {
         match self {
             Self::Chat(reader) => reader.may_end(),
             Self::Messages(_) | Self::Responses(_) => false,
-            Self::Messages(_) => false,
             Self::Gemini(reader) => reader.may_end(),
+            Self::Converse(reader) => reader.may_end(),
         }
     }
 
@@ -68,6 +71,7 @@ impl Reader {
             Self::Messages(reader) => &reader.meter,
             Self::Responses(reader) => &reader.meter,
             Self::Gemini(reader) => &reader.meter,
+            Self::Converse(reader) => &reader.meter,
         }
     }
 
@@ -78,6 +82,7 @@ impl Reader {
             Self::Messages(reader) => reader.finish.as_deref(),
             Self::Responses(reader) => reader.finish.as_deref(),
             Self::Gemini(reader) => reader.finish.as_deref(),
+            Self::Converse(reader) => reader.finish.as_deref(),
         }
     }
 }

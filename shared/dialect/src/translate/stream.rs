@@ -9,20 +9,19 @@ use bytes::BytesMut;
 
 use super::answer::delta_bytes;
 use super::form::Event;
+use super::framing::{Framing, Held};
 use super::reader::Reader;
 use super::writer::Writer;
 use super::{AnswerOptions, Dialect, check};
-use crate::json::view::{is_object, part};
+use crate::json::view::part;
 use crate::relay::{End, RelayError, StreamFailure};
-use crate::sse::{Boundary, Fields};
 
 /// A stream that is translated event by event. What it keeps is bounded: one event of the provider, and of the answer
 /// what an open block needs.
 pub struct Stream {
     max_event: usize,
-    boundary: Boundary,
+    framing: Framing,
     partial: BytesMut,
-    at_start: bool,
     reader: Reader,
     writer: Writer,
     progress: Progress,
@@ -64,9 +63,8 @@ impl Stream {
     pub fn new(upstream: Dialect, client: Dialect, options: AnswerOptions) -> Self {
         Self {
             max_event: options.max_event,
-            boundary: Boundary::default(),
+            framing: Framing::of(upstream),
             partial: BytesMut::new(),
-            at_start: true,
             reader: Reader::new(upstream, &options),
             writer: Writer::new(client, options, true),
             progress: Progress::default(),
@@ -79,7 +77,7 @@ impl Stream {
         let mut at = 0;
         while at < chunk.len() {
             let ahead = part(chunk, at..chunk.len());
-            let Some(length) = self.boundary.find(ahead) else {
+            let Some(length) = self.framing.find(ahead) else {
                 self.partial.extend_from_slice(ahead);
                 return self.check(self.partial.len());
             };
@@ -101,12 +99,7 @@ impl Stream {
     /// left without its dialect's end.
     pub fn finish(&mut self, out: &mut BytesMut) -> End {
         let rest = self.partial.split();
-        let is_whole = self.boundary == Boundary::Blank || {
-            let fields = Fields::parse(&rest, self.at_start);
-            let data = fields.data(&rest);
-            is_object(&data) || data.trim_ascii() == b"[DONE]"
-        };
-        if is_whole && !rest.is_empty() {
+        if !rest.is_empty() && self.framing.is_whole(&rest) {
             self.event(&rest, out);
         }
         if !self.is_complete() && self.progress.failure.is_none() && self.reader.may_end() {
@@ -160,17 +153,24 @@ impl Stream {
     }
 
     fn event(&mut self, raw: &[u8], out: &mut BytesMut) {
-        let fields = Fields::parse(raw, std::mem::take(&mut self.at_start));
-        if !fields.has_data() || self.progress.complete || self.progress.failure.is_some() {
+        let Some(held) = self.framing.read(raw) else { return };
+        if self.progress.complete || self.progress.failure.is_some() {
             return;
         }
-        let (name, data) = (fields.event(raw), one_line(fields.data(raw)));
+        let (name, data) = match held {
+            Held::Data { name, data } => (name, one_line(data)),
+            Held::Failed(failure) => {
+                self.writer.write(Event::Failed(failure.clone()), out);
+                self.progress.failure = Some(failure);
+                return;
+            }
+        };
         // What is no JSON says nothing that could be translated; a comment or a foreign mark in between is harmless.
         if data.trim_ascii() != b"[DONE]" && check(&data).is_err() {
             return;
         }
         let Self { reader, writer, progress, .. } = self;
-        reader.event(&data, name, &mut |event: Event<'_>| deliver(event, writer, progress, out));
+        reader.event(&data, name.as_deref(), &mut |event: Event<'_>| deliver(event, writer, progress, out));
     }
 }
 

@@ -3,8 +3,7 @@
 use bytes::{Bytes, BytesMut};
 
 use super::form::Event;
-use super::{AnswerOptions, Dialect, chat, completions, messages, responses};
-use super::{AnswerOptions, Dialect, chat, gemini, messages};
+use super::{AnswerOptions, Dialect, chat, completions, converse, gemini, messages, responses};
 use crate::relay::StreamFailure;
 
 /// Writes events as a stream, or as an answer in one piece.
@@ -14,6 +13,7 @@ pub(super) enum Writer {
     Responses(Box<responses::Writer>),
     Completions(completions::Writer),
     Gemini(gemini::Writer),
+    Converse(converse::Writer),
 }
 
 impl Writer {
@@ -24,6 +24,7 @@ impl Writer {
             Dialect::Responses => Self::Responses(Box::new(responses::Writer::new(options, streams))),
             Dialect::Completions => Self::Completions(completions::Writer::new(options, streams)),
             Dialect::Gemini => Self::Gemini(gemini::Writer::new(options, streams)),
+            Dialect::Converse => Self::Converse(converse::Writer::new(options, streams)),
         }
     }
 
@@ -38,10 +39,14 @@ impl Writer {
             Self::Messages(writer) => writer.write(event, out),
             Self::Responses(writer) => writer.write(event, out),
             Self::Completions(writer) => {
+                writer.write(event, out);
+                None
+            }
             Self::Gemini(writer) => {
                 writer.write(event, out);
                 None
             }
+            Self::Converse(writer) => writer.write(event, out),
         }
     }
 
@@ -53,6 +58,7 @@ impl Writer {
             Self::Responses(writer) => writer.into_whole(),
             Self::Completions(writer) => writer.into_whole(),
             Self::Gemini(writer) => writer.into_whole(),
+            Self::Converse(writer) => writer.into_whole(),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Token counts as providers report them, brought to one meaning: totals, and parts of totals.
 
 mod anthropic;
+mod bedrock;
 mod gemini;
 mod openai;
 
@@ -63,7 +64,8 @@ impl<'a> Reported<'a> {
 /// Gathers the usage of a stream.
 ///
 /// OpenAI's last report counts; some providers repeat a growing one in every chunk. Responses report once, with the
-/// event that ends the answer. Anthropic reports with `message_start` and again, cumulative, with `message_delta`.
+/// event that ends the answer. Anthropic reports with `message_start` and again, cumulative, with `message_delta`;
+/// Bedrock reports once.
 #[derive(Debug, Default)]
 pub(crate) struct UsageMeter {
     usage: Option<Usage>,
@@ -104,6 +106,17 @@ impl UsageMeter {
         let usage = gemini::read(metadata)?;
         self.usage = Some(usage);
         self.usage
+    }
+
+    /// Takes what Converse reports, in an answer or in a stream's `metadata`.
+    pub(crate) fn converse(&mut self, data: &[u8]) {
+        let Some(usage) = find(data, "usage").and_then(|range| bedrock::read(part(data, range))) else {
+            return;
+        };
+        let tier = path(data, &["serviceTier", "type"]).and_then(|range| text(part(data, range)));
+        let tier = tier.map(|name| ServiceTier::from_answer(&name)).unwrap_or_default();
+        self.usage = Some(Usage { tier, ..usage });
+        self.is_final = true;
     }
 
     /// Takes what an event of Anthropic's reports.

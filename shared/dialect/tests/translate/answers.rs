@@ -1,5 +1,6 @@
 //! What recordings do not show.
 
+use bulkhead_dialect::frames::{Frame, write_event, write_exception};
 use bulkhead_dialect::relay::End;
 use bulkhead_dialect::translate::{Dialect, Plan, Stream, TranslateError, answer};
 use bytes::BytesMut;
@@ -7,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::cases::options;
 use super::seen;
+use super::seen_converse;
 
 fn sse(events: &[Value]) -> String {
     events.iter().map(|event| format!("data: {event}\n\n")).collect()
@@ -115,4 +117,119 @@ fn a_refusal_is_text_with_a_reason() {
         answer(Dialect::Chat, Dialect::Messages, &serde_json::to_vec(&body).unwrap(), options()).unwrap();
     let seen = seen::whole(Dialect::Messages, &done.body);
     assert_eq!((&*seen.text, seen.finish.as_deref()), ("No.", Some("refusal")));
+}
+
+fn frames(events: &[(&'static str, Value)]) -> BytesMut {
+    let mut body = BytesMut::new();
+    for (name, data) in events {
+        write_event(name, data.to_string().into(), &mut body);
+    }
+    body
+}
+
+/// Status and class come from the exception's name, and a client of Converse gets an exception, too.
+#[test]
+fn an_exception_ends_a_stream() {
+    for (name, status, passed_on) in [
+        ("throttlingException", 429, "throttlingException"),
+        ("modelStreamErrorException", 424, "modelStreamErrorException"),
+        ("serviceUnavailableException", 503, "serviceUnavailableException"),
+        ("validationException", 400, "validationException"),
+        ("internalServerException", 500, "internalServerException"),
+        ("modelTimeoutException", 500, "internalServerException"),
+    ] {
+        for client in Dialect::ALL {
+            let mut body = frames(&[
+                ("messageStart", json!({"role": "assistant"})),
+                ("contentBlockDelta", json!({"contentBlockIndex": 0, "delta": {"text": "a"}})),
+            ]);
+            write_exception(name, r#"{"message":"busy"}"#.into(), &mut body);
+            let mut stream = Stream::new(Dialect::Converse, client, options());
+            let mut out = BytesMut::new();
+            stream.feed(&body, &mut out).unwrap();
+            let failure = stream.failure().unwrap();
+            assert_eq!((&*failure.message, failure.kind.as_deref()), ("busy", Some(name)));
+            assert_eq!(failure.status.unwrap_or(500), status);
+            assert_eq!(stream.finish(&mut out), End::Truncated);
+            let seen = seen::stream(client, &out);
+            assert!(seen.error && !seen.over && seen.text == "a");
+            if client == Dialect::Converse {
+                let last = seen_converse::all_frames(&out).pop();
+                let expected =
+                    Frame::Exception { name: passed_on.to_owned(), payload: r#"{"message":"busy"}"#.into() };
+                assert_eq!(last, Some(expected));
+            }
+        }
+    }
+}
+
+#[test]
+fn a_damaged_frame_ends_a_stream() {
+    let mut body = frames(&[("messageStart", json!({"role": "assistant"}))]);
+    let last = body.len() - 1;
+    body[last] ^= 1;
+    let mut stream = Stream::new(Dialect::Converse, Dialect::Chat, options());
+    let mut out = BytesMut::new();
+    stream.feed(&body, &mut out).unwrap();
+    assert_eq!(stream.failure().and_then(|failure| failure.status), Some(502));
+    assert!(seen::stream(Dialect::Chat, &out).error);
+}
+
+#[test]
+fn places_in_documents_are_the_same_in_both_dialects() {
+    let cited = json!({"title": "a.pdf", "sourceContent": [{"text": "x"}], "location": {"documentPage": {"documentIndex": 1, "start": 2, "end": 3}}});
+    let web = json!({"title": "W", "location": {"web": {"url": "https://w", "domain": "w"}}});
+    let body = json!({
+        "output": {"message": {"role": "assistant", "content": [
+            {"citationsContent": {"content": [{"text": "Yes."}], "citations": [cited, web]}}
+        ]}},
+        "stopReason": "end_turn", "usage": {"inputTokens": 1, "outputTokens": 1, "totalTokens": 2}
+    });
+    let body = serde_json::to_vec(&body).unwrap();
+    let there = answer(Dialect::Converse, Dialect::Messages, &body, options()).unwrap();
+    let read: Value = serde_json::from_slice(&there.body).unwrap();
+    let place = json!({"type": "page_location", "cited_text": "x", "document_title": "a.pdf", "document_index": 1, "start_page_number": 2, "end_page_number": 3});
+    assert_eq!(read["content"][0]["citations"][0], place);
+    assert_eq!(read["content"][0]["citations"][1]["url"], "https://w");
+    let back = answer(Dialect::Messages, Dialect::Converse, &there.body, options()).unwrap();
+    let read: Value = serde_json::from_slice(&back.body).unwrap();
+    let content = &read["output"]["message"]["content"][0]["citationsContent"];
+    assert_eq!((&content["content"][0]["text"], &content["citations"][0]), (&json!("Yes."), &cited));
+    assert_eq!(content["citations"][1]["location"]["web"]["url"], "https://w");
+}
+
+/// What Anthropic hides is text for Anthropic and bytes for Bedrock.
+#[test]
+fn hidden_thoughts_come_back_as_they_were() {
+    let body = json!({
+        "output": {"message": {"role": "assistant", "content": [{"reasoningContent": {"redactedContent": "RW5jPT0="}}]}},
+        "stopReason": "end_turn"
+    });
+    let body = serde_json::to_vec(&body).unwrap();
+    let there = answer(Dialect::Converse, Dialect::Messages, &body, options()).unwrap();
+    let read: Value = serde_json::from_slice(&there.body).unwrap();
+    assert_eq!(read["content"][0], json!({"type": "redacted_thinking", "data": "Enc=="}));
+    let back = answer(Dialect::Messages, Dialect::Converse, &there.body, options()).unwrap();
+    assert!(back.body.windows(9).any(|text| text == b"\"RW5jPT0="));
+}
+
+/// The usage comes before or after the end, or never.
+#[test]
+fn a_stream_of_frames_ends_in_any_order() {
+    let start = || ("messageStart", json!({"role": "assistant"}));
+    let stop = || ("messageStop", json!({"stopReason": "stop_sequence"}));
+    let usage = || ("metadata", json!({"usage": {"inputTokens": 2, "outputTokens": 1, "totalTokens": 3}}));
+    for (events, usage) in [
+        (vec![start(), stop(), usage()], Some([2, 1, 0, 0])),
+        (vec![start(), usage(), stop()], Some([2, 1, 0, 0])),
+        (vec![start(), stop()], None),
+    ] {
+        let mut stream = Stream::new(Dialect::Converse, Dialect::Chat, options());
+        let mut out = BytesMut::new();
+        stream.feed(&frames(&events), &mut out).unwrap();
+        assert_eq!(stream.finish(&mut out), End::Complete);
+        let seen = seen::stream(Dialect::Chat, &out);
+        assert_eq!((seen.usage, seen.finish.as_deref(), seen.over), (usage, Some("stop"), true));
+        assert_eq!(stream.usage_is_final(), usage.is_some());
+    }
 }

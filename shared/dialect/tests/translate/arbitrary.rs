@@ -1,15 +1,18 @@
 //! No JSON makes a translation panic, or write what is no JSON.
 
+use bulkhead_dialect::frames::{Frame, write_event};
 use bulkhead_dialect::translate::{Dialect, RequestOptions, Stream, TranslateError, answer, request};
 use bytes::BytesMut;
 use proptest::prelude::*;
 use serde_json::{Map, Value};
 
 use super::cases::{cases, options};
+use super::seen_converse::all_frames;
 
 /// Names and words that mean something to one of the dialects.
 const WORDS: [&str; 104] = [
 const WORDS: [&str; 82] = [
+const WORDS: [&str; 86] = [
     "model",
     "messages",
     "role",
@@ -136,6 +139,32 @@ const WORDS: [&str; 82] = [
     "partialArgs",
     "jsonPath",
     "$.a[0].b",
+    "toolUse",
+    "toolUseId",
+    "toolResult",
+    "toolConfig",
+    "toolSpec",
+    "inputSchema",
+    "json",
+    "toolChoice",
+    "any",
+    "reasoningContent",
+    "reasoningText",
+    "redactedContent",
+    "cachePoint",
+    "document",
+    "bytes",
+    "inferenceConfig",
+    "maxTokens",
+    "stopSequences",
+    "additionalModelRequestFields",
+    "outputConfig",
+    "textFormat",
+    "structure",
+    "jsonSchema",
+    "contentBlockIndex",
+    "stopReason",
+    "output",
 ];
 
 fn word() -> impl Strategy<Value = String> {
@@ -183,6 +212,16 @@ fn mutated(body: &Value, place: usize, new: &Value) -> Value {
     changed
 }
 
+/// An event of a stream that holds this.
+fn event(dialect: Dialect, name: &'static str, data: &[u8]) -> BytesMut {
+    let mut event = BytesMut::new();
+    match dialect {
+        Dialect::Chat | Dialect::Messages => event.extend_from_slice(&[b"data: ", data, b"\n\n"].concat()),
+        Dialect::Converse => write_event(name, data.to_vec().into(), &mut event),
+    }
+    event
+}
+
 fn through_everything(body: &[u8]) {
     for from in Dialect::ALL {
         for to in Dialect::ALL {
@@ -194,12 +233,17 @@ fn through_everything(body: &[u8]) {
             }
             let mut stream = Stream::new(from, to, options());
             let mut out = BytesMut::new();
-            for _ in 0..2 {
-                stream.feed(b"data: ", &mut out).unwrap();
-                stream.feed(body, &mut out).unwrap();
-                stream.feed(b"\n\n", &mut out).unwrap();
+            for name in ["contentBlockStart", "contentBlockDelta", "messageStop", "metadata"] {
+                stream.feed(&event(from, name, body), &mut out).unwrap();
             }
             stream.finish(&mut out);
+            if to == Dialect::Converse {
+                for frame in all_frames(&out) {
+                    let (Frame::Event { payload, .. } | Frame::Exception { payload, .. }) = frame;
+                    serde_json::from_slice::<Value>(&payload).unwrap();
+                }
+                continue;
+            }
             for line in out[..].split(|byte| *byte == b'\n').filter_map(|line| line.strip_prefix(b"data: ")) {
                 assert!(line == b"[DONE]" || serde_json::from_slice::<Value>(line).is_ok());
             }

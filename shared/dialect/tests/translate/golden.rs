@@ -42,6 +42,7 @@ fn requests_leave_as_they_did() {
         (Dialect::Messages, &["full", "tools", "output"][..]),
         (Dialect::Responses, &["full", "tools", "output"][..]),
         (Dialect::Gemini, &["full", "tools", "output"][..]),
+        (Dialect::Converse, &["full", "tools", "output"][..]),
     ] {
         for (name, to) in names.iter().flat_map(|name| Dialect::ALL.map(|to| (name, to))) {
             let done = request(from, to, &read(name, from), &RequestOptions::default()).unwrap();
@@ -71,6 +72,10 @@ fn options_decide_what_an_upstream_gets() {
         ("adaptive", Dialect::Chat, Dialect::Messages, &adaptive),
         ("plain", Dialect::Messages, Dialect::Gemini, &plain),
         ("adaptive", Dialect::Chat, Dialect::Gemini, &adaptive),
+        ("plain", Dialect::Chat, Dialect::Converse, &plain),
+        ("plain", Dialect::Messages, Dialect::Converse, &plain),
+        ("adaptive", Dialect::Chat, Dialect::Converse, &adaptive),
+        ("plain", Dialect::Converse, Dialect::Chat, &plain),
     ] {
         for file in ["full", "output"] {
             let done = request(from, to, &read(file, from), options).unwrap();

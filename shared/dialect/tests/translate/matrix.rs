@@ -55,6 +55,12 @@ fn wrong(case: &Case, client: Dialect, seen: &Seen) -> Vec<String> {
         Dialect::Chat => expected("text").to_owned(),
     };
     check("text", seen.text == text, &seen.text);
+    // A refusal's words are text in messages and Converse.
+    let text = match client {
+        Dialect::Messages | Dialect::Converse => format!("{}{}", expected("text"), expected("refusal")),
+        Dialect::Chat => expected("text").to_owned(),
+    };
+    check("text", seen.text == text, &seen.text);
     check("refusal", client != Dialect::Chat || seen.refusal == expected("refusal"), &seen.refusal);
     check("reasoning", seen.reasoning == expected("reasoning"), &seen.reasoning);
     let calls = case.expect["tool_calls"].as_array().cloned().unwrap_or_default();
@@ -75,6 +81,8 @@ fn wrong(case: &Case, client: Dialect, seen: &Seen) -> Vec<String> {
         &seen.usage,
     );
     check("model", seen.error || seen.model == "shown-model", &seen.model);
+    check("usage", usage(case, seen.usage).is_none_or(|usage| seen.usage == Some(usage)), &seen.usage);
+    check("model", seen.error || client == Dialect::Converse || seen.model == "shown-model", &seen.model);
     wrong
 }
 
@@ -129,6 +137,21 @@ fn finish(case: &Case, client: Dialect) -> Option<String> {
         Dialect::Chat => chat,
         Dialect::Messages => messages,
         Dialect::Gemini => gemini,
+    let (chat, messages, converse) = match reason {
+        _ if refused => ("stop", "refusal", "content_filtered"),
+        "stop" | "end_turn" | "" | "None" => ("stop", "end_turn", "end_turn"),
+        "stop_sequence" => ("stop", "stop_sequence", "stop_sequence"),
+        "length" | "max_tokens" => ("length", "max_tokens", "max_tokens"),
+        "tool_calls" | "tool_use" | "function_call" => ("tool_calls", "tool_use", "tool_use"),
+        "content_filter" | "refusal" | "guardrail_intervened" => {
+            ("content_filter", "refusal", "content_filtered")
+        }
+        other => panic!("{other}"),
+    };
+    let name = match client {
+        Dialect::Chat => chat,
+        Dialect::Messages => messages,
+        Dialect::Converse => converse,
     };
     Some(name.to_owned())
 }
@@ -142,6 +165,8 @@ fn usage(case: &Case, client: Dialect, found: Option<[u64; 4]>) -> Option<[u64; 
     let written =
         count("cache_write").unwrap_or(if case.dialect == Dialect::Messages { 0 } else { found[3] });
     if case.dialect == Dialect::Messages {
+    let written = count("cache_write").unwrap_or(if case.dialect == Dialect::Chat { found[3] } else { 0 });
+    if case.dialect != Dialect::Chat {
         input += cached + written;
     }
     // xAI's chat counts reasoning beside the output, and says so in the total.

@@ -18,7 +18,7 @@ pub(crate) enum Becomes {
 
 use Becomes::{Lost, Nothing, Refused, Sent};
 
-fn body(from: Dialect, name: &str, value: Option<&Value>) -> Vec<u8> {
+pub(crate) fn body(from: Dialect, name: &str, value: Option<&Value>) -> Vec<u8> {
     let mut body = json!({"model": "m", "messages": [{"role": "user", "content": "hi"}], "max_tokens": 9000});
     if from == Dialect::Responses {
         body = json!({"model": "m", "input": [{"role": "user", "content": "hi"}], "max_output_tokens": 9000});
@@ -35,6 +35,15 @@ fn body(from: Dialect, name: &str, value: Option<&Value>) -> Vec<u8> {
         Dialect::Gemini => {
             body = json!({"contents": [{"parts": [{"text": "hi"}]}], "generationConfig": {"maxOutputTokens": 9000}});
             body["tools"] = json!([{"functionDeclarations": [{"name": "f"}]}]);
+    match from {
+        Dialect::Chat => body["tools"] = json!([{"type": "function", "function": {"name": "f"}}]),
+        Dialect::Messages => body["tools"] = json!([{"name": "f", "input_schema": {"type": "object"}}]),
+        Dialect::Converse => {
+            body = json!({
+                "messages": [{"role": "user", "content": [{"text": "hi"}]}],
+                "inferenceConfig": {"maxTokens": 9000},
+                "toolConfig": tool_config(&json!({})),
+            });
         }
     }
     if let Some(value) = value {
@@ -44,6 +53,13 @@ fn body(from: Dialect, name: &str, value: Option<&Value>) -> Vec<u8> {
         }
     }
     serde_json::to_vec(&body).unwrap()
+}
+
+pub(crate) fn tool_config(more: &Value) -> Value {
+    let mut config =
+        json!({"tools": [{"toolSpec": {"name": "f", "inputSchema": {"json": {"type": "object"}}}}]});
+    config.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    config
 }
 
 /// The members that a parameter adds or changes, or what is lost.
@@ -76,6 +92,8 @@ pub(crate) fn check_for(from: Dialect, to: Dialect, name: &str, value: &Value, b
     let found = outcome(from, to, name, value);
 pub(crate) fn check(pair: (Dialect, Dialect), name: &str, value: &Value, becomes: &Becomes) {
     let found = outcome(pair, name, value);
+pub(crate) fn check(from: Dialect, to: Dialect, name: &str, value: &Value, becomes: &Becomes) {
+    let found = outcome(from, to, name, value);
     let ok = match (becomes, &found) {
         (Sent(members), Ok((sent, lost))) => Value::Object(sent.clone()) == *members && lost.is_empty(),
         (Nothing, Ok((sent, lost))) => sent.is_empty() && lost.is_empty(),
@@ -159,6 +177,8 @@ fn chat_for_messages() {
         let without = if name == "max_tokens" { Sent(json!({"max_tokens": 4096})) } else { Nothing };
         check((Dialect::Chat, Dialect::Messages), name, &Value::Null, &without);
         check((Dialect::Chat, Dialect::Messages), name, &value, &becomes);
+        check(Dialect::Chat, Dialect::Messages, name, &Value::Null, &without);
+        check(Dialect::Chat, Dialect::Messages, name, &value, &becomes);
     }
 }
 
@@ -211,10 +231,12 @@ fn messages_for_chat() {
     ] {
         check((Dialect::Messages, Dialect::Chat), name, &Value::Null, &Nothing);
         check((Dialect::Messages, Dialect::Chat), name, &value, &becomes);
+        check(Dialect::Messages, Dialect::Chat, name, &Value::Null, &Nothing);
+        check(Dialect::Messages, Dialect::Chat, name, &value, &becomes);
     }
 }
 
-fn effort(name: &str) -> Becomes {
+pub(crate) fn effort(name: &str) -> Becomes {
     Sent(json!({"reasoning_effort": name}))
 }
 

@@ -19,6 +19,9 @@ fn recorded_requests_can_be_sent() {
     for case in cases().iter().filter(|case| case.request.len() > 2 && case.is_recorded) {
         for to in Dialect::ALL {
             let options = if case.dialect == Dialect::Gemini { named } else { RequestOptions::default() };
+            // Converse has the model in its path.
+            let model = (case.dialect == Dialect::Converse).then_some("m");
+            let options = RequestOptions { model, ..RequestOptions::default() };
             let done = request(case.dialect, to, &case.request, &options)
                 .unwrap_or_else(|error| panic!("{}: {error}", case.id));
             let body: Value = serde_json::from_slice(&done.body).unwrap();
@@ -31,6 +34,7 @@ fn recorded_requests_can_be_sent() {
                     Dialect::Responses => "/v1/responses",
                     Dialect::Completions => "/v1/completions",
                     Dialect::Gemini => "/v1beta/models/m:generateContent",
+                    Dialect::Converse => "/model/anthropic.claude-3-haiku-20240307-v1%3A0/converse",
                 };
                 let line = serde_json::json!({ "path": path, "id": case.id, "body": body });
                 writeln!(file, "{line}").unwrap();
@@ -52,6 +56,7 @@ fn check_messages(id: &str, to: Dialect, body: &Value) {
     if to == Dialect::Messages {
         assert!(body["max_tokens"].is_u64(), "{id}");
     }
+    assert!(to != Dialect::Messages || body["max_tokens"].is_u64(), "{id}");
     if to != Dialect::Chat {
         for pair in messages.windows(2) {
             assert_ne!(pair[0]["role"], pair[1]["role"], "{id}");

@@ -7,6 +7,7 @@ use bulkhead_dialect::translate::Dialect;
 use serde_json::{Value, json};
 
 use super::{completions, seen_responses};
+use super::seen_converse::{all_frames, converse, converse_stream};
 
 /// Everything that a user would see or be billed for.
 #[derive(Debug, Default, Clone, PartialEq)]
@@ -33,10 +34,14 @@ pub(crate) fn whole(dialect: Dialect, body: &[u8]) -> Seen {
         Dialect::Responses => seen_responses::whole(&body),
         Dialect::Completions => completions::whole(&body),
         Dialect::Gemini => super::seen_gemini::whole(&body),
+        Dialect::Converse => converse(&body),
     }
 }
 
 pub(crate) fn stream(dialect: Dialect, body: &[u8]) -> Seen {
+    if dialect == Dialect::Converse {
+        return converse_stream(all_frames(body));
+    }
     let mut framer = Framer::new(usize::MAX);
     framer.push(body.to_vec().into());
     let mut events = Vec::new();
@@ -61,6 +66,7 @@ pub(crate) fn stream(dialect: Dialect, body: &[u8]) -> Seen {
         Dialect::Responses => seen_responses::stream(&events),
         Dialect::Completions => completions::stream(&events, done),
         Dialect::Gemini => super::seen_gemini::stream(&events),
+        _ => messages_stream(&events),
     }
 }
 

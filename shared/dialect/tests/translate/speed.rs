@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use bulkhead_dialect::frames::write_event;
 use bulkhead_dialect::translate::{Dialect, RequestOptions, Stream, answer, request};
 use bytes::BytesMut;
 
@@ -35,6 +36,15 @@ fn chat_stream() -> String {
         body += &chunk(&format!(r#"{{"content":" token{at}\n"}}"#), "null");
     }
     body + &chunk("{}", "\"stop\"") + "data: [DONE]\n\n"
+}
+
+fn converse_stream() -> Vec<u8> {
+    let mut body = BytesMut::new();
+    for at in 0..EVENTS {
+        let data = format!(r#"{{"contentBlockIndex":0,"delta":{{"text":" token{at}\n"}},"p":"abcdefghij"}}"#);
+        write_event("contentBlockDelta", data.into(), &mut body);
+    }
+    body.to_vec()
 }
 
 fn messages_stream() -> String {
@@ -85,12 +95,18 @@ fn what_a_translation_costs() {
         (Dialect::Gemini, Dialect::Chat, gemini_stream()),
         (Dialect::Gemini, Dialect::Messages, gemini_stream()),
         (Dialect::Chat, Dialect::Gemini, chat_stream()),
+    let (chat, messages) = (chat_stream().into_bytes(), messages_stream().into_bytes());
+    for (upstream, client, body) in [
+        (Dialect::Chat, Dialect::Messages, &chat),
+        (Dialect::Messages, Dialect::Chat, &messages),
+        (Dialect::Converse, Dialect::Chat, &converse_stream()),
+        (Dialect::Chat, Dialect::Converse, &chat),
     ] {
         let mut out = BytesMut::new();
         time(&format!("an event of {} for {}", upstream.name(), client.name()), EVENTS, || {
             out.clear();
             let mut stream = Stream::new(upstream, client, options());
-            for chunk in body.as_bytes().chunks(190) {
+            for chunk in body.chunks(190) {
                 stream.feed(chunk, &mut out).unwrap();
             }
         });

@@ -14,9 +14,8 @@ mod usage;
 mod whole;
 
 pub(super) use answer_reader::Reader;
-pub(super) use answer_writer::{Writer, call_id, write_failure};
+pub(super) use answer_writer::{Writer, write_failure};
 pub(super) use content::read_url;
-pub(super) use answer_writer::Writer;
 pub(super) use delta_writer::call_id;
 pub(super) use request_reader::read_request;
 pub(super) use request_writer::write_request;
@@ -44,6 +43,8 @@ pub(super) fn name_of(knob: Knob) -> Option<&'static str> {
         Knob::Audio => "audio",
         Knob::Prediction => "prediction",
         Knob::WebSearch => "web_search_options",
-        Knob::TopK | Knob::SafetySettings | Knob::CachedContent => return None,
+        Knob::TopK | Knob::SafetySettings | Knob::CachedContent | Knob::Guardrail | Knob::Performance => {
+            return None;
+        }
     })
 }

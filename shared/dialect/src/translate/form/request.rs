@@ -2,9 +2,8 @@
 
 use std::borrow::Cow;
 
-use super::super::{Dialect, chat, completions, messages, responses};
 use super::super::json::{get_text, items};
-use super::super::{Dialect, chat, gemini, messages};
+use super::super::{Dialect, chat, completions, converse, gemini, messages, responses};
 
 /// A request.
 #[derive(Debug, Clone, Default)]
@@ -317,10 +316,14 @@ pub enum Knob {
     SafetySettings,
     /// A prompt that the provider has stored.
     CachedContent,
+    /// Bedrock's guardrail.
+    Guardrail,
+    /// How Bedrock trades latency.
+    Performance,
 }
 
 impl Knob {
-    const ALL: [Self; 18] = [
+    const ALL: [Self; 20] = [
         Self::MaxTokens,
         Self::Temperature,
         Self::TopP,
@@ -339,6 +342,8 @@ impl Knob {
         Self::WebSearch,
         Self::SafetySettings,
         Self::CachedContent,
+        Self::Guardrail,
+        Self::Performance,
     ];
 
     /// Its name in a dialect that has it.
@@ -349,16 +354,19 @@ impl Knob {
             Dialect::Responses => responses::name_of(self),
             Dialect::Completions => completions::name_of(self),
             Dialect::Gemini => gemini::name_of(self),
+            Dialect::Converse => converse::name_of(self),
         }
     }
 
-    /// The knob that a dialect calls so. LiteLLM takes `top_k` and two of Gemini's from chat clients, too.
+    /// The knob that a dialect calls so. LiteLLM takes `top_k`, Gemini's and Bedrock's own from chat clients, too.
     pub fn from_name(name: &str, dialect: Dialect) -> Option<Self> {
         match name {
             "max_completion_tokens" if dialect == Dialect::Chat => Some(Self::MaxTokens),
             "top_k" => Some(Self::TopK),
             "safety_settings" if dialect == Dialect::Chat => Some(Self::SafetySettings),
             "cached_content" if dialect == Dialect::Chat => Some(Self::CachedContent),
+            "guardrailConfig" => Some(Self::Guardrail),
+            "performanceConfig" => Some(Self::Performance),
             _ => Self::ALL.into_iter().find(|knob| knob.name_in(dialect) == Some(name)),
         }
     }

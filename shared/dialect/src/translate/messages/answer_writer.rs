@@ -113,7 +113,7 @@ impl Writer {
             Delta::Arguments { call, text } => {
                 // A block that is closed cannot be opened again.
                 if self.open.as_ref().map(|block| block.kind) != Some(Kind::Tool(call)) {
-                    let failure = interleaved();
+                    let failure = StreamFailure::interleaved();
                     write_failure(&failure, out);
                     return Some(failure);
                 }
@@ -241,15 +241,6 @@ fn event(out: &mut BytesMut, kind: &str, fill: impl FnOnce(&mut Fields<'_>)) {
         fill(data);
     });
     out.extend_from_slice(b"\n\n");
-}
-
-fn interleaved() -> StreamFailure {
-    StreamFailure {
-        status: Some(502),
-        kind: Some("api_error".to_owned()),
-        code: None,
-        message: "the provider went back to a tool call that was over".to_owned(),
-    }
 }
 
 fn write_failure(failure: &StreamFailure, out: &mut BytesMut) {

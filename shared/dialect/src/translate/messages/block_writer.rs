@@ -176,7 +176,7 @@ fn document<'a>(source: &'a Source<'_>) -> Option<(&'static str, Source<'a>)> {
 }
 
 /// Arguments keep their bytes. What is no object cannot be an input, and goes along as text.
-pub(super) fn write_input(arguments: &str, fields: &mut Fields<'_>) {
+pub(crate) fn write_input(arguments: &str, fields: &mut Fields<'_>) {
     if is_object(arguments) {
         fields.raw("input", arguments.as_bytes());
     } else if arguments.trim().is_empty() {

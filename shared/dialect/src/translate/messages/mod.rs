@@ -14,12 +14,15 @@ mod usage;
 
 pub(super) use answer_reader::Reader;
 pub(super) use answer_writer::Writer;
+pub(super) use block_writer::write_input;
 pub(super) use cache::{read_cache, write_cache};
+pub(super) use options_writer::Thinking;
 pub(super) use request_reader::{read_request, read_thinking};
-pub(super) use request_writer::write_request;
+pub(super) use request_writer::{ANY_OBJECT, write_parameters, write_request};
+pub(super) use schema::write_schema;
 
 /// LiteLLM's name of the tool whose input is the output.
-const OUTPUT_TOOL: &str = "json_tool_call";
+pub(super) const OUTPUT_TOOL: &str = "json_tool_call";
 
 /// Stands before a signature of a call or a text, which messages have no place for: it goes to the client as one of
 /// thoughts, and must never go to a provider that signs thoughts.
@@ -47,6 +50,8 @@ pub(super) fn name_of(knob: Knob) -> Option<&'static str> {
         | Knob::Prediction
         | Knob::WebSearch
         | Knob::SafetySettings
-        | Knob::CachedContent => return None,
+        | Knob::CachedContent
+        | Knob::Guardrail
+        | Knob::Performance => return None,
     })
 }

@@ -28,7 +28,7 @@ pub(super) fn write_options(
     for setting in &request.settings {
         match setting.knob.name_in(Dialect::Messages) {
             _ if matches!(setting.knob, Knob::MaxTokens | Knob::WebSearch) => {}
-            Some(_) if thinking.is_on() && !goes_with_thinking(setting) => losses.asked(&setting.name, ""),
+            Some(_) if !thinking.allows(setting) => losses.asked(&setting.name, ""),
             Some(name) => body.raw(name, setting.value),
             None if setting.knob.is_idle(setting.value) => {}
             None => losses.asked(&setting.name, ""),
@@ -53,17 +53,6 @@ pub(super) fn write_options(
     }
     if let Some(stream) = request.stream {
         body.flag("stream", stream);
-    }
-}
-
-/// A model that thinks samples as Anthropic likes.
-fn goes_with_thinking(setting: &Setting<'_>) -> bool {
-    let value: Option<f64> = serde_json::from_slice(setting.value).ok();
-    match setting.knob {
-        Knob::Temperature => value == Some(1.0),
-        Knob::TopP => value.is_some_and(|value| value >= 0.95),
-        Knob::TopK => false,
-        _ => true,
     }
 }
 
@@ -97,14 +86,14 @@ fn write_tier(request: &Request<'_>, body: &mut Fields<'_>, losses: &mut Losses)
 }
 
 /// How the model is told to think.
-pub(super) enum Thinking {
+pub(crate) enum Thinking {
     None,
     Budget(u64),
     Adaptive(Option<&'static str>),
 }
 
 impl Thinking {
-    pub(super) fn decide(request: &Request<'_>, options: &RequestOptions<'_>, losses: &mut Losses) -> Self {
+    pub(crate) fn decide(request: &Request<'_>, options: &RequestOptions<'_>, losses: &mut Losses) -> Self {
         let Some((reasoning, name)) = request.reasoning else { return Self::None };
         let budget = match reasoning {
             Reasoning::Off => return Self::None,
@@ -138,19 +127,32 @@ impl Thinking {
         }
     }
 
-    pub(super) fn is_on(&self) -> bool {
+    pub(crate) fn is_on(&self) -> bool {
         !matches!(self, Self::None)
+    }
+
+    /// A model that thinks samples as Anthropic likes.
+    pub(crate) fn allows(&self, setting: &Setting<'_>) -> bool {
+        let value: Option<f64> = serde_json::from_slice(setting.value).ok();
+        match setting.knob {
+            _ if !self.is_on() => true,
+            Knob::Temperature => value == Some(1.0),
+            Knob::TopP => value.is_some_and(|value| value >= 0.95),
+            Knob::TopK => false,
+            _ => true,
+        }
     }
 
     fn budget(&self) -> u64 {
         if let Self::Budget(tokens) = self { *tokens } else { 0 }
     }
 
-    fn effort(&self) -> Option<&'static str> {
+    pub(crate) fn effort(&self) -> Option<&'static str> {
         if let Self::Adaptive(effort) = self { *effort } else { None }
     }
 
-    fn write(&self, body: &mut Fields<'_>) {
+    /// Writes the member `thinking`.
+    pub(crate) fn write(&self, body: &mut Fields<'_>) {
         match self {
             Self::None => {}
             Self::Budget(tokens) => write::object(body.value("thinking"), |thinking| {

@@ -2,9 +2,10 @@
 
 use bytes::{Bytes, BytesMut};
 
-use super::super::form::{Block, Output, Part, Request, Role, Tool, ToolChoice};
+use super::super::form::{Output, Request, Tool, ToolChoice};
 use super::super::json::get;
 use super::super::loss::Losses;
+use super::super::speakers::speakers;
 use super::super::write::{self, Fields, Items, USUAL_SIZE};
 use super::super::{Plan, RequestOptions};
 use super::OUTPUT_TOOL;
@@ -14,7 +15,7 @@ use super::options_writer::{Thinking, write_options};
 use super::schema::write_schema;
 
 /// What any JSON object fits.
-const ANY_OBJECT: &[u8] = br#"{"type":"object","additionalProperties":true,"properties":{}}"#;
+pub(crate) const ANY_OBJECT: &[u8] = br#"{"type":"object","additionalProperties":true,"properties":{}}"#;
 
 /// Writes a request.
 pub(crate) fn write_request(
@@ -38,48 +39,21 @@ pub(crate) fn write_request(
     out.freeze()
 }
 
-/// One speaker after the other: what a speaker says in several turns is one message.
 fn write_messages(request: &Request<'_>, items: &mut Items<'_>, losses: &mut Losses) {
-    let mut messages: Vec<(bool, Vec<(usize, &Part<'_>)>)> = Vec::new();
-    for turn in &request.turns {
-        let from_model = match turn.role {
-            Role::System | Role::Developer => continue,
-            Role::User => false,
-            Role::Assistant => true,
-        };
-        let parts = turn.parts.iter().filter(|part| is_written(&part.block, turn.at, losses));
-        let parts: Vec<_> = parts.map(|part| (turn.at, part)).collect();
-        match messages.last_mut() {
-            // Anthropic takes no message without content.
-            _ if parts.is_empty() => {}
-            Some((same, list)) if *same == from_model => list.extend(parts),
-            _ => messages.push((from_model, parts)),
-        }
-    }
-    let count = messages.len();
+    let said = speakers(&request.turns, |part, at| is_written(&part.block, at, losses));
     // Anthropic wants a user to say something; others take a system prompt alone. LiteLLM says this.
-    if count == 0 {
+    if said.is_empty() {
         items.object(|message| {
             message.text("role", "user");
             message.text("content", ".");
         });
     }
-    for (number, (from_model, parts)) in messages.into_iter().enumerate() {
-        let is_prefill = from_model && number + 1 == count;
+    for speaker in &said {
         items.object(|message| {
-            message.text("role", if from_model { "assistant" } else { "user" });
+            message.text("role", speaker.role());
             message.array("content", |blocks| {
-                let last = parts.len();
-                for (place, (at, part)) in parts.into_iter().enumerate() {
-                    match &part.block {
-                        // Anthropic takes no beginning of an answer that ends with a space.
-                        Block::Text(text) if is_prefill && place + 1 == last => {
-                            let trimmed = text.trim_end().to_owned();
-                            let block = Block::Text(trimmed.into());
-                            write_block(&Part { block, cache: part.cache }, at, blocks, losses);
-                        }
-                        _ => write_block(part, at, blocks, losses),
-                    }
+                for (at, part) in &speaker.parts {
+                    write_block(part, *at, blocks, losses);
                 }
             });
         });
@@ -129,19 +103,24 @@ fn write_tool(tool: &Tool<'_>, fields: &mut Fields<'_>) {
     if let Some(description) = &tool.description {
         fields.text("description", description);
     }
-    match tool.parameters {
-        Some(schema) if get(schema, "type").is_some() => fields.raw("input_schema", schema),
-        Some(schema) => fields.object("input_schema", |copy| {
-            copy.text("type", "object");
-            super::super::json::fields(schema).for_each(|(name, value)| copy.raw(&name, value));
-        }),
-        None => fields.raw("input_schema", br#"{"type":"object","properties":{}}"#),
-    }
+    write_parameters(tool.parameters, fields.value("input_schema"));
     if let Some(strict) = tool.strict {
         fields.flag("strict", strict);
     }
     if let Some(cache) = tool.cache {
         write_cache(fields, cache);
+    }
+}
+
+/// Writes the schema of a tool's arguments, which has to be one of an object.
+pub(crate) fn write_parameters(parameters: Option<&[u8]>, out: &mut BytesMut) {
+    match parameters {
+        Some(schema) if get(schema, "type").is_some() => out.extend_from_slice(schema),
+        Some(schema) => write::object(out, |copy| {
+            copy.text("type", "object");
+            super::super::json::fields(schema).for_each(|(name, value)| copy.raw(&name, value));
+        }),
+        None => out.extend_from_slice(br#"{"type":"object","properties":{}}"#),
     }
 }
 

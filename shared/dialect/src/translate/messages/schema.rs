@@ -23,7 +23,7 @@ const UNKNOWN: [&str; 9] = [
 ];
 
 /// Writes a schema without what Anthropic refuses.
-pub(super) fn write_schema(schema: &[u8], out: &mut BytesMut, losses: &mut Losses) {
+pub(crate) fn write_schema(schema: &[u8], out: &mut BytesMut, losses: &mut Losses) {
     copy(schema, out, losses, DEEPEST);
 }
 

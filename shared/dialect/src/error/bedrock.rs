@@ -1,0 +1,103 @@
+//! Bedrock's errors: a message in the body, and what it is in the head `x-amzn-errortype` or in a frame.
+
+use bytes::Bytes;
+use serde::Serialize;
+
+use super::{ErrorBody, json};
+
+/// The head that names the error.
+pub const ERROR_TYPE: &str = "x-amzn-errortype";
+
+#[derive(Serialize)]
+struct Body<'a> {
+    message: &'a str,
+}
+
+/// The body of an error answer, which goes with [`exception_name`] in [`ERROR_TYPE`].
+pub fn render_exception(error: &ErrorBody<'_>) -> Bytes {
+    json(&Body { message: error.message })
+}
+
+/// The error for a status, from AWS's published model of the service.
+pub fn exception_name(status: u16) -> &'static str {
+    match status {
+        401 | 403 => "AccessDeniedException",
+        404 => "ResourceNotFoundException",
+        408 | 504 => "ModelTimeoutException",
+        424 => "ModelErrorException",
+        429 => "ThrottlingException",
+        503 | 529 => "ServiceUnavailableException",
+        400..500 => "ValidationException",
+        _ => "InternalServerException",
+    }
+}
+
+/// The exception within a stream for a status; there are fewer.
+pub(crate) fn stream_exception(status: u16) -> &'static str {
+    match status {
+        424 => "modelStreamErrorException",
+        429 => "throttlingException",
+        503 | 529 => "serviceUnavailableException",
+        400..500 => "validationException",
+        _ => "internalServerException",
+    }
+}
+
+/// The name of an error in the value of [`ERROR_TYPE`] or in `__type`, both of which may have addresses around it.
+pub fn exception_in(value: &str) -> &str {
+    let name = value.split_once(':').map_or(value, |(name, _)| name);
+    name.rsplit_once('#').map_or(name, |(_, name)| name).trim()
+}
+
+/// The status of an error by its name, whose first letter is small within a stream.
+pub fn exception_status(name: &str) -> Option<u16> {
+    let kind = name.strip_suffix("Exception")?;
+    Some(match kind {
+        "Validation" | "validation" | "ServiceQuotaExceeded" => 400,
+        "AccessDenied" | "UnrecognizedClient" | "ExpiredToken" | "IncompleteSignature" => 403,
+        "ResourceNotFound" => 404,
+        "ModelTimeout" => 408,
+        "ModelError" | "modelStreamError" | "ModelStreamError" => 424,
+        "Throttling" | "throttling" | "ModelNotReady" => 429,
+        "InternalServer" | "internalServer" => 500,
+        "ServiceUnavailable" | "serviceUnavailable" => 503,
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_and_statuses_go_together() {
+        for status in [400, 403, 404, 408, 424, 429, 500, 503] {
+            assert_eq!(exception_status(exception_name(status)), Some(status));
+        }
+        for status in [400, 424, 429, 500, 503] {
+            assert_eq!(exception_status(stream_exception(status)), Some(status));
+        }
+        assert_eq!(
+            (exception_name(529), exception_name(422)),
+            ("ServiceUnavailableException", "ValidationException")
+        );
+        assert_eq!(exception_status("unknown"), None);
+    }
+
+    #[test]
+    fn addresses_around_a_name_are_left_out() {
+        for value in [
+            "ValidationException",
+            "ValidationException:http://internal.amazon.com/coral/com.amazon.bedrock/",
+            "com.amazon.coral.service#ValidationException",
+        ] {
+            assert_eq!(exception_in(value), "ValidationException");
+        }
+    }
+
+    #[test]
+    fn a_body_has_a_message() {
+        let error = ErrorBody { message: "no \"luck\"", kind: "k", param: None, code: "400", status: 400 };
+        assert_eq!(render_exception(&error), r#"{"message":"no \"luck\""}"#);
+    }
+}
