@@ -17,7 +17,7 @@ use crate::json::view::part;
 use crate::relay::{End, RelayError, StreamFailure};
 
 /// A stream that is translated event by event. What it keeps is bounded: one event of the provider, and of the answer
-/// what an open block needs.
+/// what an open block needs; for a client of responses the answer itself, up to 32 MiB, which the last event repeats.
 pub struct Stream {
     max_event: usize,
     framing: Framing,
