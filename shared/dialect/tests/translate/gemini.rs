@@ -140,16 +140,16 @@ fn a_signature_of_a_text_comes_back() {
 #[test]
 fn signed_thoughts_come_back_from_a_client_of_google() {
     let body = json!({"id": "m", "model": "c", "stop_reason": "tool_use", "content": [
-        {"type": "thinking", "thinking": "Hm.", "signature": "c2ln/+=="},
+        {"type": "thinking", "thinking": "Hm.", "signature": "c2ln/+8="},
         {"type": "tool_use", "id": "toolu_1", "name": "f", "input": {}}
     ]});
     let answer = answered(Dialect::Messages, Dialect::Gemini, &body);
     let content = &answer["candidates"][0]["content"];
-    assert_eq!(content["parts"][0], json!({"text": "Hm.", "thought": true, "thoughtSignature": "c2ln/+=="}));
+    assert_eq!(content["parts"][0], json!({"text": "Hm.", "thought": true, "thoughtSignature": "c2ln/+8="}));
     let pieces = json!([
         {"text": "H", "thought": true}, {"text": "m.", "thought": true},
         // Google's own client spells base64 for URLs.
-        {"text": "", "thought": true, "thought_signature": "c2ln_-=="},
+        {"text": "", "thought": true, "thought_signature": "c2ln_-8="},
         content["parts"][1]
     ]);
     for parts in [&content["parts"], &pieces] {
@@ -161,11 +161,34 @@ fn signed_thoughts_come_back_from_a_client_of_google() {
         assert_eq!(
             sent["messages"][1]["content"],
             json!([
-                {"type": "thinking", "thinking": "Hm.", "signature": "c2ln/+=="},
+                {"type": "thinking", "thinking": "Hm.", "signature": "c2ln/+8="},
                 {"type": "tool_use", "id": "toolu_1", "name": "f", "input": {}}
             ])
         );
     }
+}
+
+/// Google's own client sends every event of a stream back as a content.
+#[test]
+fn events_that_come_back_are_one_turn() {
+    let model = |part: Value| json!({"role": "model", "parts": [part]});
+    let call = |id: &str| model(json!({"functionCall": {"id": id, "name": "f", "args": {}}}));
+    let result = |id: &str| json!({"functionResponse": {"id": id, "name": "f", "response": {"output": "x"}}});
+    let body = json!({"contents": [
+        {"role": "user", "parts": [{"text": "hi"}]},
+        model(json!({"text": "H", "thought": true})), model(json!({"text": "m.", "thought": true})),
+        model(json!({"text": "Two "})), model(json!({"text": "calls."})), call("a"), call("b"), model(json!({"text": ""})),
+        {"role": "user", "parts": [result("a"), result("b")]}
+    ], "generationConfig": {"topK": 3.0}});
+    let chat = requested(Dialect::Gemini, Dialect::Chat, &body, &RequestOptions::default());
+    let roles: Vec<&Value> =
+        chat["messages"].as_array().unwrap().iter().map(|message| &message["role"]).collect();
+    assert_eq!(roles, ["user", "assistant", "tool", "tool"]);
+    assert_eq!(chat["messages"][1]["content"], "Two calls.");
+    assert_eq!(chat["messages"][1]["tool_calls"][1]["id"], "b");
+    let messages = requested(Dialect::Gemini, Dialect::Messages, &body, &RequestOptions::default());
+    assert_eq!(messages["messages"][1]["content"][0], json!({"type": "text", "text": "Two calls."}));
+    assert_eq!(messages["top_k"].to_string(), "3");
 }
 
 /// Newer models refuse calls without a signature, but for Google's own word.

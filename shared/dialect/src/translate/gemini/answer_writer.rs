@@ -7,6 +7,7 @@ use super::super::AnswerOptions;
 use super::super::form::{Citation, Delta, Event, Start};
 use super::super::write::{self, Fields, USUAL_SIZE};
 use super::candidate::{Call, Candidate, Piece};
+use super::media::is_base64;
 use super::usage::write_usage;
 use crate::error::{ErrorBody, render_gemini};
 use crate::relay::StreamFailure;
@@ -87,7 +88,7 @@ impl Writer {
                 Piece::Text { text: text.into_owned(), signature: None }
             }
             Delta::Thinking(text) => Piece::Thought { text: text.into_owned(), signature: None },
-            Delta::Signature(text) => {
+            Delta::Signature(text) if is_base64(&text) => {
                 Piece::Thought { text: String::new(), signature: Some(text.into_owned()) }
             }
             Delta::Image { media_type, data } => {
@@ -121,7 +122,10 @@ impl Writer {
             }
             Delta::Logprobs(logprobs) if !streams => return candidate.keep_logprobs(logprobs),
             Delta::Logprobs(logprobs) => return self.logprobs(choice, logprobs, out),
-            Delta::Citation(Citation::Place(_)) | Delta::RedactedThinking(_) | Delta::Audio(_) => return,
+            Delta::Signature(_)
+            | Delta::Citation(Citation::Place(_))
+            | Delta::RedactedThinking(_)
+            | Delta::Audio(_) => return,
         };
         self.say(choice, piece, out);
     }

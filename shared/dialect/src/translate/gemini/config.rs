@@ -1,5 +1,7 @@
 //! `generationConfig` → the form.
 
+use std::borrow::Cow;
+
 use super::super::Dialect;
 use super::super::form::{Effort, Knob, Output, Reasoning, Request, Setting};
 use super::super::json::{items, text};
@@ -15,7 +17,7 @@ pub(super) fn read_config<'a>(value: &'a [u8], request: &mut Request<'a>, losses
     let (mut media_type, mut schema) = (None, None);
     for (name, value) in fields(value) {
         if let Some(knob) = Knob::from_name(&name, Dialect::Gemini) {
-            request.settings.push(Setting { knob, name, value });
+            request.settings.push(setting(knob, name, value));
             continue;
         }
         match &*name {
@@ -43,6 +45,14 @@ pub(super) fn read_config<'a>(value: &'a [u8], request: &mut Request<'a>, losses
         }
     };
     value.starts_with(b"{")
+}
+
+/// A setting. Google's clients write whole numbers with a fraction of nothing, which others refuse.
+pub(super) fn setting<'a>(knob: Knob, name: Cow<'a, str>, value: &'a [u8]) -> Setting<'a> {
+    let is_whole =
+        matches!(knob, Knob::MaxTokens | Knob::TopK | Knob::Seed | Knob::Choices | Knob::TopLogprobs);
+    let whole = value.strip_suffix(b".0").filter(|_| is_whole);
+    Setting { knob, name, value: whole.unwrap_or(value) }
 }
 
 /// Where Google is told nothing but to show its thoughts, it thinks as it likes.

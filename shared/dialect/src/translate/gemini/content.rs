@@ -31,12 +31,20 @@ pub(super) fn read_contents<'a>(
             Some("model") => Role::Assistant,
             Some(_) => return Err(TranslateError::Invalid { name: "role".to_owned(), place }),
         };
-        let mut said = Said { parts: Vec::new(), calls: &mut calls, losses };
+        // A client that was answered with a stream sends every event back as a content of its own.
+        let goes_on = |turn: &mut Turn<'_>| role == Role::Assistant && turn.role == role;
+        let (at, parts) = match request.turns.pop_if(goes_on) {
+            Some(turn) => (turn.at, turn.parts),
+            None => (at, Vec::new()),
+        };
+        let mut said = Said { from_model: role == Role::Assistant, parts, calls: &mut calls, losses };
         get(content, "parts").into_iter().flat_map(items).enumerate().for_each(|(number, part)| {
             said.take(part, &format!("{place}.parts[{number}]"));
         });
-        let parts = said.parts;
-        request.turns.push(Turn { role, at, parts });
+        let Said { from_model, parts, .. } = said;
+        if !(from_model && parts.is_empty()) {
+            request.turns.push(Turn { role, at, parts });
+        }
     }
     Ok(value.starts_with(b"[") || value.starts_with(b"{"))
 }
@@ -66,6 +74,8 @@ fn kind(part: &[u8]) -> String {
 
 /// What a content says, part by part.
 struct Said<'a, 'c> {
+    /// Then texts are pieces of one.
+    from_model: bool,
     parts: Vec<Part<'a>>,
     calls: &'c mut Calls<'a>,
     losses: &'c mut Losses,
@@ -109,11 +119,22 @@ impl<'a> Said<'a, '_> {
         match block {
             Some(Block::Text(text)) if thought => self.think(text, signature),
             None if thought => self.think("".into(), signature),
-            Some(Block::Text(text)) if text.is_empty() && signature.is_some() => self.sign(signature),
+            Some(Block::Text(text)) if self.from_model => {
+                self.sign(signature);
+                self.say(text);
+            }
             block => {
                 self.sign(signature);
                 self.parts.extend(block.map(Part::from));
             }
+        }
+    }
+
+    fn say(&mut self, more: Cow<'a, str>) {
+        match self.parts.last_mut().map(|part| &mut part.block) {
+            _ if more.is_empty() => {}
+            Some(Block::Text(text)) => text.to_mut().push_str(&more),
+            _ => self.parts.push(Block::Text(more).into()),
         }
     }
 

@@ -2,6 +2,9 @@
 
 use std::borrow::Cow;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
 use super::super::form::{Block, Source};
 
 /// What a URL that ends so is, as LiteLLM guesses it.
@@ -98,6 +101,11 @@ pub(super) fn standard(data: Cow<'_, str>) -> Cow<'_, str> {
     text.into()
 }
 
+/// True for base64. Google's clients decode signatures as soon as they see them, and fail on anything else.
+pub(super) fn is_base64(text: &str) -> bool {
+    STANDARD.decode(&*standard(text.into())).is_ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -108,6 +116,7 @@ mod tests {
         assert_eq!(standard("a-".into()), "a+==");
         assert_eq!(standard("JVBERi0".into()), "JVBERi0=");
         assert!(matches!(standard("a+/=".into()), Cow::Borrowed(_)));
+        assert!(is_base64("c2ln_-8=") && is_base64("c2lnMQ") && !is_base64("sig-first"));
     }
 
     #[test]

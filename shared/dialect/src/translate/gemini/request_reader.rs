@@ -6,7 +6,7 @@ use super::super::form::{Knob, Request, Setting, Tool, ToolChoice};
 use super::super::json::{items as list, text};
 use super::super::loss::Losses;
 use super::super::{Dialect, TranslateError};
-use super::config::read_config;
+use super::config::{read_config, setting};
 use super::content::{read_contents, read_system};
 use super::names::{fields, get, get_text, items};
 
@@ -16,7 +16,7 @@ pub(crate) fn read_request<'a>(body: &'a [u8], losses: &mut Losses) -> Result<Re
     let mut allowed = None;
     for (name, value) in fields(body) {
         if let Some(knob) = Knob::from_name(&name, Dialect::Gemini) {
-            request.settings.push(Setting { knob, name, value });
+            request.settings.push(setting(knob, name, value));
             continue;
         }
         let known = match &*name {
