@@ -102,6 +102,7 @@ pub fn request(
         Dialect::Converse => converse::read_request(body, schema.as_deref(), &mut losses)?,
     };
     request.stream = request.stream.or(options.stream);
+    losses.written_for(from);
     let mut plan = Plan { include_usage: request.include_usage, ..Plan::default() };
     let body = match to {
         Dialect::Chat => chat::write_request(&request, options, &mut losses),
