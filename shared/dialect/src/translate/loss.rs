@@ -27,9 +27,60 @@ pub struct Loss {
     pub weight: Weight,
 }
 
+/// What writers call something, and what clients of chat, messages, responses, Gemini and Converse do.
+const NAMES: [(&[&str], [&str; 5]); 16] = [
+    (&["image_url", "image"], ["image_url", "image", "input_image", "inlineData", "image"]),
+    (&["file", "document"], ["file", "document", "input_file", "inlineData", "document"]),
+    (&["input_audio"], ["input_audio", "audio", "input_audio", "inlineData", "audio"]),
+    (&["tool_calls", "tool_use"], ["tool_calls", "tool_use", "function_call", "functionCall", "toolUse"]),
+    (&["tool", "tool_result"], ["tool", "tool_result", "function_call_output", "functionResponse", "toolResult"]),
+    (&["reasoning_content", "thinking"], ["reasoning_content", "thinking", "reasoning", "thought", "reasoningContent"]),
+    (&["redacted_thinking"], ["thinking_blocks", "redacted_thinking", "reasoning", "thought", "reasoningContent"]),
+    (&["thought_signature"], ["thought_signature", "signature", "encrypted_content", "thoughtSignature", "signature"]),
+    (&["cache_control"], ["cache_control", "cache_control", "prompt_cache_breakpoint", "cachedContent", "cachePoint"]),
+    (&["is_error"], ["is_error", "is_error", "is_error", "error", "status"]),
+    (&["tool_choice"], ["tool_choice", "tool_choice", "tool_choice", "toolConfig", "toolChoice"]),
+    (&["parallel_tool_calls"], ["parallel_tool_calls", "disable_parallel_tool_use", "parallel_tool_calls", "parallel_tool_calls", "disable_parallel_tool_use"]),
+    (&["stop"], ["stop", "stop_sequences", "stop", "stopSequences", "stopSequences"]),
+    (&["user"], ["user", "metadata.user_id", "user", "user", "user"]),
+    (&["service_tier"], ["service_tier", "service_tier", "service_tier", "serviceTier", "serviceTier"]),
+    (&["response_format"], ["response_format", "output_config.format", "text.format", "responseSchema", "outputConfig"]),
+];
+
+/// What a client calls what a writer calls this.
+fn name_for(client: Dialect, name: &str) -> &str {
+    let Some((_, [chat, messages, responses, gemini, converse])) =
+        NAMES.iter().find(|(written, _)| written.contains(&name))
+    else {
+        return name;
+    };
+    match client {
+        Dialect::Chat | Dialect::Completions => chat,
+        Dialect::Messages => messages,
+        Dialect::Responses => responses,
+        Dialect::Gemini => gemini,
+        Dialect::Converse => converse,
+    }
+}
+
+/// Where the client has it, of a place among the messages.
+fn place_for(client: Dialect, place: String) -> String {
+    let Some(rest) = place.strip_prefix("messages") else { return place };
+    match client {
+        Dialect::Chat | Dialect::Messages | Dialect::Converse => place,
+        Dialect::Responses => format!("input{rest}"),
+        Dialect::Gemini => format!("contents{rest}"),
+        Dialect::Completions => "prompt".to_owned(),
+    }
+}
+
 /// Collects losses, each name once.
 #[derive(Debug, Default)]
-pub(super) struct Losses(Vec<Loss>);
+pub(super) struct Losses {
+    list: Vec<Loss>,
+    /// Whose words writers' names become; readers use the client's own.
+    client: Option<Dialect>,
+}
 
 impl Losses {
     /// The answer may be another one without this.
@@ -43,47 +94,49 @@ impl Losses {
     }
 
     fn add(&mut self, name: &str, place: &dyn Display, weight: Weight) {
-        if self.0.len() < MOST && !self.0.iter().any(|loss| loss.name == name && loss.weight == weight) {
-            self.0.push(Loss { name: name.to_owned(), place: place.to_string(), weight });
+        let place = place.to_string();
+        // On the top level, `thinking` is what the client said itself.
+        let is_own = place.is_empty() && name == "thinking";
+        let name = self.client.filter(|_| !is_own).map_or(name, |client| name_for(client, name));
+        let place = self.client.map_or(place.clone(), |client| place_for(client, place));
+        if self.list.len() < MOST && !self.list.iter().any(|loss| loss.name == name && loss.weight == weight)
+        {
+            self.list.push(Loss { name: name.to_owned(), place, weight });
         }
     }
 
-    /// How many there are.
-    pub(super) fn count(&self) -> usize {
-        self.0.len()
-    }
-
-    /// Calls what was lost after the first so many as the client does: a writer knows only the words that it has.
-    pub(super) fn in_words_of(&mut self, client: Dialect, first: usize) {
-        let written = self.0.split_off(first.min(self.0.len()));
-        for Loss { name, place, weight } in written {
-            let place = match (client, place.strip_prefix("messages")) {
-                (Dialect::Responses, Some(rest)) => format!("input{rest}"),
-                (Dialect::Completions, Some(_)) => "prompt".to_owned(),
-                _ => place,
-            };
-            self.add(word_of(client, &name), &place, weight);
-        }
+    /// From here on, a writer reports what it cannot express.
+    pub(super) fn written_for(&mut self, client: Dialect) {
+        self.client = Some(client);
     }
 
     pub(super) fn into_vec(self) -> Vec<Loss> {
-        self.0
+        self.list
     }
 }
 
-/// What a client calls what a writer calls otherwise.
-fn word_of(client: Dialect, name: &str) -> &str {
-    match (client, name) {
-        (Dialect::Responses, "thinking" | "redacted_thinking" | "reasoning_content") => "reasoning",
-        (Dialect::Responses, "cache_control") => "prompt_cache_breakpoint",
-        (Dialect::Responses, "image" | "image_url") => "input_image",
-        (Dialect::Responses, "document" | "file") => "input_file",
-        (Dialect::Messages, "stop") => "stop_sequences",
-        (Dialect::Messages, "reasoning_content") => "thinking",
-        (Dialect::Messages, "image_url") => "image",
-        (Dialect::Messages, "file") => "document",
-        (Dialect::Chat, "image") => "image_url",
-        (Dialect::Chat, "document") => "file",
-        _ => name,
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_lost_is_called_as_the_client_calls_it() {
+        for (client, expected) in [
+            (Dialect::Chat, ["image_url", "reasoning_content", "stop", "thinking", "seed"]),
+            (Dialect::Messages, ["image", "thinking", "stop_sequences", "thinking", "seed"]),
+            (Dialect::Converse, ["image", "reasoningContent", "stopSequences", "thinking", "seed"]),
+            (Dialect::Responses, ["input_image", "reasoning", "stop", "thinking", "seed"]),
+            (Dialect::Gemini, ["inlineData", "thought", "stopSequences", "thinking", "seed"]),
+        ] {
+            let mut losses = Losses::default();
+            losses.written_for(client);
+            losses.asked("image_url", "messages[0]");
+            losses.aside("reasoning_content", "messages[0]");
+            losses.asked("stop", "");
+            losses.asked("thinking", "");
+            losses.asked("seed", "");
+            let names: Vec<String> = losses.into_vec().into_iter().map(|loss| loss.name).collect();
+            assert_eq!(names, expected);
+        }
     }
 }

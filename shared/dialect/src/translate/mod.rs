@@ -150,8 +150,8 @@ pub fn request(
         Dialect::Gemini => gemini::read_request(body, &mut losses)?,
         Dialect::Converse => converse::read_request(body, schema.as_deref(), &mut losses)?,
     };
-    let read = losses.count();
     request.stream = request.stream.or(options.stream);
+    losses.written_for(from);
     let mut plan = Plan { include_usage: request.include_usage, ..Plan::default() };
     let body = match to {
         Dialect::Chat => chat::write_request(&request, options, &mut losses),
@@ -161,7 +161,6 @@ pub fn request(
         Dialect::Gemini => gemini::write_request(&request, options, &mut losses),
         Dialect::Converse => converse::write_request(&request, options, &mut plan, &mut losses),
     };
-    losses.in_words_of(from, read);
     Ok(Translated { body, losses: losses.into_vec(), plan })
 }
 

@@ -264,5 +264,5 @@ fn a_long_name_of_a_user_is_cut() {
     let done = request(Dialect::Messages, Dialect::Chat, &body, &RequestOptions::default()).unwrap();
     let sent: Value = serde_json::from_slice(&done.body).unwrap();
     assert_eq!(sent["user"], "é".repeat(32));
-    assert_eq!((&*done.losses[0].name, done.losses[0].weight), ("user", Weight::Aside));
+    assert_eq!((&*done.losses[0].name, done.losses[0].weight), ("metadata.user_id", Weight::Aside));
 }
