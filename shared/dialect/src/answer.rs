@@ -6,6 +6,7 @@ use bulkhead_model::{Endpoint, Usage};
 
 use crate::json::view::{members, part};
 use crate::relay::StreamFailure;
+use crate::translate::{Dialect, measure};
 use crate::usage::Reported;
 
 /// What the gateway reads out of an answer.
@@ -32,8 +33,8 @@ pub fn read(endpoint: Endpoint, body: &[u8]) -> Option<Answer> {
         let value = part(body, range.clone());
         match name {
             b"model" if value.starts_with(b"\"") => model = Some(range),
-            // Of chat and completions, of messages, of responses.
-            b"choices" | b"content" | b"output" => produced = u64::try_from(value.len()).ok(),
+            // Of chat and completions, of messages, of responses and Converse, of Gemini.
+            b"choices" | b"content" | b"output" | b"candidates" => produced = u64::try_from(value.len()).ok(),
             b"data" => is_answer = true,
             b"error" => said_error = is_error(value),
             _ => reported.take(name, value),
@@ -43,9 +44,13 @@ pub fn read(endpoint: Endpoint, body: &[u8]) -> Option<Answer> {
         return None;
     }
     let is_failure = said_error && produced.is_none() && !is_answer;
+    let usage = match Dialect::of(endpoint) {
+        Some(dialect @ (Dialect::Gemini | Dialect::Converse)) => measure(dialect, body),
+        _ => reported.usage(endpoint),
+    };
     Some(Answer {
         model,
-        usage: reported.usage(endpoint),
+        usage,
         produced: produced.unwrap_or_default(),
         failure: is_failure.then(|| StreamFailure::read(body)),
     })

@@ -1,9 +1,10 @@
 //! Bedrock's errors: a message in the body, and what it is in the head `x-amzn-errortype` or in a frame.
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use serde::Serialize;
 
 use super::{ErrorBody, json};
+use crate::frames;
 
 /// The head that names the error.
 pub const ERROR_TYPE: &str = "x-amzn-errortype";
@@ -16,6 +17,13 @@ struct Body<'a> {
 /// The body of an error answer, which goes with [`exception_name`] in [`ERROR_TYPE`].
 pub fn render_exception(error: &ErrorBody<'_>) -> Bytes {
     json(&Body { message: error.message })
+}
+
+/// The frame that ends a stream whose head has been sent.
+pub(crate) fn render_frame(error: &ErrorBody<'_>) -> Bytes {
+    let mut frame = BytesMut::new();
+    frames::write_exception(stream_exception(error.status), render_exception(error), &mut frame);
+    frame.freeze()
 }
 
 /// The error for a status, from AWS's published model of the service.

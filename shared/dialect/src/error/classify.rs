@@ -49,7 +49,7 @@ const POLICY_CODES: [&str; 7] = [
     "moderation_blocked",
 ];
 
-const POLICY_WORDS: [&str; 14] = [
+const POLICY_WORDS: [&str; 15] = [
     "content management policy",
     "content policy",
     "content_policy_violation",

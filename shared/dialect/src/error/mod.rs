@@ -119,7 +119,7 @@ fn gemini_status(status: u16) -> &'static str {
 }
 
 /// The body of an error answer for a client of Google's, which has the same shape within a stream.
-pub fn render_gemini(error: &ErrorBody<'_>) -> Bytes {
+pub(crate) fn render_gemini(error: &ErrorBody<'_>) -> Bytes {
     let ErrorBody { message, status, .. } = *error;
     json(&Gemini { error: GeminiError { code: status, message, status: gemini_status(status) } })
 }
@@ -129,6 +129,8 @@ pub fn render(dialect: Dialect, error: &ErrorBody<'_>) -> Bytes {
     match dialect {
         Dialect::OpenAi => json(&error.openai()),
         Dialect::Anthropic => json(&error.anthropic()),
+        Dialect::Gemini => render_gemini(error),
+        Dialect::Bedrock => bedrock::render_exception(error),
     }
 }
 
@@ -144,6 +146,8 @@ pub fn render_event(endpoint: Endpoint, error: &ErrorBody<'_>) -> Bytes {
             ("event: error\n", json(&ResponsesEvent { r#type: "error", code, message, param }))
         }
         Endpoint::Messages | Endpoint::CountTokens => ("event: error\n", json(&error.anthropic())),
+        Endpoint::GenerateContent => ("", render_gemini(error)),
+        Endpoint::Converse => return bedrock::render_frame(error),
     };
     [name.as_bytes(), b"data: ", &data, b"\n\n"].concat().into()
 }

@@ -236,6 +236,8 @@ impl Relay {
             Endpoint::ChatCompletions | Endpoint::Completions | Endpoint::Embeddings => chat::read,
             Endpoint::Responses => responses::read,
             Endpoint::Messages | Endpoint::CountTokens => messages::read,
+            // Not relayed here: `translate::Stream::verbatim`.
+            Endpoint::GenerateContent | Endpoint::Converse => return Verdict::Forward,
         };
         read(&data, event, &mut self.progress, &mut self.reading);
         if self.reading.only_usage && self.withhold_usage {

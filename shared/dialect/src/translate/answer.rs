@@ -50,6 +50,14 @@ pub fn answer(
     })
 }
 
+/// The usage that an answer reports.
+pub(crate) fn measure(upstream: Dialect, body: &[u8]) -> Option<Usage> {
+    check(body).ok()?;
+    let mut reader = Reader::new(upstream, &AnswerOptions::default());
+    reader.whole(body, &mut |_| {});
+    reader.meter().usage()
+}
+
 pub(super) fn delta_bytes(delta: &Delta<'_>) -> u64 {
     u64::try_from(delta.bytes()).unwrap_or(u64::MAX)
 }

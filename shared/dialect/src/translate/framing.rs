@@ -27,10 +27,8 @@ pub(super) enum Held<'a> {
 impl Framing {
     pub(super) fn of(upstream: Dialect) -> Self {
         match upstream {
-            Dialect::Chat | Dialect::Messages => {
-                Self::Sse { boundary: sse::Boundary::default(), at_start: true }
-            }
             Dialect::Converse => Self::Frames(frames::Boundary::default()),
+            _ => Self::Sse { boundary: sse::Boundary::default(), at_start: true },
         }
     }
 

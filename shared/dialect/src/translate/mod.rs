@@ -27,6 +27,7 @@ mod writer;
 use bulkhead_model::Endpoint;
 use bytes::Bytes;
 
+pub(crate) use answer::measure;
 pub use answer::{Answered, answer};
 pub use converse::converse_path;
 pub use loss::{Loss, Weight};

@@ -21,8 +21,6 @@ pub struct RequestOptions<'a> {
     pub max_completion_tokens: bool,
     /// Ask for the usage of a stream.
     pub stream_usage: bool,
-    /// Whether to stream, where the client's path says it and not its body.
-    pub stream: Option<bool>,
 }
 
 impl Default for RequestOptions<'_> {
@@ -37,7 +35,6 @@ impl Default for RequestOptions<'_> {
             reasoning_content: false,
             max_completion_tokens: false,
             stream_usage: true,
-            stream: None,
         }
     }
 }
@@ -64,7 +61,7 @@ pub struct Plan {
 }
 
 /// How an answer is written for its client.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct AnswerOptions {
     /// The model's name that the client shall see; `None` leaves the provider's.
     pub shown_model: Option<String>,

@@ -23,7 +23,8 @@ pub struct Stream {
     framing: Framing,
     partial: BytesMut,
     reader: Reader,
-    writer: Writer,
+    /// Without one, events leave as they came.
+    writer: Option<Writer>,
     progress: Progress,
 }
 
@@ -61,12 +62,18 @@ fn one_line(data: Cow<'_, [u8]>) -> Cow<'_, [u8]> {
 impl Stream {
     /// A stream before the first byte.
     pub fn new(upstream: Dialect, client: Dialect, options: AnswerOptions) -> Self {
+        let read = Self::verbatim(upstream, &options);
+        Self { writer: Some(Writer::new(client, options, true)), ..read }
+    }
+
+    /// A stream to a client of the same dialect: events are read, and leave as they came.
+    pub fn verbatim(dialect: Dialect, options: &AnswerOptions) -> Self {
         Self {
             max_event: options.max_event,
-            framing: Framing::of(upstream),
+            framing: Framing::of(dialect),
             partial: BytesMut::new(),
-            reader: Reader::new(upstream, &options),
-            writer: Writer::new(client, options, true),
+            reader: Reader::new(dialect, options),
+            writer: None,
             progress: Progress::default(),
         }
     }
@@ -153,6 +160,9 @@ impl Stream {
     }
 
     fn event(&mut self, raw: &[u8], out: &mut BytesMut) {
+        if self.writer.is_none() {
+            out.extend_from_slice(raw);
+        }
         let Some(held) = self.framing.read(raw) else { return };
         if self.progress.complete || self.progress.failure.is_some() {
             return;
@@ -160,7 +170,9 @@ impl Stream {
         let (name, data) = match held {
             Held::Data { name, data } => (name, one_line(data)),
             Held::Failed(failure) => {
-                self.writer.write(Event::Failed(failure.clone()), out);
+                if let Some(writer) = &mut self.writer {
+                    writer.write(Event::Failed(failure.clone()), out);
+                }
                 self.progress.failure = Some(failure);
                 return;
             }
@@ -175,12 +187,12 @@ impl Stream {
 }
 
 /// Writes an event, unless the stream is over.
-fn deliver(event: Event<'_>, writer: &mut Writer, progress: &mut Progress, out: &mut BytesMut) {
+fn deliver(event: Event<'_>, writer: &mut Option<Writer>, progress: &mut Progress, out: &mut BytesMut) {
     if progress.complete || progress.failure.is_some() {
         return;
     }
     progress.note(&event);
-    if let Some(failure) = writer.write(event, out) {
+    if let Some(failure) = writer.as_mut().and_then(|writer| writer.write(event, out)) {
         progress.failure = Some(failure);
     }
 }

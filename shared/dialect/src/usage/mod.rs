@@ -49,7 +49,8 @@ impl<'a> Reported<'a> {
                 tokens.add(self.usage?);
                 tokens.usage()
             }
-            Endpoint::CountTokens => None,
+            // The last two are read by `translate`.
+            Endpoint::CountTokens | Endpoint::GenerateContent | Endpoint::Converse => None,
         }
     }
 

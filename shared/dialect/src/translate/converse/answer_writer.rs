@@ -97,7 +97,7 @@ impl Writer {
                 self.append(Kind::Tool(call), &More::Input(text), out);
             }
             Delta::Citation(citation) => self.append(Kind::Text, &More::Citation(citation), out),
-            Delta::Logprobs(_) | Delta::Audio(_) => {}
+            Delta::Logprobs(_) | Delta::Audio(_) | Delta::Image { .. } | Delta::ThoughtSignature(_) => {}
         }
         None
     }

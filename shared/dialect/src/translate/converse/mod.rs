@@ -58,7 +58,9 @@ pub(super) fn name_of(knob: Knob) -> Option<&'static str> {
         | Knob::Modalities
         | Knob::Audio
         | Knob::Prediction
-        | Knob::WebSearch => return None,
+        | Knob::WebSearch
+        | Knob::SafetySettings
+        | Knob::CachedContent => return None,
     })
 }
 

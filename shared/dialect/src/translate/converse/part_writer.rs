@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
+use super::super::seal::is_foreign;
 use super::super::form::{Block, Part, Source};
 use super::super::loss::Losses;
 use super::super::messages::write_input;
@@ -31,6 +32,14 @@ pub(super) fn is_written(block: &Block<'_>, at: usize, losses: &mut Losses) -> b
             losses.aside("reasoning_content", format_args!("messages[{at}]"));
             false
         }
+        Block::Thinking { signature: Some(signature), .. } if is_foreign(signature) => {
+            losses.aside("thinking", format_args!("messages[{at}]"));
+            false
+        }
+        Block::ThoughtSignature(_) => {
+            losses.aside("thought_signature", format_args!("messages[{at}]"));
+            false
+        }
         Block::Thinking { .. } | Block::RedactedThinking(_) => true,
         Block::ToolCall { .. } | Block::ToolResult { .. } => true,
         Block::Image { .. } | Block::File { .. } | Block::Audio { .. } => {
@@ -55,6 +64,7 @@ pub(super) fn name(block: &Block<'_>) -> &'static str {
         Block::Thinking { .. } => "thinking",
         Block::RedactedThinking(_) => "redacted_thinking",
         Block::Refusal(_) => "refusal",
+        Block::ThoughtSignature(_) => "thought_signature",
     }
 }
 
@@ -100,6 +110,7 @@ impl Parts {
                 self.write_media(&part.block, fields);
             }
             Block::File { .. } | Block::Audio { .. } => self.write_media(&part.block, fields),
+            Block::ThoughtSignature(_) => {}
         });
         if let Some(cache) = cache {
             write_cache(items, cache);

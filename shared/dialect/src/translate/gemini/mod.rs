@@ -47,6 +47,8 @@ pub(super) fn name_of(knob: Knob) -> Option<&'static str> {
         | Knob::Modalities
         | Knob::Audio
         | Knob::Prediction
-        | Knob::WebSearch => return None,
+        | Knob::WebSearch
+        | Knob::Guardrail
+        | Knob::Performance => return None,
     })
 }

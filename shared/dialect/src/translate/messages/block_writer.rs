@@ -50,6 +50,8 @@ pub(super) fn is_written(block: &Block<'_>, at: usize, losses: &mut Losses) -> b
         }
         Block::Thinking { signature: Some(signature), .. } if is_foreign(signature) => {
             losses.aside("thinking", format_args!("messages[{at}]"));
+            false
+        }
         Block::ThoughtSignature(_) => {
             losses.aside("thought_signature", format_args!("messages[{at}]"));
             false

@@ -102,7 +102,11 @@ impl Writer {
                 self.items.part(false, out).cite(url.into_owned(), title.map(String::from));
             }
             Delta::Logprobs(logprobs) => self.items.logprobs(logprobs, out),
-            Delta::Arguments { .. } | Delta::Citation(Citation::Place(_)) | Delta::Audio(_) => {}
+            Delta::Arguments { .. }
+            | Delta::Citation(Citation::Place(_))
+            | Delta::Audio(_)
+            | Delta::Image { .. }
+            | Delta::ThoughtSignature(_) => {}
         }
         Ok(())
     }

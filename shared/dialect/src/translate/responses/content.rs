@@ -102,7 +102,8 @@ impl<'a> Shape<'a> {
             | Block::ToolCall { .. }
             | Block::ToolResult { .. }
             | Block::Thinking { .. }
-            | Block::RedactedThinking(_) => return None,
+            | Block::RedactedThinking(_)
+            | Block::ThoughtSignature(_) => return None,
         })
     }
 

@@ -165,5 +165,6 @@ fn kind(block: &Block<'_>) -> &'static str {
         Block::Thinking { .. } => "thinking",
         Block::RedactedThinking(_) => "redacted_thinking",
         Block::Refusal(_) => "refusal",
+        Block::ThoughtSignature(_) => "thought_signature",
     }
 }

@@ -46,6 +46,10 @@ pub(super) fn name_of(knob: Knob) -> Option<&'static str> {
         | Knob::Modalities
         | Knob::Audio
         | Knob::Prediction
-        | Knob::WebSearch => return None,
+        | Knob::WebSearch
+        | Knob::SafetySettings
+        | Knob::CachedContent
+        | Knob::Guardrail
+        | Knob::Performance => return None,
     })
 }
