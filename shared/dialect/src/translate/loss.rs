@@ -33,18 +33,45 @@ const NAMES: [(&[&str], [&str; 5]); 16] = [
     (&["file", "document"], ["file", "document", "input_file", "inlineData", "document"]),
     (&["input_audio"], ["input_audio", "audio", "input_audio", "inlineData", "audio"]),
     (&["tool_calls", "tool_use"], ["tool_calls", "tool_use", "function_call", "functionCall", "toolUse"]),
-    (&["tool", "tool_result"], ["tool", "tool_result", "function_call_output", "functionResponse", "toolResult"]),
-    (&["reasoning_content", "thinking"], ["reasoning_content", "thinking", "reasoning", "thought", "reasoningContent"]),
-    (&["redacted_thinking"], ["thinking_blocks", "redacted_thinking", "reasoning", "thought", "reasoningContent"]),
-    (&["thought_signature"], ["thought_signature", "signature", "encrypted_content", "thoughtSignature", "signature"]),
-    (&["cache_control"], ["cache_control", "cache_control", "prompt_cache_breakpoint", "cachedContent", "cachePoint"]),
+    (
+        &["tool", "tool_result"],
+        ["tool", "tool_result", "function_call_output", "functionResponse", "toolResult"],
+    ),
+    (
+        &["reasoning_content", "thinking"],
+        ["reasoning_content", "thinking", "reasoning", "thought", "reasoningContent"],
+    ),
+    (
+        &["redacted_thinking"],
+        ["thinking_blocks", "redacted_thinking", "reasoning", "thought", "reasoningContent"],
+    ),
+    (
+        &["thought_signature"],
+        ["thought_signature", "signature", "encrypted_content", "thoughtSignature", "signature"],
+    ),
+    (
+        &["cache_control"],
+        ["cache_control", "cache_control", "prompt_cache_breakpoint", "cachedContent", "cachePoint"],
+    ),
     (&["is_error"], ["is_error", "is_error", "is_error", "error", "status"]),
     (&["tool_choice"], ["tool_choice", "tool_choice", "tool_choice", "toolConfig", "toolChoice"]),
-    (&["parallel_tool_calls"], ["parallel_tool_calls", "disable_parallel_tool_use", "parallel_tool_calls", "parallel_tool_calls", "disable_parallel_tool_use"]),
+    (
+        &["parallel_tool_calls"],
+        [
+            "parallel_tool_calls",
+            "disable_parallel_tool_use",
+            "parallel_tool_calls",
+            "parallel_tool_calls",
+            "disable_parallel_tool_use",
+        ],
+    ),
     (&["stop"], ["stop", "stop_sequences", "stop", "stopSequences", "stopSequences"]),
     (&["user"], ["user", "metadata.user_id", "user", "user", "user"]),
     (&["service_tier"], ["service_tier", "service_tier", "service_tier", "serviceTier", "serviceTier"]),
-    (&["response_format"], ["response_format", "output_config.format", "text.format", "responseSchema", "outputConfig"]),
+    (
+        &["response_format"],
+        ["response_format", "output_config.format", "text.format", "responseSchema", "outputConfig"],
+    ),
 ];
 
 /// What a client calls what a writer calls this.

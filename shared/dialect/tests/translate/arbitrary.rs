@@ -10,9 +10,7 @@ use super::cases::{cases, options};
 use super::seen_converse::all_frames;
 
 /// Names and words that mean something to one of the dialects.
-const WORDS: [&str; 104] = [
-const WORDS: [&str; 82] = [
-const WORDS: [&str; 86] = [
+const WORDS: [&str; 150] = [
     "model",
     "messages",
     "role",
@@ -124,7 +122,6 @@ const WORDS: [&str; 86] = [
     "functionCall",
     "functionResponse",
     "args",
-    "response",
     "inline_data",
     "fileData",
     "fileUri",
@@ -164,7 +161,6 @@ const WORDS: [&str; 86] = [
     "jsonSchema",
     "contentBlockIndex",
     "stopReason",
-    "output",
 ];
 
 fn word() -> impl Strategy<Value = String> {
@@ -215,9 +211,10 @@ fn mutated(body: &Value, place: usize, new: &Value) -> Value {
 /// An event of a stream that holds this.
 fn event(dialect: Dialect, name: &'static str, data: &[u8]) -> BytesMut {
     let mut event = BytesMut::new();
-    match dialect {
-        Dialect::Chat | Dialect::Messages => event.extend_from_slice(&[b"data: ", data, b"\n\n"].concat()),
-        Dialect::Converse => write_event(name, data.to_vec().into(), &mut event),
+    if dialect == Dialect::Converse {
+        write_event(name, data.to_vec().into(), &mut event);
+    } else {
+        event.extend_from_slice(&[b"data: ", data, b"\n\n"].concat());
     }
     event
 }

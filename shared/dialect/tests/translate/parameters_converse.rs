@@ -75,9 +75,9 @@ fn chat_for_converse() {
         ("what", json!(""), asked()),
     ] {
         if name != "max_tokens" {
-            check(Dialect::Chat, Dialect::Converse, name, &Value::Null, &Nothing);
+            check((Dialect::Chat, Dialect::Converse), name, &Value::Null, &Nothing);
         }
-        check(Dialect::Chat, Dialect::Converse, name, &value, &becomes);
+        check((Dialect::Chat, Dialect::Converse), name, &value, &becomes);
     }
     // Then there is no tool.
     let none = body(Dialect::Chat, "tool_choice", Some(&json!("none")));
@@ -166,9 +166,9 @@ fn converse_for_chat() {
         ("what", json!(""), asked()),
     ] {
         if !matches!(name, "inferenceConfig" | "toolConfig") {
-            check(Dialect::Converse, Dialect::Chat, name, &Value::Null, &Nothing);
+            check((Dialect::Converse, Dialect::Chat), name, &Value::Null, &Nothing);
         }
-        check(Dialect::Converse, Dialect::Chat, name, &value, &becomes);
+        check((Dialect::Converse, Dialect::Chat), name, &value, &becomes);
     }
 }
 

@@ -5,7 +5,7 @@ use bulkhead_dialect::translate::{Dialect, Weight};
 use serde_json::{Value, json};
 
 use super::parameters::Becomes::{self, Lost, Nothing, Refused, Sent};
-use super::parameters::check_for;
+use super::parameters::check;
 
 const ASKED: Becomes = Lost(Weight::Asked);
 const ASIDE: Becomes = Lost(Weight::Aside);
@@ -59,8 +59,8 @@ fn what_chat_and_messages_make_of_it_alike() {
         // A body without an input has no conversation.
         let without = if name == "input" { Sent(json!({"messages": []})) } else { Nothing };
         for to in [Dialect::Chat, Dialect::Messages] {
-            check_for(Dialect::Responses, to, name, &Value::Null, &without);
-            check_for(Dialect::Responses, to, name, &value, &becomes);
+            check((Dialect::Responses, to), name, &Value::Null, &without);
+            check((Dialect::Responses, to), name, &value, &becomes);
         }
     }
 }
@@ -93,7 +93,7 @@ fn what_chat_makes_of_it() {
         ("reasoning", json!({"effort": "none"}), Sent(json!({"reasoning_effort": "none"}))),
         ("reasoning", json!({"effort": "high"}), Sent(json!({"reasoning_effort": "high"}))),
     ] {
-        check_for(Dialect::Responses, Dialect::Chat, name, &value, &becomes);
+        check((Dialect::Responses, Dialect::Chat), name, &value, &becomes);
     }
 }
 
@@ -117,7 +117,7 @@ fn what_messages_make_of_it() {
             Sent(json!({"thinking": {"type": "enabled", "budget_tokens": 2048}})),
         ),
     ] {
-        check_for(Dialect::Responses, Dialect::Messages, name, &value, &becomes);
+        check((Dialect::Responses, Dialect::Messages), name, &value, &becomes);
     }
 }
 
@@ -169,8 +169,8 @@ fn chat_for_responses() {
         ),
         ("metadata", json!({"a": "b"}), ASIDE),
     ] {
-        check_for(Dialect::Chat, Dialect::Responses, name, &Value::Null, &Nothing);
-        check_for(Dialect::Chat, Dialect::Responses, name, &value, &becomes);
+        check((Dialect::Chat, Dialect::Responses), name, &Value::Null, &Nothing);
+        check((Dialect::Chat, Dialect::Responses), name, &value, &becomes);
     }
 }
 
@@ -195,7 +195,7 @@ fn messages_for_responses() {
         ),
         ("cache_control", json!({"type": "ephemeral"}), ASIDE),
     ] {
-        check_for(Dialect::Messages, Dialect::Responses, name, &Value::Null, &Nothing);
-        check_for(Dialect::Messages, Dialect::Responses, name, &value, &becomes);
+        check((Dialect::Messages, Dialect::Responses), name, &Value::Null, &Nothing);
+        check((Dialect::Messages, Dialect::Responses), name, &value, &becomes);
     }
 }

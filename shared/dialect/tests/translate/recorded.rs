@@ -14,13 +14,10 @@ use super::matrix::translated;
 fn recorded_requests_can_be_sent() {
     let mut file = std::env::var_os("BULKHEAD_TRANSLATED").map(|path| std::fs::File::create(path).unwrap());
     let mut sent = 0;
-    // In Google's dialect the path names the model.
-    let named = RequestOptions { model: Some("m"), ..RequestOptions::default() };
     for case in cases().iter().filter(|case| case.request.len() > 2 && case.is_recorded) {
         for to in Dialect::ALL {
-            let options = if case.dialect == Dialect::Gemini { named } else { RequestOptions::default() };
-            // Converse has the model in its path.
-            let model = (case.dialect == Dialect::Converse).then_some("m");
+            // The path names the model.
+            let model = matches!(case.dialect, Dialect::Gemini | Dialect::Converse).then_some("m");
             let options = RequestOptions { model, ..RequestOptions::default() };
             let done = request(case.dialect, to, &case.request, &options)
                 .unwrap_or_else(|error| panic!("{}: {error}", case.id));
@@ -50,12 +47,8 @@ fn check_messages(id: &str, to: Dialect, body: &Value) {
         assert!(is_said || !body["input"].as_array().unwrap().is_empty(), "{id}");
         return;
     }
-    let messages = body["messages"].as_array().unwrap();
     let messages = body[if to == Dialect::Gemini { "contents" } else { "messages" }].as_array().unwrap();
     assert!(!messages.is_empty(), "{id}");
-    if to == Dialect::Messages {
-        assert!(body["max_tokens"].is_u64(), "{id}");
-    }
     assert!(to != Dialect::Messages || body["max_tokens"].is_u64(), "{id}");
     if to != Dialect::Chat {
         for pair in messages.windows(2) {
@@ -71,7 +64,8 @@ fn answers_can_be_validated() {
     let Some(path) = std::env::var_os("BULKHEAD_ANSWERED") else { return };
     let mut file = std::fs::File::create(path).unwrap();
     for case in &cases() {
-        for client in Dialect::ALL {
+        // Converse answers with frames.
+        for client in Dialect::ALL.into_iter().filter(|client| *client != Dialect::Converse) {
             let out = String::from_utf8(translated(case, client)).unwrap();
             let bodies = if case.streams {
                 out.lines().filter_map(|line| line.strip_prefix("data: ")).collect()

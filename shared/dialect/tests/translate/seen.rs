@@ -6,8 +6,8 @@ use bulkhead_dialect::sse::Framer;
 use bulkhead_dialect::translate::Dialect;
 use serde_json::{Value, json};
 
-use super::{completions, seen_responses};
 use super::seen_converse::{all_frames, converse, converse_stream};
+use super::{completions, seen_gemini, seen_responses};
 
 /// Everything that a user would see or be billed for.
 #[derive(Debug, Default, Clone, PartialEq)]
@@ -33,7 +33,7 @@ pub(crate) fn whole(dialect: Dialect, body: &[u8]) -> Seen {
         Dialect::Messages => messages(&body),
         Dialect::Responses => seen_responses::whole(&body),
         Dialect::Completions => completions::whole(&body),
-        Dialect::Gemini => super::seen_gemini::whole(&body),
+        Dialect::Gemini => seen_gemini::whole(&body),
         Dialect::Converse => converse(&body),
     }
 }
@@ -65,8 +65,8 @@ pub(crate) fn stream(dialect: Dialect, body: &[u8]) -> Seen {
         Dialect::Messages => messages_stream(&events),
         Dialect::Responses => seen_responses::stream(&events),
         Dialect::Completions => completions::stream(&events, done),
-        Dialect::Gemini => super::seen_gemini::stream(&events),
-        _ => messages_stream(&events),
+        Dialect::Gemini => seen_gemini::stream(&events),
+        Dialect::Converse => unreachable!("its streams are frames"),
     }
 }
 

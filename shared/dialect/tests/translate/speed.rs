@@ -69,6 +69,12 @@ fn responses_stream() -> String {
         write!(
             body,
             "event: response.output_text.delta\ndata: {{\"type\":\"response.output_text.delta\",\"sequence_number\":{at},\"item_id\":\"msg_1\",\"output_index\":0,\"content_index\":0,\"delta\":\" token{at}\\n\",\"logprobs\":[]}}\n\n"
+        )
+        .unwrap();
+    }
+    body
+}
+
 fn gemini_stream() -> String {
     let mut body = String::new();
     for at in 0..EVENTS {
@@ -84,47 +90,39 @@ fn gemini_stream() -> String {
 #[test]
 #[ignore = "a benchmark"]
 fn what_a_translation_costs() {
-    let messages = messages_stream();
-    for (upstream, client, body) in [
-        (Dialect::Chat, Dialect::Messages, chat_stream()),
-        (Dialect::Chat, Dialect::Responses, chat_stream()),
-        (Dialect::Messages, Dialect::Responses, messages.clone()),
-        (Dialect::Messages, Dialect::Chat, messages),
-        (Dialect::Responses, Dialect::Chat, responses_stream()),
-        (Dialect::Messages, Dialect::Chat, messages),
-        (Dialect::Gemini, Dialect::Chat, gemini_stream()),
-        (Dialect::Gemini, Dialect::Messages, gemini_stream()),
-        (Dialect::Chat, Dialect::Gemini, chat_stream()),
-    let (chat, messages) = (chat_stream().into_bytes(), messages_stream().into_bytes());
-    for (upstream, client, body) in [
-        (Dialect::Chat, Dialect::Messages, &chat),
-        (Dialect::Messages, Dialect::Chat, &messages),
-        (Dialect::Converse, Dialect::Chat, &converse_stream()),
-        (Dialect::Chat, Dialect::Converse, &chat),
-    ] {
-        let mut out = BytesMut::new();
-        time(&format!("an event of {} for {}", upstream.name(), client.name()), EVENTS, || {
-            out.clear();
-            let mut stream = Stream::new(upstream, client, options());
-            for chunk in body.chunks(190) {
-                stream.feed(chunk, &mut out).unwrap();
-            }
-        });
+    for upstream in Dialect::ALL {
+        let body = match upstream {
+            Dialect::Chat | Dialect::Completions => chat_stream().into_bytes(),
+            Dialect::Messages => messages_stream().into_bytes(),
+            Dialect::Responses => responses_stream().into_bytes(),
+            Dialect::Gemini => gemini_stream().into_bytes(),
+            Dialect::Converse => converse_stream(),
+        };
+        for client in Dialect::ALL.into_iter().filter(|client| *client != upstream) {
+            let mut out = BytesMut::new();
+            time(&format!("an event of {} for {}", upstream.name(), client.name()), EVENTS, || {
+                out.clear();
+                let mut stream = Stream::new(upstream, client, options());
+                for chunk in body.chunks(190) {
+                    stream.feed(chunk, &mut out).unwrap();
+                }
+            });
+        }
     }
-    let chat = br#"{"model":"m","messages":[{"role":"system","content":"Be brief."},{"role":"user","content":"What is the capital of France? Answer in one word."}],"temperature":0.2,"max_tokens":100}"#;
-    time("a plain request of chat for messages", 1, || {
-        request(Dialect::Chat, Dialect::Messages, chat, &RequestOptions::default()).unwrap();
-    });
-    let messages = br#"{"model":"m","system":"Be brief.","messages":[{"role":"user","content":[{"type":"text","text":"What is the capital of France? Answer in one word."}]}],"temperature":0.2,"max_tokens":100}"#;
-    time("a plain request of messages for chat", 1, || {
-        request(Dialect::Messages, Dialect::Chat, messages, &RequestOptions::default()).unwrap();
-    });
-    let body = br#"{"id":"chatcmpl-1","object":"chat.completion","created":1700000000,"model":"gpt-x","choices":[{"index":0,"message":{"role":"assistant","content":"Paris","refusal":null},"logprobs":null,"finish_reason":"stop"}],"usage":{"prompt_tokens":20,"completion_tokens":1,"total_tokens":21,"prompt_tokens_details":{"cached_tokens":0}}}"#;
-    time("a plain answer of chat for messages", 1, || {
-        answer(Dialect::Chat, Dialect::Messages, body, options()).unwrap();
-    });
-    let body = br#"{"id":"msg_1","type":"message","role":"assistant","model":"claude","content":[{"type":"text","text":"Paris"}],"stop_reason":"end_turn","stop_sequence":null,"usage":{"input_tokens":20,"output_tokens":1,"cache_read_input_tokens":0}}"#;
-    time("a plain answer of messages for chat", 1, || {
-        answer(Dialect::Messages, Dialect::Chat, body, options()).unwrap();
-    });
+    // Plain ones, by way of chat the same in each dialect.
+    let asks = br#"{"model":"m","messages":[{"role":"system","content":"Be brief."},{"role":"user","content":"What is the capital of France? Answer in one word."}],"temperature":0.2,"max_tokens":100}"#;
+    let says = br#"{"id":"chatcmpl-1","object":"chat.completion","created":1700000000,"model":"gpt-x","choices":[{"index":0,"message":{"role":"assistant","content":"Paris","refusal":null},"logprobs":null,"finish_reason":"stop"}],"usage":{"prompt_tokens":20,"completion_tokens":1,"total_tokens":21,"prompt_tokens_details":{"cached_tokens":0}}}"#;
+    let plain = RequestOptions::default();
+    for from in Dialect::ALL {
+        let asked = request(Dialect::Chat, from, asks, &plain).unwrap().body;
+        let said = answer(Dialect::Chat, from, says, options()).unwrap().body;
+        for to in Dialect::ALL.into_iter().filter(|to| *to != from) {
+            time(&format!("a plain request of {} for {}", from.name(), to.name()), 1, || {
+                request(from, to, &asked, &plain).unwrap();
+            });
+            time(&format!("a plain answer of {} for {}", from.name(), to.name()), 1, || {
+                answer(from, to, &said, options()).unwrap();
+            });
+        }
+    }
 }

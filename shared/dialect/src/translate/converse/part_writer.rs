@@ -5,10 +5,10 @@ use std::borrow::Cow;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-use super::super::seal::is_foreign;
 use super::super::form::{Block, Part, Source};
 use super::super::loss::Losses;
 use super::super::messages::write_input;
+use super::super::seal::is_foreign;
 use super::super::write::{Fields, Items};
 use super::cache::write_cache;
 use super::content::write_redacted;
