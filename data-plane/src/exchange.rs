@@ -129,7 +129,7 @@ async fn run(worker: &Arc<Worker>, received: Received<'_>, body: Incoming) -> Ou
     let tracer = worker.node.tracer.as_ref();
     let trace = tracer.and_then(|tracer| tracer.begin(&head.headers, arrived, &worker.rng));
     let client = head.headers;
-    let keepalive = respond::keepalive(endpoint, snapshot.settings.keepalive);
+    let keepalive = respond::keepalive(&call, snapshot.settings.keepalive);
     let stream = call.stream;
     let way = Way::default();
     let told_at = (stream && !keepalive.is_zero()).then(|| started + keepalive);
@@ -262,6 +262,8 @@ async fn read_call(
     };
     let (segments, scan) = read::collect(body, limits, &mut lease, sender(head)).await?;
     let mut call = Call::read(asked, segments, scan, lease)?;
+    let is_sse = || head.uri.query().is_some_and(|query| query.split('&').any(|pair| pair == "alt=sse"));
+    call.as_array = asked.endpoint == Endpoint::GenerateContent && asked.streams && !is_sse();
     if let Some(tags) = head.headers.get("x-litellm-tags").and_then(|value| value.to_str().ok()) {
         call.tags.extend(tags.split(',').map(|tag| tag.trim().to_owned()).filter(|tag| !tag.is_empty()));
     }

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
-use bulkhead_dialect::error::{ErrorBody, render};
+use bulkhead_dialect::error::{ErrorBody, bedrock, render};
 use bulkhead_model::{Dialect, ErrorKind};
 use http::header::{CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
 use http::{HeaderMap, Response, StatusCode};
@@ -121,6 +121,10 @@ impl Fault {
             StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        if dialect == Dialect::Bedrock {
+            let name = HeaderValue::from_static(bedrock::exception_name(self.status));
+            headers.insert(HeaderName::from_static(bedrock::ERROR_TYPE), name);
+        }
         if let Some(seconds) = self.retry_after {
             headers.insert(RETRY_AFTER, seconds.into());
         }

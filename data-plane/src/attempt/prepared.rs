@@ -1,5 +1,6 @@
 //! A request that is ready to be sent, and what comes back when it is.
 
+use bulkhead_dialect::error::read_retry_delay;
 use bulkhead_dialect::json::Segments;
 use bulkhead_model::{Dialect, Endpoint, ErrorKind};
 use bulkhead_snapshot::{Deployment, Settings};
@@ -20,8 +21,8 @@ use crate::worker::Worker;
 
 /// How much of a provider's error is read, and for how long.
 const ERROR_BODY: usize = 64 << 10;
-/// No provider is left alone for longer, in seconds, whatever it says.
-const LONGEST_WAIT: f64 = 3600.0;
+/// No provider is left alone for longer, whatever it says.
+const LONGEST_WAIT: Duration = Duration::from_secs(3600);
 const ERROR_PATIENCE: Duration = Duration::from_secs(10);
 
 /// A request to a provider. Everything of it is kept until the head of the answer is there.
@@ -86,7 +87,7 @@ pub(crate) async fn run(worker: &Worker, prepared: Prepared<'_>) -> Outcome<Resp
     let (head, body) = answer.into_parts();
     let text = error_body(body).await;
     let mut fault = refusal(head.status.as_u16(), &text, deployment, settings.expose_upstream_auth);
-    fault.wait = asked_to_wait(&head.headers);
+    fault.wait = asked_to_wait(&head.headers).or_else(|| longest(read_retry_delay(&text)?));
     let headers = client_headers(head.headers, &worker.names, deployment);
     for (name, value) in headers.iter().filter(|(name, _)| *name != http::header::CONTENT_TYPE) {
         fault = fault.header(name.clone(), value.clone());
@@ -99,7 +100,11 @@ pub(crate) async fn run(worker: &Worker, prepared: Prepared<'_>) -> Outcome<Resp
 fn asked_to_wait(headers: &HeaderMap) -> Option<Duration> {
     let number = |name: &str| headers.get(name)?.to_str().ok()?.trim().parse::<f64>().ok();
     let seconds = number("retry-after-ms").map(|millis| millis / 1000.0).or_else(|| number("retry-after"))?;
-    (seconds > 0.0).then(|| Duration::from_secs_f64(seconds.min(LONGEST_WAIT)))
+    (seconds > 0.0).then(|| Duration::from_secs_f64(seconds.min(LONGEST_WAIT.as_secs_f64())))
+}
+
+fn longest(wait: Duration) -> Option<Duration> {
+    (!wait.is_zero()).then(|| wait.min(LONGEST_WAIT))
 }
 
 /// As much of an error as is worth reading.

@@ -1,6 +1,8 @@
 //! A provider's error, in the words that LiteLLM has for it (litellm.md §4.6).
 
-use bulkhead_dialect::error::{ProviderError, is_content_policy, is_context_window, read_provider_error};
+use bulkhead_dialect::error::{
+    ProviderError, is_bad_key, is_content_policy, is_context_window, read_provider_error,
+};
 use bulkhead_dialect::relay::StreamFailure;
 use bulkhead_model::ErrorKind;
 use bulkhead_snapshot::Deployment;
@@ -44,6 +46,8 @@ fn is_of_model(error: &ProviderError) -> bool {
 fn described(status: u16, error: &ProviderError, deployment: &Deployment, expose_auth: bool) -> Box<Fault> {
     let who = &deployment.provider.exception;
     let said = without_credentials(deployment, &error.message);
+    // Google says 400 to a bad key.
+    let status = if status == 400 && is_bad_key(error) { 401 } else { status };
     match status {
         401..=403 if !expose_auth => Fault::new(
             ErrorKind::UpstreamAuthentication,

@@ -55,7 +55,7 @@ pub(crate) async fn translate(
     }
     let text = splice.apply(&call.body).into_bytes();
     let model = routed.model.clone();
-    let options = options(deployment, &model, into, book);
+    let options = options(call, deployment, &model, into, book);
     let work = move || request(from, into, &text, &RequestOptions { model: Some(&model), ..options });
     let translated = apart(call.body.len(), work).await;
     let Translated { body, losses, plan } = translated
@@ -68,26 +68,41 @@ pub(crate) async fn translate(
 }
 
 /// What of a deployment matters to the translation.
-fn options(deployment: &Deployment, model: &str, into: Dialect, book: &PriceBook) -> RequestOptions<'static> {
+fn options(
+    call: &Call,
+    deployment: &Deployment,
+    model: &str,
+    into: Dialect,
+    book: &PriceBook,
+) -> RequestOptions<'static> {
     let provider = deployment.provider;
     let abilities = deployment.abilities_of(model, book);
     RequestOptions {
         model: None,
+        stream: call.endpoint.is_said_by_path().then_some(call.stream),
         max_tokens: deployment.max_output_tokens.unwrap_or(MAX_TOKENS),
         // Of a model that nobody knows, whoever asks it to reason may know better.
         reasoning: match abilities {
+            _ if into == Dialect::Gemini && is_gemini_3(model) => ReasoningStyle::Adaptive,
             None => ReasoningStyle::Fixed,
             Some(abilities) if abilities.adaptive_thinking => ReasoningStyle::Adaptive,
             Some(abilities) if abilities.reasoning => ReasoningStyle::Fixed,
             Some(_) => ReasoningStyle::None,
         },
-        output_schema: into != Dialect::Messages || abilities.is_some_and(|can| can.output_schema),
+        output_schema: !matches!(into, Dialect::Messages | Dialect::Converse)
+            || abilities.is_some_and(|can| can.output_schema),
         cache_control: provider.cache_control,
         reasoning_content: provider.reasoning_content,
         max_completion_tokens: provider.max_completion_tokens
             || (provider.auth == Auth::AzureApiKey && abilities.is_some_and(|can| can.reasoning)),
         stream_usage: provider.stream_usage && !deployment.drops_always("stream_options"),
     }
+}
+
+/// From the third on, Gemini's models are told a level, and want their signatures back.
+fn is_gemini_3(model: &str) -> bool {
+    let version = model.split("gemini-").nth(1).and_then(|rest| rest.split(['-', '.']).next());
+    version.and_then(|version| version.parse::<u32>().ok()).is_some_and(|version| version >= 3)
 }
 
 /// What is not in the request, by the client's names: refused or left out, as the configuration says.
@@ -116,7 +131,9 @@ fn not_translated(error: &TranslateError) -> Box<Fault> {
             Fault::field(name, format!("Invalid value for '{name}' in {place}."))
         }
         TranslateError::Json(error) => Fault::new(ErrorKind::BadJson, error.to_string()),
-        TranslateError::NoAnswer => Fault::new(ErrorKind::Internal, "The request was read as an answer."),
+        TranslateError::NoUpstream | TranslateError::NoAnswer => {
+            Fault::new(ErrorKind::Internal, "The request cannot be translated.")
+        }
     }
 }
 

@@ -244,14 +244,14 @@ impl Reply<'_> {
             upstream: self.to,
             translation: self.translation(&settle),
             withhold_usage: self.passage.usage_added,
-            keepalive: respond::keepalive(self.journey.call.endpoint, settings.keepalive),
+            keepalive: respond::keepalive(&self.journey.call, settings.keepalive),
             expose_auth: settings.expose_upstream_auth,
         };
         let mut headers = self.headers(head.headers, &settle);
         let relaying = respond::streamed(body, decoder, settle, terms).await?;
         respond::add_stream_headers(&mut headers);
-        if self.passage.plan.is_some() {
-            headers.insert(CONTENT_TYPE, respond::stream_type(self.journey.call.endpoint));
+        if self.passage.plan.is_some() || self.journey.call.as_array {
+            headers.insert(CONTENT_TYPE, respond::stream_type(&self.journey.call));
         }
         // Whether the head of a stream knows its cost would depend on how its events arrive.
         self.tell(&mut headers, Some(relaying.settle()), None);
@@ -259,13 +259,16 @@ impl Reply<'_> {
     }
 
     fn translation(&self, settle: &Settle) -> Option<Translation> {
-        let journey = self.journey;
+        let Journey { call, worker, .. } = self.journey;
+        // An array is made of Google's own events, too.
+        let plan = self.passage.plan.or_else(|| call.as_array.then(Plan::default))?;
         Some(Translation {
-            plan: self.passage.plan?,
+            plan,
             upstream: Dialect::of(self.to)?,
-            client: Dialect::of(journey.call.endpoint)?,
+            client: Dialect::of(call.endpoint)?,
             id: settle.exchange.call_id.to_str().unwrap_or_default().to_owned(),
-            now: journey.worker.node.clock.now(),
+            now: worker.node.clock.now(),
+            json_array: call.as_array,
         })
     }
 

@@ -29,6 +29,8 @@ pub(crate) struct Call {
     pub(crate) model: String,
     /// The client wants a stream.
     pub(crate) stream: bool,
+    /// The client wants its stream as one JSON array: Google's, without `alt=sse`.
+    pub(crate) as_array: bool,
     /// The client wants the usage chunk of a stream.
     pub(crate) usage_wanted: bool,
     /// The most tokens one answer may have, where the client says so.
@@ -122,6 +124,7 @@ impl Call {
             endpoint,
             model: String::new(),
             stream: streams,
+            as_array: false,
             usage_wanted: false,
             max_output: None,
             choices: 1,

@@ -183,7 +183,8 @@ fn action_on_model(path: &str) -> Option<Inference<'_>> {
     AFTER_MODEL.iter().find_map(|(action, endpoint, streams)| {
         let before = path.strip_suffix(action)?;
         let beginnings = if *endpoint == Endpoint::Converse { BEFORE_BEDROCK } else { BEFORE_GEMINI };
-        let model = strip(before, beginnings).filter(|model| is_name(model) && is_canonical_with_name(path))?;
+        let model =
+            strip(before, beginnings).filter(|model| is_name(model) && is_canonical_with_name(path))?;
         Some(Inference { endpoint: *endpoint, model: Some(model), streams: *streams })
     })
 }
@@ -343,7 +344,12 @@ mod tests {
             let expected = Inference { endpoint, model: Some(model), streams };
             assert_eq!(route(&Method::POST, path), Route::Inference(expected), "{path}");
         }
-        for path in ["/v1beta/models/:generateContent", "/model//converse", "/model/a/../converse", "/v1beta/models/a:x"] {
+        for path in [
+            "/v1beta/models/:generateContent",
+            "/model//converse",
+            "/model/a/../converse",
+            "/v1beta/models/a:x",
+        ] {
             assert!(!matches!(route(&Method::POST, path), Route::Inference(_)), "{path}");
         }
         assert_eq!(route(&Method::GET, "/model/info"), Route::Management);

@@ -29,6 +29,7 @@ use http::{HeaderMap, HeaderValue};
 
 use crate::attempt::bad_answer;
 use crate::fault::Fault;
+use crate::read::Call;
 use crate::settle::Settle;
 
 /// An answer that failed before anything of it was sent to the client, and its leg.
@@ -54,20 +55,22 @@ const FRAMES: &str = "application/vnd.amazon.eventstream";
 pub(crate) fn is_event_stream(headers: &HeaderMap) -> bool {
     let Some(value) = headers.get(CONTENT_TYPE) else { return false };
     let value = value.as_bytes().trim_ascii_start();
-    [EVENT_STREAM, FRAMES].iter().any(|kind| {
-        value.get(..kind.len()).is_some_and(|start| start.eq_ignore_ascii_case(kind.as_bytes()))
-    })
+    [EVENT_STREAM, FRAMES]
+        .iter()
+        .any(|kind| value.get(..kind.len()).is_some_and(|start| start.eq_ignore_ascii_case(kind.as_bytes())))
 }
 
-/// The content type of a stream to a client of this endpoint.
-pub(crate) fn stream_type(endpoint: Endpoint) -> HeaderValue {
-    HeaderValue::from_static(match endpoint {
+/// The content type of a stream to a client.
+pub(crate) fn stream_type(call: &Call) -> HeaderValue {
+    HeaderValue::from_static(match call.endpoint {
         Endpoint::Converse => FRAMES,
+        _ if call.as_array => "application/json",
         _ => "text/event-stream; charset=utf-8",
     })
 }
 
-/// The silence after which a client hears a comment; zero is never. Amazon's frames have none.
-pub(crate) fn keepalive(endpoint: Endpoint, declared: Duration) -> Duration {
-    if endpoint == Endpoint::Converse { Duration::ZERO } else { declared }
+/// The silence after which a client hears a comment; zero is never. Frames and arrays have none.
+pub(crate) fn keepalive(call: &Call, declared: Duration) -> Duration {
+    let has_comments = call.endpoint != Endpoint::Converse && !call.as_array;
+    if has_comments { declared } else { Duration::ZERO }
 }

@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bulkhead_dialect::error::render_event;
-use bulkhead_dialect::relay::{Relay, RelayOptions};
+use bulkhead_dialect::relay::RelayOptions;
 use bulkhead_model::{Endpoint, ErrorKind};
 use bytes::{Bytes, BytesMut};
 use tokio::time::{Instant, Sleep, sleep_until};
@@ -16,7 +16,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 use super::Failed;
 use super::credentials::conceal_credentials;
 use super::decode::Decoder;
-use super::translation::{Passage, Translation};
+use super::translation::{Passage, Translation, same};
 use crate::attempt::{Waits, bad_answer, connection_lost, stream_refusal, timed_out};
 use crate::fault::{Fault, Outcome, shutting_down};
 use crate::settle::Settle;
@@ -104,12 +104,12 @@ impl Relaying {
         let shown = settle.exchange.shown().to_owned();
         let relay = match translation {
             Some(translation) => Passage::Translated(Box::new(translation.stream(shown, MAX_EVENT))),
-            None => Passage::Same(Relay::new(RelayOptions {
+            None => same(RelayOptions {
                 endpoint: upstream,
                 shown_model: Some(shown),
                 withhold_usage,
                 max_event: MAX_EVENT,
-            })),
+            }),
         };
         let mut relaying = Box::new(Self {
             body,

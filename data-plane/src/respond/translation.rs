@@ -1,7 +1,7 @@
 //! Answers that leave in another dialect than they came in.
 
 use bulkhead_dialect::answer::Answer;
-use bulkhead_dialect::relay::{End, Relay, RelayError, StreamFailure};
+use bulkhead_dialect::relay::{End, Relay, RelayError, RelayOptions, StreamFailure};
 use bulkhead_dialect::translate::{AnswerOptions, Dialect, Plan, Stream, answer};
 use bulkhead_model::{UnixMillis, Usage};
 use bytes::{Bytes, BytesMut};
@@ -15,6 +15,8 @@ pub(crate) struct Translation {
     /// The answer's id where the provider gives none.
     pub(crate) id: String,
     pub(crate) now: UnixMillis,
+    /// Google's stream as one JSON array.
+    pub(crate) json_array: bool,
 }
 
 impl Translation {
@@ -32,15 +34,35 @@ impl Translation {
 
     fn options(self, shown: String, max_event: usize) -> AnswerOptions {
         let created = u64::try_from(self.now.0 / 1000).unwrap_or_default();
-        AnswerOptions { shown_model: Some(shown), id: self.id, created, plan: self.plan, max_event }
+        AnswerOptions {
+            shown_model: Some(shown),
+            id: self.id,
+            created,
+            plan: self.plan,
+            max_event,
+            json_array: self.json_array,
+        }
+    }
+}
+
+/// What events go through that are the client's already.
+pub(super) fn same(options: RelayOptions) -> Passage {
+    match Dialect::of(options.endpoint) {
+        // What the client calls the model is in no answer of theirs.
+        Some(dialect @ (Dialect::Gemini | Dialect::Converse)) => {
+            let options = AnswerOptions { max_event: options.max_event, ..AnswerOptions::default() };
+            Passage::Translated(Box::new(Stream::verbatim(dialect, &options)))
+        }
+        _ => Passage::Same(Relay::new(options)),
     }
 }
 
 /// What a provider's events go through on their way to the client.
 #[expect(clippy::large_enum_variant, reason = "what holds it is boxed, and the large one is the usual one")]
 pub(super) enum Passage {
-    /// The client speaks the same dialect.
+    /// The client speaks the same dialect, and the model's name is put back.
     Same(Relay),
+    /// Another dialect, or one in which nothing is put back.
     Translated(Box<Stream>),
 }
 

@@ -14,7 +14,7 @@ pub(super) fn of_request(trace: &Trace, event: &UsageEvent) -> Span {
     let status = event.outcome.err().map_or(200, ErrorKind::status);
     let mut attributes = vec![
         KeyValue::text("http.request.method", "POST"),
-        KeyValue::text("http.route", &path),
+        KeyValue::text("http.route", path),
         KeyValue::number("http.response.status_code", status.into()),
         KeyValue::text("gen_ai.operation.name", operation(exchange.endpoint)),
         KeyValue::text("gen_ai.request.model", &cut(&exchange.asked)),

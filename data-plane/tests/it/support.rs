@@ -259,7 +259,10 @@ impl Drop for Gateway {
         }
         self.look(&self.log.lock().clone(), "the log");
         for file in files_in(&self.dir.path().join("state")) {
-            self.look(&std::fs::read(&file).unwrap(), &file.display().to_string());
+            // Whoever runs in this directory now may have removed it.
+            if let Ok(bytes) = std::fs::read(&file) {
+                self.look(&bytes, &file.display().to_string());
+            }
         }
     }
 }

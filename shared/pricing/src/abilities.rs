@@ -7,7 +7,7 @@ pub struct Abilities {
     pub reasoning: bool,
     /// Of Anthropic's: it decides itself how long it thinks (`thinking: adaptive`).
     pub adaptive_thinking: bool,
-    /// Of Anthropic's: it takes a JSON schema for its output.
+    /// Of Anthropic's, and on Bedrock: it takes a JSON schema for its output.
     pub output_schema: bool,
 }
 

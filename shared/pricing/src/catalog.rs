@@ -65,7 +65,10 @@ fn entry(name: String, raw: &RawValue) -> Result<Option<Entry<'_>>, CatalogError
     let abilities = Abilities {
         reasoning: members.flag("supports_reasoning"),
         adaptive_thinking: members.flag("supports_adaptive_thinking"),
-        output_schema: members.flag("supports_native_structured_output"),
+        output_schema: members.flag(match provider.starts_with("bedrock") {
+            true => "supports_bedrock_native_structured_output",
+            false => "supports_native_structured_output",
+        }),
     };
     Ok(Some(Entry { provider, mode, max_input, max_output, abilities, rates, name }))
 }

@@ -175,9 +175,13 @@ impl Deployment {
     }
 
     /// The provider's endpoint for requests to one of ours: the same where it has it, else one that they can be
-    /// translated to.
+    /// translated to. Models that are for responses alone are asked there.
     pub fn upstream(&self, endpoint: Endpoint) -> Option<Endpoint> {
         let has = |endpoint| self.provider.endpoints.contains(endpoint);
+        let only_responses = self.mode.as_deref() == Some("responses") && has(Endpoint::Responses);
+        if only_responses && translate::ways(endpoint).contains(&Endpoint::Responses) {
+            return Some(Endpoint::Responses);
+        }
         if has(endpoint) {
             return Some(endpoint);
         }
@@ -230,12 +234,13 @@ impl Deployment {
     fn build_path(&self, endpoint: Endpoint, model: &str, stream: bool) -> Result<PathAndQuery, String> {
         let prefix = &self.prefix;
         let path = match (endpoint, stream) {
-            (Endpoint::GenerateContent, false) => format!("{prefix}/models/{}:generateContent", encode(model)),
+            (Endpoint::GenerateContent, false) => {
+                format!("{prefix}/models/{}:generateContent", encode(model))
+            }
             (Endpoint::GenerateContent, true) => {
                 format!("{prefix}/models/{}:streamGenerateContent?alt=sse", encode(model))
             }
-            (Endpoint::Converse, false) => format!("{prefix}/model/{}/converse", encode(model)),
-            (Endpoint::Converse, true) => format!("{prefix}/model/{}/converse-stream", encode(model)),
+            (Endpoint::Converse, stream) => format!("{prefix}{}", translate::converse_path(model, stream)),
             _ => self.path_without_model(endpoint, model),
         };
         path.parse().map_err(|_| format!("`{path}` is not a URL path"))

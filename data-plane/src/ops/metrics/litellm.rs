@@ -44,7 +44,7 @@ fn requests(ops: &Ops, table: &Table, page: &mut Page) {
         for it in &series.ended {
             let (endpoint, failure) = it.what;
             let route = endpoint.route();
-            let (total, failures) = proxied(Some(of), &route, failure);
+            let (total, failures) = proxied(Some(of), route, failure);
             *all.entry(total).or_default() += it.count;
             if let Some(failures) = failures {
                 *failed.entry(failures).or_default() += it.count;

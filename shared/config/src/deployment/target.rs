@@ -41,7 +41,7 @@ pub(super) fn complete(
     let declares_base = declared.api_base.is_some();
     let api_base = match declared.api_base {
         Some(checked) => checked.map(Some),
-        None => default_base(params, provider, cx),
+        None => default_base(params, provider, cx).and_then(|base| in_region(base, params, provider, cx)),
     };
     let api_key = declared.api_key.or_else(|| default_key(params, provider, declares_base, cx));
     let unversioned = api_base.iter().flatten().any(|base| base.ends_with("/openai/v1"));
@@ -57,8 +57,15 @@ pub(super) fn from_environment(provider: &Provider, params: &Fields<'_>, cx: &mu
         |name: &String, of: &str| cx.default(name, params.place, &format!("{}.{of}", params.path));
     let api_base = match provider.base_url_env.iter().find_map(|name| default(name, "api_base")) {
         Some(base) => Some(provider::with_path(provider, base_url::check(&base).ok()?)),
-        None if provider.base_url.is_some() => None,
-        None => return None,
+        None => match provider.base_url.as_deref() {
+            Some(template) if template.contains("{region}") => {
+                let region =
+                    REGION.iter().find_map(|name| default(&(*name).to_owned(), "aws_region_name"))?;
+                Some(base_url::check(&template.replace("{region}", region.trim())).ok()?)
+            }
+            Some(_) => None,
+            None => return None,
+        },
     };
     let api_version = match &provider.api_version_env {
         Some(name) => Some(default(name, "api_version")?),
@@ -67,9 +74,39 @@ pub(super) fn from_environment(provider: &Provider, params: &Fields<'_>, cx: &mu
     Some(Target { api_base, api_key, api_version })
 }
 
-/// `api_base`, or LiteLLM's other name for it.
+/// Variables that name an AWS region.
+const REGION: [&str; 3] = ["AWS_REGION_NAME", "AWS_REGION", "AWS_DEFAULT_REGION"];
+
+/// The address of a provider that has one in each region. `None` is reported.
+fn in_region(
+    base: Option<String>,
+    params: &Fields<'_>,
+    provider: &Provider,
+    cx: &mut Cx<'_>,
+) -> Option<Option<String>> {
+    let template = provider.base_url.as_deref().filter(|url| url.contains("{region}"));
+    let (None, Some(template)) = (&base, template) else { return Some(base) };
+    let path = format!("{}.aws_region_name", params.path);
+    let declared = params.get("aws_region_name").and_then(|field| super::printable(&field, "us-east-1", cx));
+    let variable = |cx: &mut Cx<'_>| REGION.iter().find_map(|name| cx.default(name, params.place, &path));
+    let Some(region) = declared.or_else(|| variable(cx)) else {
+        let what = format!("`{}` has an address in each region, and this says none", provider.name);
+        cx.report.error(params.place, &path, what, "aws_region_name: us-east-1, or the variable AWS_REGION");
+        return None;
+    };
+    match base_url::check(&template.replace("{region}", region.trim())) {
+        Ok(base) => Some(Some(base)),
+        Err(what) => {
+            cx.report.error(params.place, &path, what, "aws_region_name: us-east-1");
+            None
+        }
+    }
+}
+
+/// `api_base`, or another of LiteLLM's names for it.
 fn declared_base<'n>(params: &Fields<'n>, cx: &mut Cx<'_>) -> Option<Field<'n>> {
-    let (base, url) = (params.get("api_base"), params.get("base_url"));
+    let base = params.get("api_base").or_else(|| params.get("aws_bedrock_runtime_endpoint"));
+    let url = params.get("base_url");
     if let (Some(_), Some(url)) = (&base, &url) {
         url.error(cx, "`base_url` is another name of `api_base`, which is there too", "one of the two");
     }

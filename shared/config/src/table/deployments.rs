@@ -72,6 +72,7 @@ pub(super) const LITELLM_PARAMS: &[Row] = &[
         NO_STORE,
     ),
     harmless(&["bucket_name", "ssl_verify"], "no effect here; certificates are always verified"),
+    honoured(&["aws_region_name", "aws_bedrock_runtime_endpoint"]),
     harmless(&["aws_*", "bedrock_tags", "vertex_project", "vertex_location", "vertex_credentials"], NO_CLOUD),
     harmless(&["azure_ad_token", "tenant_id", "client_id", "client_secret", "azure_scope"], NO_CLOUD),
     harmless(&["azure_username", "azure_password", "watsonx_region_name"], NO_CLOUD),

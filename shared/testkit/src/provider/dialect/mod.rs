@@ -74,9 +74,6 @@ pub(crate) fn events(ask: &Ask<'_>, say: &Say, voice: &Voice) -> Option<Vec<Even
         Endpoint::Completions => Some(completions::events(ask, say, voice)),
         Endpoint::Responses => Some(responses::events(ask, say, voice)),
         Endpoint::Messages => Some(messages::events(say, voice)),
-        Endpoint::Embeddings
-        | Endpoint::CountTokens
-        | Endpoint::GenerateContent
-        | Endpoint::Converse => None,
+        Endpoint::Embeddings | Endpoint::CountTokens | Endpoint::GenerateContent | Endpoint::Converse => None,
     }
 }
