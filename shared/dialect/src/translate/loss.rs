@@ -90,9 +90,12 @@ fn name_for(client: Dialect, name: &str) -> &str {
     }
 }
 
-/// Where the client has it, of a place among the messages.
+/// Where the client has it, of a place that a writer names.
 fn place_for(client: Dialect, place: String) -> String {
-    let Some(rest) = place.strip_prefix("messages") else { return place };
+    if client == Dialect::Converse && place.starts_with("tools[") {
+        return format!("toolConfig.{place}");
+    }
+    let Some(rest) = place.strip_prefix("messages") else { return name_for(client, &place).to_owned() };
     match client {
         Dialect::Chat | Dialect::Messages | Dialect::Converse => place,
         Dialect::Responses => format!("input{rest}"),

@@ -2,7 +2,8 @@
 //!
 //! In the form, a signature as it is is Anthropic's. OpenAI's encrypted reasoning is carried as a signature behind a
 //! mark, and Anthropic's proofs travel through a client of Responses as encrypted reasoning behind another one, so
-//! that each comes back to who can read it and to nobody else.
+//! that each comes back to who can read it and to nobody else. Google signs calls and texts, which only chat has a
+//! place for; elsewhere that goes to the client as a proof of thoughts, behind a mark of its own.
 
 use std::borrow::Cow;
 
@@ -10,6 +11,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::BytesMut;
 
+use super::form::Block;
 use super::json::{get, get_text};
 use super::write;
 use crate::json::view::whole_number;
@@ -19,6 +21,26 @@ const OPENAI: &str = "openai-reasoning.";
 
 /// Stands before thoughts of Anthropic: JSON in base64.
 const ANTHROPIC: &str = "anthropic-thinking.";
+
+/// Stands before a signature of a call or a text.
+const PART: &str = "part:";
+
+/// The signature of a call or a text, as one of thoughts. It must never go to a provider that signs those.
+pub(super) fn mark_part(signature: &str) -> String {
+    format!("{PART}{signature}")
+}
+
+/// Thoughts and what a client sent as their proof.
+pub(super) fn read_thoughts<'a>(
+    text: Cow<'a, str>,
+    proof: Option<Cow<'a, str>>,
+) -> impl Iterator<Item = Block<'a>> {
+    let of_part = proof.as_deref().and_then(|proof| proof.strip_prefix(PART)).map(str::to_owned);
+    let signature = if of_part.is_some() { None } else { proof };
+    let is_said = of_part.is_none() || !text.is_empty();
+    let thoughts = is_said.then_some(Block::Thinking { text, signature });
+    thoughts.into_iter().chain(of_part.map(|signature| Block::ThoughtSignature(signature.into())))
+}
 
 /// True for a signature that is not Anthropic's.
 pub(super) fn is_foreign(signature: &str) -> bool {

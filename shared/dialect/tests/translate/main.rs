@@ -19,6 +19,7 @@ mod parameters;
 mod parameters_converse;
 mod parameters_gemini;
 mod parameters_responses;
+mod proofs;
 mod recorded;
 mod seen;
 mod seen_converse;

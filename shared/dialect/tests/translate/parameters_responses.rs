@@ -56,9 +56,13 @@ fn what_chat_and_messages_make_of_it_alike() {
         ("stream", json!("yes"), Refused),
         ("what", json!(""), ASKED),
     ] {
-        // A body without an input has no conversation.
-        let without = if name == "input" { Sent(json!({"messages": []})) } else { Nothing };
-        for to in [Dialect::Chat, Dialect::Messages] {
+        for (to, empty) in [
+            (Dialect::Chat, json!([])),
+            // Anthropic wants a user to say something.
+            (Dialect::Messages, json!([{"role": "user", "content": "."}])),
+        ] {
+            // A body without an input has no conversation.
+            let without = if name == "input" { Sent(json!({ "messages": empty })) } else { Nothing };
             check((Dialect::Responses, to), name, &Value::Null, &without);
             check((Dialect::Responses, to), name, &value, &becomes);
         }

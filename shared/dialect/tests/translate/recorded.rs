@@ -48,7 +48,7 @@ fn check_messages(id: &str, to: Dialect, body: &Value) {
         return;
     }
     let messages = body[if to == Dialect::Gemini { "contents" } else { "messages" }].as_array().unwrap();
-    assert!(!messages.is_empty(), "{id}");
+    assert!(!messages.is_empty(), "{id} for {}", to.name());
     assert!(to != Dialect::Messages || body["max_tokens"].is_u64(), "{id}");
     if to != Dialect::Chat {
         for pair in messages.windows(2) {

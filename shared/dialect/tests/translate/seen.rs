@@ -66,7 +66,7 @@ pub(crate) fn stream(dialect: Dialect, body: &[u8]) -> Seen {
         Dialect::Responses => seen_responses::stream(&events),
         Dialect::Completions => completions::stream(&events, done),
         Dialect::Gemini => seen_gemini::stream(&events),
-        Dialect::Converse => unreachable!("its streams are frames"),
+        Dialect::Converse => panic!("its streams are frames"),
     }
 }
 

@@ -212,12 +212,13 @@ fn shape<'a>(block: &'a Block<'_>) -> Option<Shape<'a>> {
             Shape::Image { url, detail: detail.as_deref() }
         }
         Block::File { source, name } => match source {
+            Source::Base64 { media_type, .. } if is_film(media_type) => return None,
             Source::Base64 { media_type, data } => {
                 Shape::File { name: name.as_deref().unwrap_or(FILE_NAME), data: data_url(media_type, data) }
             }
             Source::Text(text) => Shape::Text(text),
-            Source::FileId(id) => Shape::FileId(id),
-            Source::Url(_) => return None,
+            Source::FileId(id) if !source.is_uri() => Shape::FileId(id),
+            Source::FileId(_) | Source::Url(_) => return None,
         },
         Block::Audio { data, format } => Shape::Audio { data, format },
         Block::ToolCall { .. }
@@ -226,6 +227,11 @@ fn shape<'a>(block: &'a Block<'_>) -> Option<Shape<'a>> {
         | Block::RedactedThinking(_)
         | Block::ThoughtSignature(_) => return None,
     })
+}
+
+/// True for what OpenAI takes as no file.
+pub(crate) fn is_film(media_type: &str) -> bool {
+    media_type.starts_with("video/")
 }
 
 pub(crate) fn data_url(media_type: &str, data: &str) -> String {

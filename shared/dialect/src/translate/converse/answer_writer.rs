@@ -5,6 +5,7 @@ use bytes::{Bytes, BytesMut};
 
 use super::super::AnswerOptions;
 use super::super::form::{Delta, Event, Finish};
+use super::super::seal::mark_part;
 use super::super::write::{self, Fields, USUAL_SIZE};
 use super::open::{Block, Kind, More};
 use super::usage::write_usage;
@@ -71,6 +72,11 @@ impl Writer {
             }
             Delta::Thinking(text) => self.append(Kind::Thinking, &More::Thinking(text), out),
             Delta::Signature(text) => self.append(Kind::Thinking, &More::Signature(text), out),
+            Delta::ThoughtSignature(text) => {
+                self.append(Kind::Thinking, &More::Signature(mark_part(&text).into()), out);
+                // What comes next may be signed itself.
+                self.close(out);
+            }
             Delta::RedactedThinking(data) => {
                 self.close(out);
                 self.append(Kind::Redacted, &More::Redacted(data), out);
@@ -97,7 +103,7 @@ impl Writer {
                 self.append(Kind::Tool(call), &More::Input(text), out);
             }
             Delta::Citation(citation) => self.append(Kind::Text, &More::Citation(citation), out),
-            Delta::Logprobs(_) | Delta::Audio(_) | Delta::Image { .. } | Delta::ThoughtSignature(_) => {}
+            Delta::Logprobs(_) | Delta::Audio(_) | Delta::Image { .. } => {}
         }
         None
     }

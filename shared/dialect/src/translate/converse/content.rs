@@ -9,6 +9,7 @@ use super::super::form::{Block, Part, Source};
 use super::super::json::text;
 use super::super::json::{fields, get, get_text, items};
 use super::super::loss::Losses;
+use super::super::seal::read_thoughts;
 use super::cache::read_cache;
 use super::documents::{media_type, with_ending};
 
@@ -45,6 +46,9 @@ fn read_list<'a>(
             continue;
         }
         match read(&kind, value, &place, losses) {
+            Some(Block::Thinking { text, signature }) => {
+                parts.extend(read_thoughts(text, signature).map(Part::from));
+            }
             Some(block) => parts.push(block.into()),
             None => losses.asked(&kind, &place),
         }

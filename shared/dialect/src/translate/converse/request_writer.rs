@@ -66,6 +66,13 @@ fn write_system(request: &Request<'_>, body: &mut Fields<'_>, losses: &mut Losse
 fn write_messages(request: &Request<'_>, items: &mut Items<'_>, losses: &mut Losses) {
     let said = speakers(&request.turns, |part, at| is_written(&part.block, at, losses));
     let count = said.len();
+    // As Anthropic, Bedrock wants a user to say something.
+    if said.is_empty() {
+        items.object(|message| {
+            message.text("role", "user");
+            message.array("content", |blocks| blocks.object(|block| block.text("text", ".")));
+        });
+    }
     let mut writer = Parts::default();
     for (number, speaker) in said.iter().enumerate() {
         items.object(|message| {

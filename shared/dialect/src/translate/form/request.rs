@@ -22,6 +22,8 @@ pub struct Request<'a> {
     pub output: Option<Output<'a>>,
     /// How much it shall think, and the member that said so.
     pub reasoning: Option<(Reasoning, &'static str)>,
+    /// The client asks to see the thoughts.
+    pub shows_thoughts: bool,
     /// Texts that end the answer.
     pub stop: Vec<Cow<'a, str>>,
     /// Everything that is one value.
@@ -163,6 +165,13 @@ pub enum Source<'a> {
     FileId(Cow<'a, str>),
     /// Here, as plain text.
     Text(Cow<'a, str>),
+}
+
+impl Source<'_> {
+    /// True for what was uploaded to Google, which names it by a URI.
+    pub fn is_uri(&self) -> bool {
+        matches!(self, Self::FileId(id) if id.contains("://"))
+    }
 }
 
 /// What the model may call.

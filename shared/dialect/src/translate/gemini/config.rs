@@ -64,7 +64,8 @@ fn read_thinking(value: &[u8], request: &mut Request<'_>) {
         b"-1" => Some(Reasoning::Adaptive(None)),
         budget => whole_number(budget).map(Reasoning::Budget),
     });
-    let shown = (get(value, "includeThoughts") == Some(b"true")).then_some(Reasoning::Adaptive(None));
+    request.shows_thoughts = get(value, "includeThoughts") == Some(b"true");
+    let shown = request.shows_thoughts.then_some(Reasoning::Adaptive(None));
     request.reasoning = level.or(budget).or(shown).map(|reasoning| (reasoning, "thinkingConfig"));
 }
 

@@ -99,8 +99,9 @@ fn is_written(block: &Block<'_>, at: usize, losses: &mut Losses) -> bool {
             false
         }
         // A URI leads to what was uploaded to Google; an id of another provider does not.
-        Block::Image { source: Source::FileId(id), .. } | Block::File { source: Source::FileId(id), .. }
-            if !id.contains("://") =>
+        Block::Image { source: source @ Source::FileId(_), .. }
+        | Block::File { source: source @ Source::FileId(_), .. }
+            if !source.is_uri() =>
         {
             losses.asked(name(block), format_args!("messages[{at}]"));
             false

@@ -5,8 +5,8 @@ use bytes::{Bytes, BytesMut};
 
 use super::super::AnswerOptions;
 use super::super::form::{Delta, Event, Finish, Start};
+use super::super::seal::mark_part;
 use super::super::write::{self, Fields, USUAL_SIZE};
-use super::OF_PART;
 use super::open::{Block, Kind, More};
 use super::usage::write_usage;
 use crate::error::{ErrorBody, render_event};
@@ -101,7 +101,7 @@ impl Writer {
             Delta::Thinking(text) => self.append(Kind::Thinking, More::Thinking(text), out),
             Delta::Signature(text) => self.append(Kind::Thinking, More::Signature(text), out),
             Delta::ThoughtSignature(text) => {
-                self.append(Kind::Thinking, More::Signature(format!("{OF_PART}{text}").into()), out);
+                self.append(Kind::Thinking, More::Signature(mark_part(&text).into()), out);
                 // What comes next may be signed itself.
                 self.close(out);
             }

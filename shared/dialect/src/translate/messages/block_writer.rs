@@ -58,10 +58,7 @@ pub(super) fn is_written(block: &Block<'_>, at: usize, losses: &mut Losses) -> b
         }
         Block::Thinking { .. } | Block::RedactedThinking(_) => true,
         Block::ToolCall { .. } | Block::ToolResult { .. } => true,
-        // A URI leads to what was uploaded to Google.
-        Block::Image { source: Source::FileId(id), .. } | Block::File { source: Source::FileId(id), .. }
-            if id.contains("://") =>
-        {
+        Block::Image { source, .. } | Block::File { source, .. } if source.is_uri() => {
             losses.asked(name(block), format_args!("messages[{at}]"));
             false
         }

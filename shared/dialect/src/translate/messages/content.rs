@@ -1,11 +1,9 @@
 //! Content of messages → parts.
 
-use std::borrow::Cow;
-
 use super::super::form::{Block, Part, Source};
 use super::super::json::{fields, get, get_text, items, text};
 use super::super::loss::Losses;
-use super::OF_PART;
+use super::super::seal::read_thoughts;
 use super::cache::read_cache;
 
 /// Reads a content: a string, or a list of blocks.
@@ -39,11 +37,8 @@ fn read_content<'a>(
         let kind = get_text(block, "type").unwrap_or_default();
         let place = format!("{place}.content[{number}]");
         match read(&kind, block, &place, losses) {
-            Some(Block::Thinking { text, signature: Some(signature) }) if signature.starts_with(OF_PART) => {
-                if !text.is_empty() {
-                    parts.push(Block::Thinking { text, signature: None }.into());
-                }
-                parts.push(Block::ThoughtSignature(after_mark(signature)).into());
+            Some(Block::Thinking { text, signature }) => {
+                parts.extend(read_thoughts(text, signature).map(Part::from));
             }
             Some(read) => {
                 parts.push(Part { block: read, cache: get(block, "cache_control").and_then(read_cache) });
@@ -52,13 +47,6 @@ fn read_content<'a>(
         }
     }
     content.starts_with(b"[").then_some(parts)
-}
-
-fn after_mark(signature: Cow<'_, str>) -> Cow<'_, str> {
-    match signature {
-        Cow::Borrowed(text) => text.strip_prefix(OF_PART).unwrap_or(text).into(),
-        Cow::Owned(text) => text.strip_prefix(OF_PART).unwrap_or(&text).to_owned().into(),
-    }
 }
 
 fn read_block<'a>(kind: &str, block: &'a [u8], place: &str, losses: &mut Losses) -> Option<Block<'a>> {

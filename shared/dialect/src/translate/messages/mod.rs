@@ -24,10 +24,6 @@ pub(super) use schema::write_schema;
 /// LiteLLM's name of the tool whose input is the output.
 pub(super) const OUTPUT_TOOL: &str = "json_tool_call";
 
-/// Stands before a signature of a call or a text, which messages have no place for: it goes to the client as one of
-/// thoughts, and must never go to a provider that signs thoughts.
-const OF_PART: &str = "part:";
-
 use super::form::Knob;
 
 /// What this dialect calls a knob that it has.

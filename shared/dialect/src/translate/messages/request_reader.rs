@@ -90,6 +90,8 @@ pub(crate) fn read_thinking(value: &[u8], effort: Option<Effort>, request: &mut 
         _ => return false,
     };
     request.reasoning = Some((reasoning, "thinking"));
+    // Who turns thinking on expects to see the thoughts.
+    request.shows_thoughts = reasoning != Reasoning::Off;
     true
 }
 

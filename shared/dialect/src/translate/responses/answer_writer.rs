@@ -5,6 +5,7 @@ use bytes::{Bytes, BytesMut};
 
 use super::super::AnswerOptions;
 use super::super::form::{Citation, Delta, Event, Finish, Start};
+use super::super::seal::mark_part;
 use super::super::write::{self, USUAL_SIZE};
 use super::head::{Head, Status, error_code};
 use super::items::Items;
@@ -90,6 +91,11 @@ impl Writer {
             }
             Delta::Thinking(text) => self.items.think(&text, out),
             Delta::Signature(signature) => self.items.prove(&signature, out),
+            Delta::ThoughtSignature(signature) => {
+                self.items.prove(&mark_part(&signature), out);
+                // What comes next may be signed itself.
+                self.items.close("completed", out);
+            }
             Delta::RedactedThinking(data) => self.items.redacted(&data, out),
             Delta::Tool { call, id, name } => {
                 let id = super::super::chat::call_id(&id, call).into_owned();
@@ -105,8 +111,7 @@ impl Writer {
             Delta::Arguments { .. }
             | Delta::Citation(Citation::Place(_))
             | Delta::Audio(_)
-            | Delta::Image { .. }
-            | Delta::ThoughtSignature(_) => {}
+            | Delta::Image { .. } => {}
         }
         Ok(())
     }

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::super::chat::{data_url, read_url};
+use super::super::chat::{data_url, is_film, read_url};
 use super::super::form::{Block, Cache, Part, Source};
 use super::super::json::{get, get_text, items, text};
 use super::super::loss::Losses;
@@ -85,17 +85,19 @@ impl<'a> Shape<'a> {
                     Source::Base64 { media_type, data } => {
                         Self::Image { url: data_url(media_type, data).into(), detail }
                     }
-                    Source::FileId(id) => Self::ImageId { id, detail },
-                    Source::Text(_) => return None,
+                    Source::FileId(id) if !source.is_uri() => Self::ImageId { id, detail },
+                    Source::FileId(_) | Source::Text(_) => return None,
                 }
             }
             Block::File { source, name } => match source {
+                Source::Base64 { media_type, .. } if is_film(media_type) => return None,
                 Source::Base64 { media_type, data } => Self::File {
                     name: name.as_deref().unwrap_or(FILE_NAME),
                     data: data_url(media_type, data),
                 },
                 Source::Url(url) => Self::FileUrl { name: name.as_deref(), url },
-                Source::FileId(id) => Self::FileId(id),
+                Source::FileId(id) if !source.is_uri() => Self::FileId(id),
+                Source::FileId(_) => return None,
                 Source::Text(text) => Self::Text(text),
             },
             Block::Audio { .. }

@@ -8,7 +8,7 @@ use super::super::TranslateError;
 use super::super::form::{Block, Request, Role, Turn};
 use super::super::json::{fields, get, get_text, items, text};
 use super::super::loss::Losses;
-use super::super::seal::{Sealed, mark_encrypted};
+use super::super::seal::{Sealed, mark_encrypted, read_thoughts};
 use super::super::write;
 use super::content::read_parts;
 
@@ -62,7 +62,7 @@ fn read_item<'a>(
             &["call_id", "output"]
         }
         "reasoning" => {
-            if let Some(block) = read_reasoning(item, &place, losses) {
+            for block in read_reasoning(item, &place, losses) {
                 add_said(at, block, turns);
             }
             &["summary", "content", "encrypted_content"]
@@ -157,13 +157,14 @@ fn read_result<'a>(item: &'a [u8], place: &str, losses: &mut Losses) -> Option<B
 }
 
 /// Thoughts, and the proof of them, whosever it is.
-fn read_reasoning<'a>(item: &'a [u8], place: &str, losses: &mut Losses) -> Option<Block<'a>> {
-    let text = read_thoughts(item);
+fn read_reasoning<'a>(item: &'a [u8], place: &str, losses: &mut Losses) -> Vec<Block<'a>> {
+    let text = read_summary(item);
     let Some(encrypted) = get_text(item, "encrypted_content").filter(|content| !content.is_empty()) else {
-        return (!text.is_empty()).then_some(Block::Thinking { text, signature: None });
+        let is_said = !text.is_empty();
+        return is_said.then_some(Block::Thinking { text, signature: None }).into_iter().collect();
     };
     let signature = match Sealed::read(&encrypted) {
-        Some(Sealed::Redacted(data)) => return Some(Block::RedactedThinking(data.into())),
+        Some(Sealed::Redacted(data)) => return vec![Block::RedactedThinking(data.into())],
         Some(Sealed::Signature { text_bytes, signature }) => {
             // What is proved is the whole text.
             let is_whole = u64::try_from(text.len()) == Ok(text_bytes);
@@ -174,11 +175,11 @@ fn read_reasoning<'a>(item: &'a [u8], place: &str, losses: &mut Losses) -> Optio
         }
         None => Some(mark_encrypted(&get_text(item, "id").unwrap_or_default(), &encrypted)),
     };
-    Some(Block::Thinking { text, signature: signature.map(Cow::Owned) })
+    read_thoughts(text, signature.map(Cow::Owned)).collect()
 }
 
 /// The summary, or where there is none the thoughts themselves.
-fn read_thoughts(item: &[u8]) -> Cow<'_, str> {
+fn read_summary(item: &[u8]) -> Cow<'_, str> {
     let texts = |name| get(item, name).into_iter().flat_map(items).filter_map(|part| get_text(part, "text"));
     let joined = |name| texts(name).reduce(|all, next| all + "\n\n" + next);
     joined("summary").or_else(|| joined("content")).unwrap_or_default()

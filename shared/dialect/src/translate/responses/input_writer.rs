@@ -118,6 +118,9 @@ fn write_assistant(turn: &Turn<'_>, items: &mut Items<'_>, losses: &mut Losses) 
             Block::RedactedThinking(_) => {
                 losses.aside("redacted_thinking", format_args!("messages[{}]", turn.at));
             }
+            Block::ThoughtSignature(_) => {
+                losses.aside("thought_signature", format_args!("messages[{}]", turn.at));
+            }
             other => losses.asked(kind(other), format_args!("messages[{}]", turn.at)),
         }
     }

@@ -52,7 +52,7 @@ pub(super) fn read_reasoning(value: &[u8], request: &mut Request<'_>, losses: &m
                 let Some(reasoning) = reasoning else { return false };
                 request.reasoning = Some((reasoning, "reasoning.effort"));
             }
-            "summary" | "generate_summary" => {}
+            "summary" | "generate_summary" => request.shows_thoughts = true,
             other => losses.aside(&format!("reasoning.{other}"), ""),
         }
     }

@@ -132,8 +132,7 @@ fn write_reasoning(
         if let Some(effort) = effort {
             fields.text("effort", effort);
         }
-        // Who turns thinking on expects to see the thoughts.
-        if name == "thinking" {
+        if request.shows_thoughts {
             fields.text("summary", "auto");
         }
     });
