@@ -359,8 +359,9 @@ fn probabilities_go_both_ways() {
     });
     body["candidates"][0]["logprobsResult"] = result.clone();
     let chat = answered(Dialect::Gemini, Dialect::Chat, &body);
-    let tops = json!([{"token": "a", "logprob": -0.5}, {"token": "b", "logprob": -2}]);
-    let expected = json!({"content": [{"token": "a", "logprob": -0.5, "top_logprobs": tops}]});
+    let tops =
+        json!([{"token": "a", "logprob": -0.5, "bytes": [97]}, {"token": "b", "logprob": -2, "bytes": [98]}]);
+    let expected = json!({"content": [{"token": "a", "logprob": -0.5, "bytes": [97], "top_logprobs": tops}]});
     assert_eq!(chat["choices"][0]["logprobs"], expected);
     assert_eq!(answered(Dialect::Chat, Dialect::Gemini, &chat)["candidates"][0]["logprobsResult"], result);
 }

@@ -2,7 +2,7 @@
 
 use bytes::BytesMut;
 
-use super::super::json::{get, items};
+use super::super::json::{get, get_text, items};
 use super::super::write::{self, Fields};
 
 /// Passes Google's probabilities on as OpenAI has them.
@@ -14,11 +14,11 @@ pub(super) fn with_logprobs(result: &[u8], pass: impl FnOnce(&[u8])) {
         logprobs.array("content", |tokens| {
             for token in items(chosen) {
                 tokens.object(|fields| {
-                    copy(token, fields, ("logProbability", "logprob"));
+                    copy_known(token, fields);
                     fields.array("top_logprobs", |list| {
                         let others = tops.next().and_then(|top| get(top, "candidates"));
                         for other in others.into_iter().flat_map(items) {
-                            list.object(|fields| copy(other, fields, ("logProbability", "logprob")));
+                            list.object(|fields| copy_known(other, fields));
                         }
                     });
                 });
@@ -49,6 +49,13 @@ pub(super) fn write_logprobs(candidate: &mut Fields<'_>, logprobs: &[u8]) {
             });
         });
     });
+}
+
+/// OpenAI's have the bytes of the token, too.
+fn copy_known(token: &[u8], fields: &mut Fields<'_>) {
+    copy(token, fields, ("logProbability", "logprob"));
+    let text = get_text(token, "token").unwrap_or_default();
+    fields.array("bytes", |list| text.bytes().for_each(|byte| write::number(list.value(), byte.into())));
 }
 
 fn copy(token: &[u8], fields: &mut Fields<'_>, (from, to): (&str, &str)) {

@@ -63,9 +63,8 @@ fn write_tools(request: &Request<'_>, body: &mut Fields<'_>, losses: &mut Losses
 fn write_tool(at: usize, tool: &Tool<'_>, fields: &mut Fields<'_>, losses: &mut Losses) {
     let place = format!("tools[{at}]");
     fields.text("name", &tool.name);
-    if let Some(description) = &tool.description {
-        fields.text("description", description);
-    }
+    // Google requires one.
+    fields.text("description", tool.description.as_deref().unwrap_or_default());
     if let Some(parameters) = tool.parameters {
         write_schema(parameters, fields.value("parametersJsonSchema"), &place, losses);
     }
