@@ -154,7 +154,9 @@ const BEFORE_RESPONSE_ID: &[&str] = &["/v1/responses/", "/responses/"];
 pub(crate) fn served() -> impl Iterator<Item = String> {
     let whole = INFERENCE.iter().map(|(path, _)| *path).chain(READ.iter().map(|(path, _)| *path));
     let before = [BEFORE_MODEL, BEFORE_MODEL_ID, BEFORE_RESPONSE_ID, BEFORE_GEMINI, BEFORE_BEDROCK];
-    let below = before.into_iter().flatten().collect::<BTreeSet<_>>().into_iter();
+    // Below `/model/` most is the control plane's: who shares an address takes LiteLLM's path for Amazon's clients.
+    let below =
+        before.into_iter().flatten().filter(|path| **path != "/model/").collect::<BTreeSet<_>>().into_iter();
     whole.map(str::to_owned).chain(below.map(|path| format!("{path}*")))
 }
 
@@ -392,7 +394,8 @@ mod tests {
         let paths: Vec<_> = served().collect();
         assert!(paths.contains(&"/v1/messages".to_owned()) && paths.contains(&"/engines/*".to_owned()));
         for path in paths {
-            let examples = ["x", "x/chat/completions"].map(|below| path.replace('*', below));
+            let examples = ["x", "x/chat/completions", "x/converse", "x:generateContent"]
+                .map(|below| path.replace('*', below));
             let found = examples.iter().map(|path| route(&Method::GET, path));
             let found: Vec<_> = found.filter(|it| *it != Route::Unknown).collect();
             assert!(!found.is_empty() && !found.iter().any(Route::is_control_planes), "{path}: {found:?}");

@@ -799,8 +799,9 @@ async fn a_model_behind_another_endpoint_says_which() {
     let said = openai_error(&gateway.post(path, MASTER, body::embeddings("claude", "hi")).await, wrong, path);
     assert_eq!(
         said,
-        "Model 'claude' is served by anthropic, which has no /v1/embeddings. Use /v1/chat/completions, /v1/messages, \
-         /v1/messages/count_tokens."
+        "Model 'claude' is served by anthropic, which has no /v1/embeddings. Use /v1/chat/completions, /v1/completions, \
+         /v1/responses, /v1/messages, /v1/messages/count_tokens, /v1beta/models/{model}:generateContent, \
+         /model/{model}/converse."
     );
     let path = "/v1/messages/count_tokens";
     let answer = gateway.post(path, MASTER, body::messages("gpt", "hi")).await;
@@ -808,7 +809,8 @@ async fn a_model_behind_another_endpoint_says_which() {
     assert_eq!(
         said,
         "Model 'gpt' is served by openai, which has no /v1/messages/count_tokens. Use /v1/chat/completions, \
-         /v1/completions, /v1/embeddings, /v1/responses, /v1/messages."
+         /v1/completions, /v1/embeddings, /v1/responses, /v1/messages, \
+         /v1beta/models/{model}:generateContent, /model/{model}/converse."
     );
     assert_eq!(mock.ledger().count(), 0);
 }

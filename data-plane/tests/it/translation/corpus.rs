@@ -140,7 +140,7 @@ async fn recordings_reach_every_client_through_the_gateway() {
     })
     .await;
     let yaml = GatewayYaml::new().master_key(MASTER);
-    let yaml = yaml.deployment("chat").provider("openai").base(provider.base_url()).key("k");
+    let yaml = yaml.deployment("chat").provider("moonshot").base(provider.base_url()).key("k");
     let yaml = yaml.deployment("messages").provider("anthropic").base(provider.origin()).key("k");
     let yaml = yaml.deployment("responses").provider("openai").base(provider.base_url()).key("k");
     let yaml = yaml.info("mode", "responses");
@@ -178,8 +178,9 @@ async fn recordings_reach_every_client_through_the_gateway() {
                     assert_eq!(
                         (answer.status, answer.end),
                         (200, End::Complete),
-                        "{} {}",
+                        "{} for {}: {}",
                         case.id,
+                        dialect.name(),
                         answer.text()
                     );
                     let (got, expected) = (timeless(&answer.body), timeless(&expected));
