@@ -16,6 +16,7 @@ mod gemini;
 mod golden;
 mod matrix;
 mod parameters;
+mod parameters_between;
 mod parameters_converse;
 mod parameters_gemini;
 mod parameters_responses;

@@ -1,9 +1,12 @@
 //! Proofs of thoughts come back to who made them, through a client of any dialect, and never reach another provider.
 
-use bulkhead_dialect::translate::{Dialect, RequestOptions, answer, request};
+use bulkhead_dialect::relay::End;
+use bulkhead_dialect::translate::{Dialect, RequestOptions, Stream, answer, request};
+use bytes::BytesMut;
 use serde_json::{Value, json};
 
 use super::cases::options;
+use super::seen;
 
 const PROOF: &str = "c2VjcmV0IHByb29m";
 
@@ -74,5 +77,24 @@ fn a_proof_comes_back_to_its_provider_and_to_no_other() {
                 }
             }
         }
+    }
+}
+
+/// In a stream it stands before the call, too.
+#[test]
+fn a_signature_of_a_call_is_streamed() {
+    let body = format!("data: {}\n\n", proved(Dialect::Gemini));
+    for client in [Dialect::Messages, Dialect::Responses, Dialect::Converse] {
+        let mut stream = Stream::new(Dialect::Gemini, client, options());
+        let mut out = BytesMut::new();
+        stream.feed(body.as_bytes(), &mut out).unwrap();
+        assert_eq!(stream.finish(&mut out), End::Complete);
+        let seen = seen::stream(client, &out);
+        assert_eq!(
+            (&*seen.reasoning, seen.tools.len(), seen.signatures.len()),
+            ("Hm.", 1, 1),
+            "{}",
+            client.name()
+        );
     }
 }
