@@ -5,9 +5,10 @@
 
 mod event;
 mod request;
+mod setting;
 
 pub use event::{Citation, Delta, Event, Finish, Start};
 pub use request::{
-    Block, Cache, Effort, Knob, Output, Part, Reasoning, Request, Role, Setting, Source, Tool, ToolChoice,
-    Turn,
+    Block, Cache, Effort, Output, Part, Reasoning, Request, Role, Source, Tool, ToolChoice, Turn,
 };
+pub use setting::{Knob, Setting};
