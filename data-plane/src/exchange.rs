@@ -20,7 +20,7 @@ use crate::receive::{Inference, Route, dialect_of, route};
 use crate::respond::{self, Awaited, Facts, Opening, OutBody};
 use crate::route::mark_of;
 use crate::worker::Worker;
-use crate::{listing, pages};
+use crate::{counted, listing, pages};
 
 const CALL_ID: HeaderName = HeaderName::from_static("x-litellm-call-id");
 
@@ -120,6 +120,14 @@ async fn run(worker: &Arc<Worker>, received: Received<'_>, body: Incoming) -> Ou
     };
     if let Some(log) = &log {
         log.model(&call.model);
+    }
+    match counted::estimated(&snapshot, &caller, &call, &call_id, arrived) {
+        Ok(None) => {}
+        Ok(Some(answer)) => return Ok(answer),
+        Err(mut fault) => {
+            tell(worker, &snapshot, &caller, &call_id, arrived, &mut fault);
+            return Err(fault);
+        }
     }
     let affinity = affinity(&snapshot.settings, &head.headers, &call);
     let callers_time = call.callers_time(&head.headers);

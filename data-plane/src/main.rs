@@ -5,6 +5,7 @@ mod admit;
 mod apart;
 mod args;
 mod attempt;
+mod counted;
 mod exchange;
 mod fault;
 #[cfg(test)]

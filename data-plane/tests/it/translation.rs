@@ -186,3 +186,23 @@ async fn an_answer_that_is_none_is_a_failure() {
         assert_eq!(record["error"], "upstream_bad_answer", "{record}");
     }
 }
+
+/// Who cannot be asked to count is not: the answer says that it is an estimate.
+#[tokio::test]
+async fn tokens_are_estimated_where_the_provider_cannot_count_them() {
+    let mock = MockProvider::start();
+    let gateway = Gateway::start(&mock).await;
+    let path = "/v1/messages/count_tokens";
+    let counted = gateway.post(path, MASTER, body::messages("claude", "hi")).await;
+    assert_eq!((counted.status, counted.header("x-bulkhead-estimated")), (200, None));
+    assert_eq!(mock.ledger().count(), 1);
+    let few = gateway.post(path, MASTER, body::messages("gpt", "hi")).await;
+    let many = gateway.post(path, MASTER, body::messages("gpt", &"word ".repeat(1000))).await;
+    assert_eq!((few.status, few.header("x-bulkhead-estimated")), (200, Some("input_tokens")));
+    let tokens = |answer: &Answer| answer.json()["input_tokens"].as_u64().unwrap();
+    assert!(tokens(&few) > 0 && (1000..2000).contains(&tokens(&many)), "{}", many.text());
+    assert_eq!(mock.ledger().count(), 1, "nobody was asked");
+    let unknown = gateway.post(path, MASTER, body::messages("nobody-has-this", "hi")).await;
+    assert_eq!(unknown.status, 400);
+    assert_eq!(gateway.post(path, "sk-nobody-has-this-key", body::messages("gpt", "hi")).await.status, 401);
+}
