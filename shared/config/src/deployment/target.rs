@@ -20,6 +20,8 @@ pub(super) struct Declared {
     api_base: Option<Option<String>>,
     api_key: Option<Secret>,
     api_version: Option<String>,
+    /// Of a provider that has an address in each region.
+    region: Option<String>,
 }
 
 /// Reads what is declared, whoever the provider is.
@@ -28,6 +30,7 @@ pub(super) fn declared(params: &Fields<'_>, cx: &mut Cx<'_>) -> Declared {
         api_base: declared_base(params, cx).map(|field| checked(&field, cx)),
         api_key: params.get("api_key").and_then(|field| field.secret(cx)),
         api_version: params.get("api_version").and_then(|field| super::printable(&field, "2024-10-21", cx)),
+        region: params.get("aws_region_name").and_then(|field| super::printable(&field, "us-east-1", cx)),
     }
 }
 
@@ -41,7 +44,8 @@ pub(super) fn complete(
     let declares_base = declared.api_base.is_some();
     let api_base = match declared.api_base {
         Some(checked) => checked.map(Some),
-        None => default_base(params, provider, cx).and_then(|base| in_region(base, params, provider, cx)),
+        None => default_base(params, provider, cx)
+            .and_then(|base| in_region(base, declared.region, params, provider, cx)),
     };
     let api_key = declared.api_key.or_else(|| default_key(params, provider, declares_base, cx));
     let unversioned = api_base.iter().flatten().any(|base| base.ends_with("/openai/v1"));
@@ -80,6 +84,7 @@ const REGION: [&str; 3] = ["AWS_REGION_NAME", "AWS_REGION", "AWS_DEFAULT_REGION"
 /// The address of a provider that has one in each region. `None` is reported.
 fn in_region(
     base: Option<String>,
+    declared: Option<String>,
     params: &Fields<'_>,
     provider: &Provider,
     cx: &mut Cx<'_>,
@@ -87,7 +92,6 @@ fn in_region(
     let template = provider.base_url.as_deref().filter(|url| url.contains("{region}"));
     let (None, Some(template)) = (&base, template) else { return Some(base) };
     let path = format!("{}.aws_region_name", params.path);
-    let declared = params.get("aws_region_name").and_then(|field| super::printable(&field, "us-east-1", cx));
     let variable = |cx: &mut Cx<'_>| REGION.iter().find_map(|name| cx.default(name, params.place, &path));
     let Some(region) = declared.or_else(|| variable(cx)) else {
         let what = format!("`{}` has an address in each region, and this says none", provider.name);

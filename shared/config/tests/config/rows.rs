@@ -311,3 +311,18 @@ virtual_keys:
     let declared = World::new(yaml).declared();
     assert_eq!(declared.warnings, []);
 }
+
+#[test]
+fn bedrock_is_reached_in_its_region() {
+    for (more, base) in [
+        ("", "https://bedrock-runtime.eu-central-1.amazonaws.com"),
+        (", aws_region_name: us-east-1", "https://bedrock-runtime.us-east-1.amazonaws.com"),
+        (", aws_bedrock_runtime_endpoint: \"http://127.0.0.1:1\"", "http://127.0.0.1:1"),
+    ] {
+        let yaml = format!(
+            "model_list: [{{model_name: m, litellm_params: {{model: bedrock/us.x, api_key: k{more}}}}}]"
+        );
+        let row = World::new(&yaml).var("AWS_REGION", "eu-central-1").declared().deployments.remove(0);
+        assert_eq!((row.provider.as_str(), row.api_base.as_deref()), ("bedrock", Some(base)), "{more}");
+    }
+}
