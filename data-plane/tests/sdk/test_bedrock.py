@@ -20,7 +20,7 @@ both = pytest.mark.parametrize("model", ["gpt", "claude"])
 def bedrock(monkeypatch):
     def with_key(key):
         monkeypatch.setenv("AWS_BEARER_TOKEN_BEDROCK", key)
-        # As this fixture ends before the process does, nothing of the user's own may be read.
+        # Nothing of what the user has configured for Amazon counts here.
         monkeypatch.setenv("AWS_CONFIG_FILE", os.devnull)
         return boto3.client(
             "bedrock-runtime",
