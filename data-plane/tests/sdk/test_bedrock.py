@@ -56,9 +56,7 @@ def deltas(events):
 @both
 def test_converse(client, model):
     limits = {"maxTokens": 100, "temperature": 0.5, "topP": 0.9, "stopSequences": ["stop"]}
-    answer = client.converse(
-        modelId=model, messages=HELLO, system=[{"text": "Be brief."}], inferenceConfig=limits
-    )
+    answer = client.converse(modelId=model, messages=HELLO, system=[{"text": "Be brief."}], inferenceConfig=limits)
     message = answer["output"]["message"]
     assert message["role"] == "assistant"
     assert message["content"][0]["text"]

@@ -24,8 +24,8 @@ class Person(BaseModel):
     age: int
 
 
-def google(key=os.environ["GATEWAY_KEY"]):
-    return genai.Client(api_key=key, http_options=types.HttpOptions(base_url=os.environ["GATEWAY"]))
+def google(key=os.environ["GATEWAY_KEY"], **options):
+    return genai.Client(api_key=key, http_options=types.HttpOptions(base_url=os.environ["GATEWAY"], **options))
 
 
 @pytest.fixture
@@ -61,6 +61,14 @@ def test_stream(client, model):
     assert [chunk.candidates[0].finish_reason for chunk in chunks[:-1]] == [None] * (len(chunks) - 1)
     assert chunks[-1].candidates[0].finish_reason == types.FinishReason.STOP
     assert chunks[-1].usage_metadata == whole.usage_metadata
+
+
+@both
+@pytest.mark.parametrize("version", ["v1", "v1beta", "v1alpha"])
+def test_versions_of_the_api(model, version):
+    with google(api_version=version) as client:
+        assert said(client, model)
+        assert len(list(client.models.generate_content_stream(model=model, contents="Hello"))) > 2
 
 
 async def stream_async(model):

@@ -10,7 +10,7 @@ from pydantic import BaseModel
 HELLO = [{"role": "user", "content": "Hello"}]
 PARAMETERS = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
 CHAT_TOOL = {"type": "function", "function": {"name": "weather", "description": "Weather", "parameters": PARAMETERS}}
-RESPONSES_TOOL = {"type": "function", "name": "weather", "description": "Weather", "parameters": PARAMETERS, "strict": False}
+RESPONSES_TOOL = {"type": "function", "strict": False, **CHAT_TOOL["function"]}
 MESSAGES_TOOL = {"name": "weather", "description": "Weather", "input_schema": PARAMETERS}
 
 
