@@ -129,10 +129,10 @@ python_env() {
 make_python_env() {
     local env
     env=$(python_env "$1")
-    rm -rf "$env"
-    python3 -m venv "$env"
-    "$env/bin/pip" install --quiet --disable-pip-version-check --no-deps -r "$ROOT/$1"
-    touch "$env/complete"
+    # A step is a condition, within which no failure ends the script.
+    rm -rf "$env" && python3 -m venv "$env" &&
+        "$env/bin/pip" install --quiet --disable-pip-version-check --no-deps -r "$ROOT/$1" &&
+        touch "$env/complete"
 }
 
 # need_python_env lock what
@@ -142,6 +142,33 @@ need_python_env() {
         step "install python3-venv" apt_install python3 python3-venv
     fi
     step "$2" make_python_env "$1"
+}
+
+# The SDKs for Node, a directory for each state of their lock file.
+NODE_SDK=data-plane/tests/sdk/node
+
+# node_env: prints the path of that directory.
+node_env() {
+    local sum
+    sum=$(sha256sum "$ROOT/$NODE_SDK/package-lock.json" | cut -c1-12)
+    printf '%s\n' "$LOCAL/node-$sum"
+}
+
+make_node_env() {
+    local env
+    env=$(node_env)
+    rm -rf "$env" && mkdir -p "$env" &&
+        cp "$ROOT/$NODE_SDK/package.json" "$ROOT/$NODE_SDK/package-lock.json" "$env" &&
+        (cd "$env" && npm ci --ignore-scripts --no-audit --no-fund) &&
+        touch "$env/complete"
+}
+
+need_node_env() {
+    local packages
+    packages=$(missing_packages node:nodejs npm:npm)
+    # shellcheck disable=SC2086
+    [ -z "$packages" ] || step "install $(echo $packages)" apt_install $packages
+    [ -f "$(node_env)/complete" ] || step "Node SDKs" make_node_env
 }
 
 port_is_taken() { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
