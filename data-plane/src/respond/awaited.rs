@@ -81,7 +81,7 @@ impl Awaited {
 
     fn end(&mut self, fault: &Fault) -> Next {
         self.opening = None;
-        Next::Say(render_event(self.endpoint, &fault.body().as_error_body()))
+        Next::Say(render_event(self.endpoint, &fault.body().as_error_body(), 0))
     }
 }
 

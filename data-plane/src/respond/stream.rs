@@ -7,7 +7,6 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use bulkhead_dialect::error::render_event;
 use bulkhead_dialect::relay::RelayOptions;
 use bulkhead_model::{Endpoint, ErrorKind};
 use bytes::{Bytes, BytesMut};
@@ -167,8 +166,7 @@ impl Relaying {
                 Poll::Ready(Step::Ended) => self.ended = true,
                 Poll::Ready(Step::Failed(fault)) => {
                     self.ended = true;
-                    let event = render_event(self.settle.exchange.endpoint, &fault.body().as_error_body());
-                    self.out.extend_from_slice(&event);
+                    self.relay.fail(self.settle.exchange.endpoint, &fault, &mut self.out);
                 }
             }
         }

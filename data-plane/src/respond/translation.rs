@@ -1,10 +1,13 @@
 //! Answers that leave in another dialect than they came in.
 
 use bulkhead_dialect::answer::Answer;
+use bulkhead_dialect::error::{ErrorBody, render_event};
 use bulkhead_dialect::relay::{End, Relay, RelayError, RelayOptions, StreamFailure};
 use bulkhead_dialect::translate::{AnswerOptions, Dialect, Plan, Stream, answer};
-use bulkhead_model::{UnixMillis, Usage};
+use bulkhead_model::{Endpoint, UnixMillis, Usage};
 use bytes::{Bytes, BytesMut};
+
+use crate::fault::Fault;
 
 /// From which dialect to which, and what has to be known for it.
 pub(crate) struct Translation {
@@ -86,6 +89,19 @@ impl Passage {
         either!(self, stream => stream.finish(out))
     }
 
+    /// The last event of a stream that fails here, in the client's dialect.
+    pub(super) fn fail(&mut self, endpoint: Endpoint, fault: &Fault, out: &mut BytesMut) {
+        let body = fault.body();
+        let error = body.as_error_body();
+        let (said, before) = match self {
+            Self::Same(relay) => (false, relay.events()),
+            Self::Translated(stream) => (stream.fail(failure(&error), out), 0),
+        };
+        if !said {
+            out.extend_from_slice(&render_event(endpoint, &error, before));
+        }
+    }
+
     pub(super) fn has_content(&self) -> bool {
         either!(self, stream => stream.has_content())
     }
@@ -108,5 +124,14 @@ impl Passage {
 
     pub(super) fn content_bytes(&self) -> u64 {
         either!(self, stream => stream.content_bytes())
+    }
+}
+
+fn failure(error: &ErrorBody<'_>) -> StreamFailure {
+    StreamFailure {
+        status: Some(error.status),
+        kind: Some(error.kind.to_owned()),
+        code: Some(error.code.to_owned()),
+        message: error.message.to_owned(),
     }
 }

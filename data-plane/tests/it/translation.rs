@@ -206,3 +206,21 @@ async fn tokens_are_estimated_where_the_provider_cannot_count_them() {
     assert_eq!(unknown.status, 400);
     assert_eq!(gateway.post(path, "sk-nobody-has-this-key", body::messages("gpt", "hi")).await.status, 401);
 }
+
+/// Clients of responses count events, also the one that says that there will be no more.
+#[tokio::test]
+async fn a_cut_stream_of_responses_ends_with_an_event_that_has_its_number() {
+    let mock = MockProvider::start();
+    let yaml = faulty(yaml(&mock), &mock, "gpt-cut", "cut-after-3");
+    let gateway = Gateway::with(faulty(yaml, &mock, "claude-cut", "cut-after-3").text()).start().await;
+    for (model, last) in [("gpt-cut", "error"), ("claude-cut", "response.failed")] {
+        let answer = gateway.post("/v1/responses", MASTER, body::responses(model, "hi").stream()).await;
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        let events = data(&answer);
+        for (number, event) in events.iter().enumerate() {
+            assert_eq!(event["sequence_number"], number, "{model}: {event}");
+        }
+        assert_eq!(events.last().unwrap()["type"], last, "{}", answer.text());
+        assert!(events.iter().any(|event| event["type"] == "error"), "{}", answer.text());
+    }
+}

@@ -59,6 +59,7 @@ struct ResponsesEvent<'a> {
     code: &'a str,
     message: &'a str,
     param: Option<&'a str>,
+    sequence_number: u64,
 }
 
 #[derive(Serialize)]
@@ -135,15 +136,18 @@ pub fn render(dialect: Dialect, error: &ErrorBody<'_>) -> Bytes {
 }
 
 /// The event that ends a stream whose head has been sent. Nothing may follow it: a client must not take the stream
-/// for complete.
-pub fn render_event(endpoint: Endpoint, error: &ErrorBody<'_>) -> Bytes {
+/// for complete. `before` is how many events went out, which clients of responses want to be told.
+pub fn render_event(endpoint: Endpoint, error: &ErrorBody<'_>, before: u64) -> Bytes {
     let (name, data) = match endpoint {
         Endpoint::ChatCompletions | Endpoint::Completions | Endpoint::Embeddings => {
             ("", json(&error.openai()))
         }
         Endpoint::Responses => {
             let ErrorBody { message, code, param, .. } = *error;
-            ("event: error\n", json(&ResponsesEvent { r#type: "error", code, message, param }))
+            (
+                "event: error\n",
+                json(&ResponsesEvent { r#type: "error", code, message, param, sequence_number: before }),
+            )
         }
         Endpoint::Messages | Endpoint::CountTokens => ("event: error\n", json(&error.anthropic())),
         Endpoint::GenerateContent => ("", render_gemini(error)),
@@ -230,13 +234,13 @@ mod tests {
     #[test]
     fn events_are_one_frame_each() {
         let openai = r#"data: {"error":{"message":"no \"luck\"\n","type":"invalid_request_error","param":"model","code":"400"}}"#;
-        assert_eq!(render_event(Endpoint::ChatCompletions, &ERROR), format!("{openai}\n\n"));
+        assert_eq!(render_event(Endpoint::ChatCompletions, &ERROR, 3), format!("{openai}\n\n"));
         assert_eq!(
-            render_event(Endpoint::Responses, &ERROR),
-            "event: error\ndata: {\"type\":\"error\",\"code\":\"400\",\"message\":\"no \\\"luck\\\"\\n\",\"param\":\"model\"}\n\n"
+            render_event(Endpoint::Responses, &ERROR, 3),
+            "event: error\ndata: {\"type\":\"error\",\"code\":\"400\",\"message\":\"no \\\"luck\\\"\\n\",\"param\":\"model\",\"sequence_number\":3}\n\n"
         );
         assert_eq!(
-            render_event(Endpoint::Messages, &ERROR),
+            render_event(Endpoint::Messages, &ERROR, 3),
             "event: error\ndata: {\"type\":\"error\",\"error\":{\"type\":\"invalid_request_error\",\"message\":\"no \\\"luck\\\"\\n\"}}\n\n"
         );
     }

@@ -76,6 +76,8 @@ pub struct Relay {
     partial: BytesMut,
     at_start: bool,
     ended: bool,
+    /// Events with data so far.
+    events: u64,
     progress: Progress,
     reading: Reading,
     template: Template,
@@ -95,6 +97,7 @@ impl Relay {
             partial: BytesMut::new(),
             at_start: true,
             ended: false,
+            events: 0,
             progress: Progress::default(),
             reading: Reading::default(),
             template: Template::default(),
@@ -163,6 +166,11 @@ impl Relay {
         self.progress.has_content
     }
 
+    /// How many events with data there were.
+    pub fn events(&self) -> u64 {
+        self.events
+    }
+
     /// The first error event.
     pub fn failure(&self) -> Option<&StreamFailure> {
         self.progress.failure.as_ref()
@@ -221,6 +229,7 @@ impl Relay {
     }
 
     fn repeated(&mut self, found: Match) -> Verdict {
+        self.events += 1;
         self.progress.content(found.content);
         found.model.map_or(Verdict::Forward, Verdict::Rename)
     }
@@ -230,6 +239,7 @@ impl Relay {
         if !fields.has_data() {
             return Verdict::Forward;
         }
+        self.events += 1;
         let (event, data) = (fields.event(raw), fields.data(raw));
         self.reading.clear();
         let read = match self.endpoint {

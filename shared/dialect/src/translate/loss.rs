@@ -3,6 +3,7 @@
 use std::fmt::Display;
 
 use super::Dialect;
+use super::form::Reasoning;
 
 /// Most losses that are reported: a body of rubbish shall not become a report as long.
 const MOST: usize = 64;
@@ -121,6 +122,17 @@ impl Losses {
     /// The answer is the same without this.
     pub(super) fn aside(&mut self, name: &str, place: impl Display) {
         self.add(name, &place, Weight::Aside);
+    }
+
+    /// A model that cannot reason was told to. Where the client leaves it to the model whether to, nothing is missing.
+    pub(super) fn reasoning(&mut self, reasoning: Reasoning, name: &str) {
+        match reasoning {
+            Reasoning::Off => {}
+            Reasoning::Adaptive(None) => self.aside(name, ""),
+            Reasoning::Adaptive(Some(_)) | Reasoning::Effort(_) | Reasoning::Budget(_) => {
+                self.asked(name, "")
+            }
+        }
     }
 
     fn add(&mut self, name: &str, place: &dyn Display, weight: Weight) {

@@ -116,6 +116,14 @@ impl Stream {
         if self.is_complete() { End::Complete } else { End::Truncated }
     }
 
+    /// Tells the client in its own dialect that nothing follows, whoever failed. False where events leave as they came.
+    pub fn fail(&mut self, failure: StreamFailure, out: &mut BytesMut) -> bool {
+        let Some(writer) = &mut self.writer else { return false };
+        writer.write(Event::Failed(failure.clone()), out);
+        self.progress.failure = Some(failure);
+        true
+    }
+
     /// True once there was something that a user would see or act on.
     pub fn has_content(&self) -> bool {
         self.progress.has_content

@@ -342,5 +342,5 @@ pub(crate) fn write_failure(endpoint: Endpoint, failure: &StreamFailure, out: &m
         code: failure.code.as_deref().unwrap_or(&status_text),
         status,
     };
-    out.extend_from_slice(&render_event(endpoint, &error));
+    out.extend_from_slice(&render_event(endpoint, &error, 0));
 }

@@ -163,9 +163,7 @@ fn write_reasoning(
 ) {
     let Some((reasoning, name)) = request.reasoning else { return };
     if options.reasoning == ReasoningStyle::None {
-        if reasoning != Reasoning::Off {
-            losses.asked(name, "");
-        }
+        losses.reasoning(reasoning, name);
         return;
     }
     let effort = match reasoning {

@@ -251,5 +251,5 @@ fn write_failure(failure: &StreamFailure, out: &mut BytesMut) {
         code: failure.code.as_deref().unwrap_or_default(),
         status: failure.status.unwrap_or(500),
     };
-    out.extend_from_slice(&render_event(Endpoint::Messages, &error));
+    out.extend_from_slice(&render_event(Endpoint::Messages, &error, 0));
 }

@@ -115,9 +115,7 @@ fn write_reasoning(
 ) -> bool {
     let Some((reasoning, name)) = request.reasoning else { return false };
     if options.reasoning == ReasoningStyle::None {
-        if reasoning != Reasoning::Off {
-            losses.asked(name, "");
-        }
+        losses.reasoning(reasoning, name);
         return false;
     }
     let effort = match reasoning {
