@@ -185,8 +185,10 @@ impl Turn {
             tokio::time::sleep(LAST_WORDS).await;
         };
         tokio::select! {
-            () = tasks.wait() => {}
+            // First, so that it is told also where every connection has seen it already.
+            biased;
             () = cut => {}
+            () = tasks.wait() => {}
             () = beating => {}
         }
     }
