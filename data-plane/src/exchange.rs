@@ -171,7 +171,7 @@ async fn run(worker: &Arc<Worker>, received: Received<'_>, body: Incoming) -> Ou
 /// The head of a stream that has not begun. What is not known yet is left out.
 fn awaited(awaited: Box<Awaited>, call_id: &HeaderValue) -> Response<OutBody> {
     let mut headers = HeaderMap::with_capacity(8);
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream; charset=utf-8"));
+    headers.insert(CONTENT_TYPE, respond::EVENTS);
     respond::add_stream_headers(&mut headers);
     headers.insert(CALL_ID, call_id.clone());
     respond::response(StatusCode::OK, headers, OutBody::Awaited(awaited))

@@ -2,6 +2,7 @@
 
 use bulkhead_dialect::json::view::{find, is_object, part};
 use bulkhead_dialect::json::{Kind, Member, Scan, Segments, Splice};
+use bulkhead_dialect::translate::Plan;
 use bulkhead_model::rows::JsonMember;
 use bulkhead_model::{Endpoint, ErrorKind};
 use bulkhead_snapshot::Deployment;
@@ -18,10 +19,17 @@ const STREAM_OPTIONS_CAP: usize = 64 << 10;
 /// A body as it leaves.
 pub(crate) struct Edited {
     pub(crate) body: Segments,
-    /// The usage chunk was asked for by the gateway, not by the client.
-    pub(crate) usage_added: bool,
+    pub(crate) changes: Changes,
+}
+
+/// What was done to a body, as far as its answer has to know.
+pub(crate) struct Changes {
     /// Members that were dropped although the client may have meant them.
     pub(crate) dropped: Vec<String>,
+    /// The usage chunk was asked for by the gateway, not by the client.
+    pub(crate) usage_added: bool,
+    /// It was translated.
+    pub(crate) plan: Option<Plan>,
 }
 
 /// Edits a body for a deployment. `instead` goes into the place of what the client sent.
@@ -39,7 +47,7 @@ pub(crate) fn edit(call: &Call, routed: &Routed, instead: &[JsonMember]) -> Outc
     let defaults = deployment.defaults().filter(|default| !skips(&default.name));
     add_defaults(&call.scan, &call.removed, defaults, &mut splice);
     let body = if splice.is_empty() { call.body.clone() } else { splice.apply(&call.body) };
-    Ok(Edited { body, usage_added, dropped })
+    Ok(Edited { body, changes: Changes { dropped, usage_added, plan: None } })
 }
 
 /// Takes out what is not for the provider, and says what of it the client may have meant.

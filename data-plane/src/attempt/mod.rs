@@ -7,8 +7,8 @@ mod refusal;
 mod send;
 mod translate;
 
-pub(crate) use edit::{Edited, edit};
+pub(crate) use edit::{Changes, Edited, edit};
 pub(crate) use prepared::{Prepared, run};
 pub(crate) use refusal::stream_refusal;
 pub(crate) use send::{Waits, bad_answer, connection_lost, timed_out};
-pub(crate) use translate::{Foreign, translate};
+pub(crate) use translate::translate;

@@ -21,8 +21,8 @@ use crate::worker::Worker;
 
 /// How much of a provider's error is read, and for how long.
 const ERROR_BODY: usize = 64 << 10;
-/// No provider is left alone for longer, whatever it says.
-const LONGEST_WAIT: Duration = Duration::from_secs(3600);
+/// No provider is left alone for longer, in seconds, whatever it says.
+const LONGEST_WAIT: f64 = 3600.0;
 const ERROR_PATIENCE: Duration = Duration::from_secs(10);
 
 /// A request to a provider. Everything of it is kept until the head of the answer is there.
@@ -87,7 +87,7 @@ pub(crate) async fn run(worker: &Worker, prepared: Prepared<'_>) -> Outcome<Resp
     let (head, body) = answer.into_parts();
     let text = error_body(body).await;
     let mut fault = refusal(head.status.as_u16(), &text, deployment, settings.expose_upstream_auth);
-    fault.wait = asked_to_wait(&head.headers).or_else(|| longest(read_retry_delay(&text)?));
+    fault.wait = asked_to_wait(&head.headers, &text);
     let headers = client_headers(head.headers, &worker.names, deployment);
     for (name, value) in headers.iter().filter(|(name, _)| *name != http::header::CONTENT_TYPE) {
         fault = fault.header(name.clone(), value.clone());
@@ -95,16 +95,16 @@ pub(crate) async fn run(worker: &Worker, prepared: Prepared<'_>) -> Outcome<Resp
     Err(fault)
 }
 
-/// How long a provider wants to be left alone: `retry-after-ms`, else `retry-after` in seconds. A date is not read: no
-/// provider of models sends one.
-fn asked_to_wait(headers: &HeaderMap) -> Option<Duration> {
+/// How long a provider wants to be left alone: `retry-after-ms`, else `retry-after` in seconds, else what the body says,
+/// as Google's does. A date is not read: no provider of models sends one.
+fn asked_to_wait(headers: &HeaderMap, body: &[u8]) -> Option<Duration> {
     let number = |name: &str| headers.get(name)?.to_str().ok()?.trim().parse::<f64>().ok();
-    let seconds = number("retry-after-ms").map(|millis| millis / 1000.0).or_else(|| number("retry-after"))?;
-    (seconds > 0.0).then(|| Duration::from_secs_f64(seconds.min(LONGEST_WAIT.as_secs_f64())))
-}
-
-fn longest(wait: Duration) -> Option<Duration> {
-    (!wait.is_zero()).then(|| wait.min(LONGEST_WAIT))
+    let in_head = || number("retry-after-ms").map(|millis| millis / 1000.0).or_else(|| number("retry-after"));
+    let seconds = in_head().filter(|seconds| *seconds > 0.0).or_else(|| {
+        let said = read_retry_delay(body)?.as_secs_f64();
+        (said > 0.0).then_some(said)
+    })?;
+    Some(Duration::from_secs_f64(seconds.min(LONGEST_WAIT)))
 }
 
 /// As much of an error as is worth reading.

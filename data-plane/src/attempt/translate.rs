@@ -6,7 +6,7 @@
 use bulkhead_dialect::json::{Scanner, Segments, Splice};
 use bulkhead_dialect::providers::Auth;
 use bulkhead_dialect::translate::{
-    Dialect, Loss, Plan, ReasoningStyle, RequestOptions, TranslateError, Translated, Weight, request,
+    Dialect, Loss, ReasoningStyle, RequestOptions, TranslateError, Translated, Weight, request,
 };
 use bulkhead_model::rows::JsonMember;
 use bulkhead_model::{Endpoint, ErrorKind};
@@ -14,7 +14,7 @@ use bulkhead_pricing::PriceBook;
 use bulkhead_snapshot::Deployment;
 use bytes::Bytes;
 
-use super::edit::{add_defaults, put_instead, take_out, unsupported_parameters};
+use super::edit::{Changes, Edited, add_defaults, put_instead, take_out, unsupported_parameters};
 use crate::apart::apart;
 use crate::fault::{Fault, Outcome};
 use crate::read::Call;
@@ -23,15 +23,6 @@ use crate::route::Routed;
 /// LiteLLM's limit of output for a model that has to have one and of which nothing is known.
 const MAX_TOKENS: u64 = 4096;
 
-/// A body in the provider's dialect.
-pub(crate) struct Foreign {
-    pub(crate) body: Segments,
-    /// What of the client's request is not in it.
-    pub(crate) dropped: Vec<String>,
-    /// What the translation of the answer has to know.
-    pub(crate) plan: Plan,
-}
-
 /// Translates a body for a deployment's endpoint.
 pub(crate) async fn translate(
     call: &Call,
@@ -39,7 +30,7 @@ pub(crate) async fn translate(
     to: Endpoint,
     instead: &[JsonMember],
     book: &PriceBook,
-) -> Outcome<Foreign> {
+) -> Outcome<Edited> {
     let deployment = &*routed.deployment;
     let (Some(from), Some(into)) = (Dialect::of(call.endpoint), Dialect::of(to)) else {
         return Err(Fault::new(ErrorKind::Internal, "The request cannot be translated."));
@@ -64,7 +55,8 @@ pub(crate) async fn translate(
     dropped.extend(lost(losses, deployment, &call.model)?);
     let params = deployment.call_params.iter().filter(|_| is_upstreams);
     let added = params.chain(&deployment.extra_body).collect::<Vec<_>>();
-    Ok(Foreign { body: with_members(body, &added)?, dropped, plan })
+    let changes = Changes { dropped, usage_added: false, plan: Some(plan) };
+    Ok(Edited { body: with_members(body, &added)?, changes })
 }
 
 /// What of a deployment matters to the translation.

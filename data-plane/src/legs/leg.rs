@@ -11,7 +11,7 @@ use tokio::time::{Duration, Instant};
 use super::Journey;
 use crate::admission;
 use crate::admit::Permit;
-use crate::attempt::{self, Edited, Foreign, Prepared, Waits};
+use crate::attempt::{self, Changes, Edited, Prepared, Waits};
 use crate::fault::Outcome;
 use crate::read::{Detour, Size};
 use crate::respond::{self, AnswerTerms, Buffered, Decoder, Facts, Failed, OutBody, Terms, Translation};
@@ -92,14 +92,14 @@ impl Journey {
     ) -> Result<Response<OutBody>, Failed> {
         let exchange = settle.exchange.clone();
         let to = exchange.routed.deployment.upstream(self.call.endpoint).unwrap_or(self.call.endpoint);
-        let (prepared, passage) = match self.prepare(&exchange.routed, to, detour, waits).await {
+        let (prepared, changes) = match self.prepare(&exchange.routed, to, detour, waits).await {
             Ok(prepared) => prepared,
             Err(fault) => {
                 settle.fail(fault.kind);
                 return Err(Failed { fault, settle });
             }
         };
-        self.worker.metrics.dropped_params.add(u64::try_from(passage.dropped.len()).unwrap_or_default());
+        self.worker.metrics.dropped_params.add(u64::try_from(changes.dropped.len()).unwrap_or_default());
         settle.sent();
         let answer = match attempt::run(&self.worker, prepared).await {
             Ok(answer) => answer,
@@ -109,7 +109,7 @@ impl Journey {
             }
         };
         settle.answered();
-        let reply = Reply { journey: self, waits, to, passage };
+        let reply = Reply { journey: self, waits, to, changes };
         let told = self.told_at.is_some_and(|told_at| Instant::now() >= told_at);
         match (self.call.stream, respond::is_event_stream(answer.headers())) {
             (true, true) => reply.events(answer, settle).await,
@@ -120,27 +120,23 @@ impl Journey {
         }
     }
 
-    /// The request as it leaves, and what its answer has to go through.
+    /// The request as it leaves, and what its answer has to know.
     async fn prepare<'r>(
         &'r self,
         routed: &'r Routed,
         to: Endpoint,
         detour: &Detour,
         waits: Waits,
-    ) -> Outcome<(Prepared<'r>, Passage)> {
-        let (body, mut passage) = if to == self.call.endpoint {
-            let Edited { body, usage_added, dropped } = attempt::edit(&self.call, routed, &detour.instead)?;
-            (body, Passage { dropped, usage_added, plan: None })
-        } else {
-            let prices = &self.snapshot.prices;
-            let translated = attempt::translate(&self.call, routed, to, &detour.instead, prices).await?;
-            let Foreign { body, dropped, plan } = translated;
-            (body, Passage { dropped, usage_added: false, plan: Some(plan) })
+    ) -> Outcome<(Prepared<'r>, Changes)> {
+        let (call, snapshot, instead) = (&self.call, &self.snapshot, &detour.instead);
+        let edited = match to == call.endpoint {
+            true => attempt::edit(call, routed, instead)?,
+            false => attempt::translate(call, routed, to, instead, &snapshot.prices).await?,
         };
-        let settings = &self.snapshot.settings;
-        let prepared = Prepared::new(&self.call, routed, to, settings, &self.client, body, waits)?;
-        passage.dropped.extend_from_slice(prepared.dropped_betas());
-        Ok((prepared, passage))
+        let Edited { body, mut changes } = edited;
+        let prepared = Prepared::new(call, routed, to, &snapshot.settings, &self.client, body, waits)?;
+        changes.dropped.extend_from_slice(prepared.dropped_betas());
+        Ok((prepared, changes))
     }
 
     fn fell_back(&self) -> Option<(Box<str>, ErrorKind)> {
@@ -185,23 +181,13 @@ impl Journey {
     }
 }
 
-/// What became of a request's body, as far as its answer has to know.
-struct Passage {
-    /// Members that were dropped although the client may have meant them.
-    dropped: Vec<String>,
-    /// The usage chunk was asked for by the gateway.
-    usage_added: bool,
-    /// Where it was translated.
-    plan: Option<Plan>,
-}
-
 /// How an answer is given.
 struct Reply<'j> {
     journey: &'j Journey,
     waits: Waits,
     /// The provider's endpoint.
     to: Endpoint,
-    passage: Passage,
+    changes: Changes,
 }
 
 impl Reply<'_> {
@@ -219,7 +205,7 @@ impl Reply<'_> {
             expose_auth: self.journey.snapshot.settings.expose_upstream_auth,
         };
         let buffered = respond::buffered(decoder, body, settle, &self.waits, terms).await?;
-        if self.passage.plan.is_some() {
+        if self.changes.plan.is_some() {
             headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         }
         self.tell(&mut headers, buffered.settle(), buffered.settle().and_then(Settle::cost));
@@ -243,14 +229,14 @@ impl Reply<'_> {
             waits: self.waits,
             upstream: self.to,
             translation: self.translation(&settle),
-            withhold_usage: self.passage.usage_added,
+            withhold_usage: self.changes.usage_added,
             keepalive: respond::keepalive(&self.journey.call, settings.keepalive),
             expose_auth: settings.expose_upstream_auth,
         };
         let mut headers = self.headers(head.headers, &settle);
         let relaying = respond::streamed(body, decoder, settle, terms).await?;
         respond::add_stream_headers(&mut headers);
-        if self.passage.plan.is_some() || self.journey.call.as_array {
+        if self.changes.plan.is_some() || self.journey.call.as_array {
             headers.insert(CONTENT_TYPE, respond::stream_type(&self.journey.call));
         }
         // Whether the head of a stream knows its cost would depend on how its events arrive.
@@ -261,7 +247,7 @@ impl Reply<'_> {
     fn translation(&self, settle: &Settle) -> Option<Translation> {
         let Journey { call, worker, .. } = self.journey;
         // An array is made of Google's own events, too.
-        let plan = self.passage.plan.or_else(|| call.as_array.then(Plan::default))?;
+        let plan = self.changes.plan.or_else(|| call.as_array.then(Plan::default))?;
         Some(Translation {
             plan,
             upstream: Dialect::of(self.to)?,
@@ -290,7 +276,7 @@ impl Reply<'_> {
             total,
             upstream,
             timeout: Some(exchange.timeout),
-            dropped: &self.passage.dropped,
+            dropped: &self.changes.dropped,
             progress: exchange.progress,
         };
         respond::add_facts(headers, &facts);

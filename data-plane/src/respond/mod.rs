@@ -48,6 +48,8 @@ impl Failed {
 }
 
 const EVENT_STREAM: &str = "text/event-stream";
+/// The content type of events.
+pub(crate) const EVENTS: HeaderValue = HeaderValue::from_static("text/event-stream; charset=utf-8");
 /// Amazon's frames.
 const FRAMES: &str = "application/vnd.amazon.eventstream";
 
@@ -62,11 +64,11 @@ pub(crate) fn is_event_stream(headers: &HeaderMap) -> bool {
 
 /// The content type of a stream to a client.
 pub(crate) fn stream_type(call: &Call) -> HeaderValue {
-    HeaderValue::from_static(match call.endpoint {
-        Endpoint::Converse => FRAMES,
-        _ if call.as_array => "application/json",
-        _ => "text/event-stream; charset=utf-8",
-    })
+    match call.endpoint {
+        Endpoint::Converse => HeaderValue::from_static(FRAMES),
+        _ if call.as_array => HeaderValue::from_static("application/json"),
+        _ => EVENTS,
+    }
 }
 
 /// The silence after which a client hears a comment; zero is never. Frames and arrays have none.

@@ -97,6 +97,10 @@ pub struct Deployment {
     api_version: Option<Box<str>>,
     prices: Vec<(String, bulkhead_model::PicoUsd)>,
     paths: [Option<PathAndQuery>; Endpoint::ALL.len()],
+    /// The provider's endpoint for each of ours.
+    upstream: [Option<Endpoint>; Endpoint::ALL.len()],
+    /// What a fixed model can do, where that is known.
+    abilities: Option<Abilities>,
 }
 
 impl Deployment {
@@ -156,7 +160,10 @@ impl Deployment {
             api_version: row.api_version.as_deref().map(Into::into),
             prices: row.prices.clone(),
             paths: Default::default(),
+            upstream: Default::default(),
+            abilities: price.map(|price| price.abilities),
         };
+        deployment.upstream = Endpoint::ALL.map(|endpoint| deployment.find_upstream(endpoint));
         if fixed {
             deployment.rates = deployment.look_up(&row.model, book);
             for endpoint in Endpoint::ALL {
@@ -177,19 +184,27 @@ impl Deployment {
     /// The provider's endpoint for requests to one of ours: the same where it has it, else one that they can be
     /// translated to. Models that are for responses alone are asked there.
     pub fn upstream(&self, endpoint: Endpoint) -> Option<Endpoint> {
+        self.upstream.get(endpoint.index()).copied().flatten()
+    }
+
+    fn find_upstream(&self, endpoint: Endpoint) -> Option<Endpoint> {
         let has = |endpoint| self.provider.endpoints.contains(endpoint);
+        let ways = translate::ways(endpoint);
         let only_responses = self.mode.as_deref() == Some("responses") && has(Endpoint::Responses);
-        if only_responses && translate::ways(endpoint).contains(&Endpoint::Responses) {
+        if only_responses && ways.contains(&Endpoint::Responses) {
             return Some(Endpoint::Responses);
         }
         if has(endpoint) {
             return Some(endpoint);
         }
-        translate::ways(endpoint).iter().copied().find(|way| has(*way))
+        ways.iter().copied().find(|way| has(*way))
     }
 
     /// What a model that this deployment serves can do.
     pub fn abilities_of(&self, model: &str, book: &PriceBook) -> Option<Abilities> {
+        if self.model_json.is_some() {
+            return self.abilities;
+        }
         let name = self.base_model.as_deref().unwrap_or(model);
         book.find(&self.provider.name, name).map(|price| price.abilities)
     }

@@ -61,13 +61,13 @@ pub(super) fn from_environment(provider: &Provider, params: &Fields<'_>, cx: &mu
         |name: &String, of: &str| cx.default(name, params.place, &format!("{}.{of}", params.path));
     let api_base = match provider.base_url_env.iter().find_map(|name| default(name, "api_base")) {
         Some(base) => Some(provider::with_path(provider, base_url::check(&base).ok()?)),
-        None => match provider.base_url.as_deref() {
-            Some(template) if template.contains("{region}") => {
+        None => match template(provider) {
+            Some(template) => {
                 let region =
                     REGION.iter().find_map(|name| default(&(*name).to_owned(), "aws_region_name"))?;
-                Some(base_url::check(&template.replace("{region}", region.trim())).ok()?)
+                Some(in_place(template, &region).ok()?)
             }
-            Some(_) => None,
+            None if provider.base_url.is_some() => None,
             None => return None,
         },
     };
@@ -78,8 +78,20 @@ pub(super) fn from_environment(provider: &Provider, params: &Fields<'_>, cx: &mu
     Some(Target { api_base, api_key, api_version })
 }
 
+/// Where the region goes in an address.
+const GAP: &str = "{region}";
+
 /// Variables that name an AWS region.
 const REGION: [&str; 3] = ["AWS_REGION_NAME", "AWS_REGION", "AWS_DEFAULT_REGION"];
+
+/// The address of a provider that has one in each region, with a gap for it.
+fn template(provider: &Provider) -> Option<&str> {
+    provider.base_url.as_deref().filter(|url| url.contains(GAP))
+}
+
+fn in_place(template: &str, region: &str) -> Result<String, &'static str> {
+    base_url::check(&template.replace(GAP, region.trim()))
+}
 
 /// The address of a provider that has one in each region. `None` is reported.
 fn in_region(
@@ -89,8 +101,7 @@ fn in_region(
     provider: &Provider,
     cx: &mut Cx<'_>,
 ) -> Option<Option<String>> {
-    let template = provider.base_url.as_deref().filter(|url| url.contains("{region}"));
-    let (None, Some(template)) = (&base, template) else { return Some(base) };
+    let (None, Some(template)) = (&base, template(provider)) else { return Some(base) };
     let path = format!("{}.aws_region_name", params.path);
     let variable = |cx: &mut Cx<'_>| REGION.iter().find_map(|name| cx.default(name, params.place, &path));
     let Some(region) = declared.or_else(|| variable(cx)) else {
@@ -98,7 +109,7 @@ fn in_region(
         cx.report.error(params.place, &path, what, "aws_region_name: us-east-1, or the variable AWS_REGION");
         return None;
     };
-    match base_url::check(&template.replace("{region}", region.trim())) {
+    match in_place(template, &region) {
         Ok(base) => Some(Some(base)),
         Err(what) => {
             cx.report.error(params.place, &path, what, "aws_region_name: us-east-1");
