@@ -13,6 +13,7 @@ use bytes::BytesMut;
 
 use super::form::Block;
 use super::json::{get, get_text};
+use super::loss::Losses;
 use super::write;
 use crate::json::view::whole_number;
 
@@ -45,6 +46,18 @@ pub(super) fn read_thoughts<'a>(
 /// True for a signature that is not Anthropic's.
 pub(super) fn is_foreign(signature: &str) -> bool {
     signature.starts_with(OPENAI)
+}
+
+/// True for thoughts that Anthropic's models take back: those with a signature of theirs. Others are lost.
+pub(super) fn is_provable(block: &Block<'_>, at: usize, losses: &mut Losses) -> bool {
+    let lost = match block {
+        Block::Thinking { signature: None, .. } => "reasoning_content",
+        Block::Thinking { signature: Some(signature), .. } if is_foreign(signature) => "thinking",
+        Block::ThoughtSignature(_) => "thought_signature",
+        _ => return true,
+    };
+    losses.aside(lost, format_args!("messages[{at}]"));
+    false
 }
 
 /// OpenAI's encrypted reasoning as a signature.

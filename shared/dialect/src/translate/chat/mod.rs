@@ -43,8 +43,6 @@ pub(super) fn name_of(knob: Knob) -> Option<&'static str> {
         Knob::Audio => "audio",
         Knob::Prediction => "prediction",
         Knob::WebSearch => "web_search_options",
-        Knob::TopK | Knob::SafetySettings | Knob::CachedContent | Knob::Guardrail | Knob::Performance => {
-            return None;
-        }
+        _ => return None,
     })
 }

@@ -92,10 +92,8 @@ fn read_tools<'a>(value: &'a [u8], request: &mut Request<'a>, losses: &mut Losse
         let Some(function) = get(tool, "function") else { return false };
         let mut read = Tool {
             name: get_text(function, "name").unwrap_or_default(),
-            description: None,
-            parameters: None,
-            strict: None,
             cache: get(tool, "cache_control").and_then(read_cache),
+            ..Tool::default()
         };
         for (name, value) in fields(function) {
             match &*name {

@@ -86,7 +86,7 @@ impl Turns<'_> {
                 Block::RedactedThinking(_) => self.aside("redacted_thinking"),
                 Block::ThoughtSignature(_) => self.aside("thought_signature"),
                 Block::ToolCall { id, name, arguments } => calls.push((id, name, arguments)),
-                other => self.losses.asked(kind(other), format_args!("messages[{}]", self.at)),
+                other => self.losses.asked(other.name(), format_args!("messages[{}]", self.at)),
             }
             if part.cache.is_some() && !self.options.cache_control {
                 self.aside("cache_control");
@@ -122,7 +122,7 @@ impl Turns<'_> {
         for part in parts {
             match shape(&part.block) {
                 Some(shape) => shapes.push((shape, *part)),
-                None => self.losses.asked(kind(&part.block), format_args!("messages[{}]", self.at)),
+                None => self.losses.asked(part.block.name(), format_args!("messages[{}]", self.at)),
             }
         }
         match shapes.as_slice() {
@@ -236,22 +236,6 @@ pub(crate) fn is_film(media_type: &str) -> bool {
 
 pub(crate) fn data_url(media_type: &str, data: &str) -> String {
     format!("data:{media_type};base64,{data}")
-}
-
-/// What a block is called when it is lost.
-fn kind(block: &Block<'_>) -> &'static str {
-    match block {
-        Block::Text(_) => "text",
-        Block::Image { .. } => "image",
-        Block::File { .. } => "document",
-        Block::Audio { .. } => "input_audio",
-        Block::ToolCall { .. } => "tool_use",
-        Block::ToolResult { .. } => "tool_result",
-        Block::Thinking { .. } => "thinking",
-        Block::RedactedThinking(_) => "redacted_thinking",
-        Block::ThoughtSignature(_) => "thought_signature",
-        Block::Refusal(_) => "refusal",
-    }
 }
 
 fn write_call(items: &mut Items<'_>, id: &str, name: &str, arguments: &str) {

@@ -20,17 +20,6 @@ pub(super) fn name_of(knob: Knob) -> Option<&'static str> {
         Knob::PresencePenalty => "presence_penalty",
         Knob::LogitBias => "logit_bias",
         Knob::Choices => "n",
-        Knob::TopK
-        | Knob::Logprobs
-        | Knob::TopLogprobs
-        | Knob::Verbosity
-        | Knob::Modalities
-        | Knob::Audio
-        | Knob::Prediction
-        | Knob::WebSearch
-        | Knob::SafetySettings
-        | Knob::CachedContent
-        | Knob::Guardrail
-        | Knob::Performance => return None,
+        _ => return None,
     })
 }

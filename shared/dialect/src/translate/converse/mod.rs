@@ -47,20 +47,7 @@ pub(super) fn name_of(knob: Knob) -> Option<&'static str> {
         Knob::TopK => "top_k",
         Knob::Guardrail => "guardrailConfig",
         Knob::Performance => "performanceConfig",
-        Knob::Seed
-        | Knob::FrequencyPenalty
-        | Knob::PresencePenalty
-        | Knob::LogitBias
-        | Knob::Logprobs
-        | Knob::TopLogprobs
-        | Knob::Choices
-        | Knob::Verbosity
-        | Knob::Modalities
-        | Knob::Audio
-        | Knob::Prediction
-        | Knob::WebSearch
-        | Knob::SafetySettings
-        | Knob::CachedContent => return None,
+        _ => return None,
     })
 }
 

@@ -111,7 +111,7 @@ impl<'a> ModelFields<'a> {
         } else {
             (Thinking::decide(request, options, losses), None)
         };
-        let top_k = request.settings.iter().rev().find(|setting| setting.knob == Knob::TopK);
+        let top_k = request.setting(Knob::TopK);
         Self {
             effort: effort.map(|effort| (maker, effort)),
             top_k: top_k.filter(|setting| thinking.allows(setting)).map(|setting| (maker, setting.value)),

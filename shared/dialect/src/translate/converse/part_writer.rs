@@ -8,7 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use super::super::form::{Block, Part, Source};
 use super::super::loss::Losses;
 use super::super::messages::write_input;
-use super::super::seal::is_foreign;
+use super::super::seal::is_provable;
 use super::super::write::{Fields, Items};
 use super::cache::write_cache;
 use super::content::write_redacted;
@@ -27,44 +27,17 @@ const LONGEST_ID: usize = 64;
 pub(super) fn is_written(block: &Block<'_>, at: usize, losses: &mut Losses) -> bool {
     match block {
         Block::Text(text) | Block::Refusal(text) => !text.trim().is_empty(),
-        // Unsigned thoughts are refused.
-        Block::Thinking { signature: None, .. } => {
-            losses.aside("reasoning_content", format_args!("messages[{at}]"));
-            false
+        Block::Thinking { .. } | Block::RedactedThinking(_) | Block::ThoughtSignature(_) => {
+            is_provable(block, at, losses)
         }
-        Block::Thinking { signature: Some(signature), .. } if is_foreign(signature) => {
-            losses.aside("thinking", format_args!("messages[{at}]"));
-            false
-        }
-        Block::ThoughtSignature(_) => {
-            losses.aside("thought_signature", format_args!("messages[{at}]"));
-            false
-        }
-        Block::Thinking { .. } | Block::RedactedThinking(_) => true,
         Block::ToolCall { .. } | Block::ToolResult { .. } => true,
         Block::Image { .. } | Block::File { .. } | Block::Audio { .. } => {
             let is_known = Media::of(block).is_some();
             if !is_known {
-                losses.asked(name(block), format_args!("messages[{at}]"));
+                losses.asked(block.name(), format_args!("messages[{at}]"));
             }
             is_known
         }
-    }
-}
-
-/// What a block is called when it is lost.
-pub(super) fn name(block: &Block<'_>) -> &'static str {
-    match block {
-        Block::Text(_) => "text",
-        Block::Image { .. } => "image_url",
-        Block::File { .. } => "file",
-        Block::Audio { .. } => "input_audio",
-        Block::ToolCall { .. } => "tool_calls",
-        Block::ToolResult { .. } => "tool",
-        Block::Thinking { .. } => "thinking",
-        Block::RedactedThinking(_) => "redacted_thinking",
-        Block::Refusal(_) => "refusal",
-        Block::ThoughtSignature(_) => "thought_signature",
     }
 }
 
@@ -120,7 +93,7 @@ impl Parts {
     fn write_result(&mut self, content: &[Part<'_>], at: usize, items: &mut Items<'_>, losses: &mut Losses) {
         for part in content {
             match &part.block {
-                Block::Audio { .. } => losses.asked(name(&part.block), format_args!("messages[{at}]")),
+                Block::Audio { .. } => losses.asked(part.block.name(), format_args!("messages[{at}]")),
                 block if is_written(block, at, losses) => {
                     self.write(&Part { block: block.clone(), cache: None }, at, items, losses);
                 }

@@ -10,7 +10,7 @@ use super::super::write::{self, Fields, Items, USUAL_SIZE};
 use super::super::{Dialect, Plan, RequestOptions};
 use super::cache::write_cache;
 use super::model_fields::ModelFields;
-use super::part_writer::{Parts, is_written, name};
+use super::part_writer::{Parts, is_written};
 use super::tools_writer::{output_tool, write_tools};
 
 /// Writes a request. Its model, and whether it is a stream, go into the path.
@@ -47,7 +47,7 @@ fn write_system(request: &Request<'_>, body: &mut Fields<'_>, losses: &mut Losse
         match &part.block {
             Block::Text(text) if text.trim().is_empty() => {}
             Block::Text(text) => texts.push((text, part.cache)),
-            other => losses.asked(name(other), format_args!("messages[{}]", turn.at)),
+            other => losses.asked(other.name(), format_args!("messages[{}]", turn.at)),
         }
     }
     if texts.is_empty() {

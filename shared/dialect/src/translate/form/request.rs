@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::Setting;
+use super::{Knob, Setting};
 
 /// A request.
 #[derive(Debug, Clone, Default)]
@@ -37,6 +37,13 @@ pub struct Request<'a> {
     pub stream: Option<bool>,
     /// The client wants the usage of a stream.
     pub include_usage: bool,
+}
+
+impl<'a> Request<'a> {
+    /// The setting of a knob. Of several the last one counts.
+    pub(in super::super) fn setting(&self, knob: Knob) -> Option<&Setting<'a>> {
+        self.settings.iter().rev().find(|setting| setting.knob == knob)
+    }
 }
 
 /// Who speaks.
@@ -148,6 +155,24 @@ pub enum Block<'a> {
     Refusal(Cow<'a, str>),
 }
 
+impl Block<'_> {
+    /// What writers call it where it is lost; clients are told their own word for it.
+    pub(in super::super) fn name(&self) -> &'static str {
+        match self {
+            Self::Text(_) => "text",
+            Self::Image { .. } => "image_url",
+            Self::File { .. } => "file",
+            Self::Audio { .. } => "input_audio",
+            Self::ToolCall { .. } => "tool_calls",
+            Self::ToolResult { .. } => "tool",
+            Self::Thinking { .. } => "thinking",
+            Self::RedactedThinking(_) => "redacted_thinking",
+            Self::ThoughtSignature(_) => "thought_signature",
+            Self::Refusal(_) => "refusal",
+        }
+    }
+}
+
 /// Where an image or a document is.
 #[derive(Debug, Clone)]
 pub enum Source<'a> {
@@ -174,7 +199,7 @@ impl Source<'_> {
 }
 
 /// What the model may call.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Tool<'a> {
     /// Its name.
     pub name: Cow<'a, str>,

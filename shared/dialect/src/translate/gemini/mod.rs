@@ -42,13 +42,6 @@ pub(super) fn name_of(knob: Knob) -> Option<&'static str> {
         Knob::Choices => "candidateCount",
         Knob::SafetySettings => "safetySettings",
         Knob::CachedContent => "cachedContent",
-        Knob::LogitBias
-        | Knob::Verbosity
-        | Knob::Modalities
-        | Knob::Audio
-        | Knob::Prediction
-        | Knob::WebSearch
-        | Knob::Guardrail
-        | Knob::Performance => return None,
+        _ => return None,
     })
 }

@@ -77,7 +77,7 @@ fn read_tools<'a>(value: &'a [u8], request: &mut Request<'a>, losses: &mut Losse
 
 fn read_function<'a>(function: &'a [u8], at: usize, losses: &mut Losses) -> Tool<'a> {
     let name = get_text(function, "name").unwrap_or_default();
-    let mut tool = Tool { name, description: None, parameters: None, strict: None, cache: None };
+    let mut tool = Tool { name, ..Tool::default() };
     for (name, value) in fields(function) {
         match &*name {
             "name" => {}

@@ -21,7 +21,7 @@ pub(super) fn write_system(request: &Request<'_>, body: &mut Fields<'_>, losses:
             match &part.block {
                 Block::Text(text) if text.is_empty() => {}
                 Block::Text(text) => texts.push(text),
-                other => losses.asked(name(other), format_args!("messages[{}]", turn.at)),
+                other => losses.asked(other.name(), format_args!("messages[{}]", turn.at)),
             }
             note_cache(part, turn.at, losses);
         }
@@ -103,7 +103,7 @@ fn is_written(block: &Block<'_>, at: usize, losses: &mut Losses) -> bool {
         | Block::File { source: source @ Source::FileId(_), .. }
             if !source.is_uri() =>
         {
-            losses.asked(name(block), format_args!("messages[{at}]"));
+            losses.asked(block.name(), format_args!("messages[{at}]"));
             false
         }
         _ => true,
@@ -252,20 +252,4 @@ pub(super) fn write_inline(media_type: &str, data: &str, part: &mut Fields<'_>) 
         blob.text("mimeType", media_type);
         blob.text("data", data);
     });
-}
-
-/// What a block is called when it is lost.
-fn name(block: &Block<'_>) -> &'static str {
-    match block {
-        Block::Text(_) => "text",
-        Block::Image { .. } => "image",
-        Block::File { .. } => "file",
-        Block::Audio { .. } => "audio",
-        Block::ToolCall { .. } => "tool_calls",
-        Block::ToolResult { .. } => "tool",
-        Block::Thinking { .. } => "thinking",
-        Block::RedactedThinking(_) => "redacted_thinking",
-        Block::ThoughtSignature(_) => "thought_signature",
-        Block::Refusal(_) => "refusal",
-    }
 }

@@ -8,7 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use super::super::form::{Block, Part, Request, Role, Source};
 use super::super::json::is_object;
 use super::super::loss::Losses;
-use super::super::seal::is_foreign;
+use super::super::seal::is_provable;
 use super::super::write::{Fields, Items};
 use super::cache::write_cache;
 
@@ -21,7 +21,7 @@ pub(super) fn write_system(request: &Request<'_>, body: &mut Fields<'_>, losses:
         match &part.block {
             Block::Text(text) if text.is_empty() => {}
             Block::Text(text) => texts.push((text, part.cache)),
-            other => losses.asked(name(other), format_args!("messages[{}]", turn.at)),
+            other => losses.asked(other.name(), format_args!("messages[{}]", turn.at)),
         }
     }
     if texts.is_empty() {
@@ -43,29 +43,18 @@ pub(super) fn write_system(request: &Request<'_>, body: &mut Fields<'_>, losses:
 pub(super) fn is_written(block: &Block<'_>, at: usize, losses: &mut Losses) -> bool {
     match block {
         Block::Text(text) | Block::Refusal(text) => !text.is_empty(),
-        // Unsigned thoughts are refused.
-        Block::Thinking { signature: None, .. } => {
-            losses.aside("reasoning_content", format_args!("messages[{at}]"));
-            false
+        Block::Thinking { .. } | Block::RedactedThinking(_) | Block::ThoughtSignature(_) => {
+            is_provable(block, at, losses)
         }
-        Block::Thinking { signature: Some(signature), .. } if is_foreign(signature) => {
-            losses.aside("thinking", format_args!("messages[{at}]"));
-            false
-        }
-        Block::ThoughtSignature(_) => {
-            losses.aside("thought_signature", format_args!("messages[{at}]"));
-            false
-        }
-        Block::Thinking { .. } | Block::RedactedThinking(_) => true,
         Block::ToolCall { .. } | Block::ToolResult { .. } => true,
         Block::Image { source, .. } | Block::File { source, .. } if source.is_uri() => {
-            losses.asked(name(block), format_args!("messages[{at}]"));
+            losses.asked(block.name(), format_args!("messages[{at}]"));
             false
         }
         Block::Image { source, .. } if !matches!(source, Source::Text(_)) => true,
         Block::File { source, .. } if document(source).is_some() => true,
         Block::Image { .. } | Block::File { .. } | Block::Audio { .. } => {
-            losses.asked(name(block), format_args!("messages[{at}]"));
+            losses.asked(block.name(), format_args!("messages[{at}]"));
             false
         }
     }
@@ -205,20 +194,4 @@ fn clean_id(id: &str) -> Cow<'_, str> {
         return id.into();
     }
     id.chars().map(|letter| if is_clean(letter) { letter } else { '_' }).collect::<String>().into()
-}
-
-/// What a block is called when it is lost.
-fn name(block: &Block<'_>) -> &'static str {
-    match block {
-        Block::Text(_) => "text",
-        Block::Image { .. } => "image_url",
-        Block::File { .. } => "file",
-        Block::Audio { .. } => "input_audio",
-        Block::ToolCall { .. } => "tool_calls",
-        Block::ToolResult { .. } => "tool",
-        Block::Thinking { .. } => "thinking",
-        Block::RedactedThinking(_) => "redacted_thinking",
-        Block::ThoughtSignature(_) => "thought_signature",
-        Block::Refusal(_) => "refusal",
-    }
 }

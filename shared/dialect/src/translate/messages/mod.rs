@@ -33,21 +33,6 @@ pub(super) fn name_of(knob: Knob) -> Option<&'static str> {
         Knob::Temperature => "temperature",
         Knob::TopP => "top_p",
         Knob::TopK => "top_k",
-        Knob::Seed
-        | Knob::FrequencyPenalty
-        | Knob::PresencePenalty
-        | Knob::LogitBias
-        | Knob::Logprobs
-        | Knob::TopLogprobs
-        | Knob::Choices
-        | Knob::Verbosity
-        | Knob::Modalities
-        | Knob::Audio
-        | Knob::Prediction
-        | Knob::WebSearch
-        | Knob::SafetySettings
-        | Knob::CachedContent
-        | Knob::Guardrail
-        | Knob::Performance => return None,
+        _ => return None,
     })
 }

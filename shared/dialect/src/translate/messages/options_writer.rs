@@ -61,8 +61,7 @@ fn has_schema(request: &Request<'_>) -> bool {
 }
 
 fn limit<'a>(request: &Request<'a>) -> Option<&'a [u8]> {
-    let found = request.settings.iter().rev().find(|setting| setting.knob == Knob::MaxTokens);
-    found.map(|setting| setting.value)
+    request.setting(Knob::MaxTokens).map(|setting| setting.value)
 }
 
 /// Anthropic takes no stop sequence of nothing but white space.

@@ -129,13 +129,7 @@ fn read_tools<'a>(value: &'a [u8], request: &mut Request<'a>, losses: &mut Losse
             losses.asked(&kind, format_args!("tools[{at}]"));
             continue;
         }
-        let mut read = Tool {
-            name: get_text(tool, "name").unwrap_or_default(),
-            description: None,
-            parameters: None,
-            strict: None,
-            cache: None,
-        };
+        let mut read = Tool { name: get_text(tool, "name").unwrap_or_default(), ..Tool::default() };
         for (name, value) in fields(tool) {
             match &*name {
                 "type" | "name" => {}

@@ -82,7 +82,7 @@ fn write_content(name: &str, parts: &[Part<'_>], at: usize, item: &mut Fields<'_
     for part in parts {
         match Shape::of(&part.block) {
             Some(shape) => shapes.push(shape),
-            None => losses.asked(kind(&part.block), format_args!("messages[{at}]")),
+            None => losses.asked(part.block.name(), format_args!("messages[{at}]")),
         }
     }
     match shapes.as_slice() {
@@ -121,7 +121,7 @@ fn write_assistant(turn: &Turn<'_>, items: &mut Items<'_>, losses: &mut Losses) 
             Block::ThoughtSignature(_) => {
                 losses.aside("thought_signature", format_args!("messages[{}]", turn.at));
             }
-            other => losses.asked(kind(other), format_args!("messages[{}]", turn.at)),
+            other => losses.asked(other.name(), format_args!("messages[{}]", turn.at)),
         }
     }
     write_said(&mut text, items);
@@ -154,20 +154,4 @@ fn write_reasoning(id: &str, text: &str, encrypted: &str, items: &mut Items<'_>)
         });
         item.text("encrypted_content", encrypted);
     });
-}
-
-/// What a block is called when it is lost.
-fn kind(block: &Block<'_>) -> &'static str {
-    match block {
-        Block::Text(_) => "text",
-        Block::Image { .. } => "image",
-        Block::File { .. } => "document",
-        Block::Audio { .. } => "input_audio",
-        Block::ToolCall { .. } => "tool_use",
-        Block::ToolResult { .. } => "tool_result",
-        Block::Thinking { .. } => "thinking",
-        Block::RedactedThinking(_) => "redacted_thinking",
-        Block::Refusal(_) => "refusal",
-        Block::ThoughtSignature(_) => "thought_signature",
-    }
 }

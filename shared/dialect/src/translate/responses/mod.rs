@@ -35,21 +35,6 @@ pub(super) fn name_of(knob: Knob) -> Option<&'static str> {
         Knob::Temperature => "temperature",
         Knob::TopP => "top_p",
         Knob::TopLogprobs => "top_logprobs",
-        Knob::TopK
-        | Knob::Seed
-        | Knob::FrequencyPenalty
-        | Knob::PresencePenalty
-        | Knob::LogitBias
-        | Knob::Logprobs
-        | Knob::Choices
-        | Knob::Verbosity
-        | Knob::Modalities
-        | Knob::Audio
-        | Knob::Prediction
-        | Knob::WebSearch
-        | Knob::SafetySettings
-        | Knob::CachedContent
-        | Knob::Guardrail
-        | Knob::Performance => return None,
+        _ => return None,
     })
 }

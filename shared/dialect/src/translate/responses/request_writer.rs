@@ -30,7 +30,7 @@ pub(crate) fn write_request(
             body.text("model", model);
         }
         write_input(request, body, losses);
-        write_tools(request, value_of(request, Knob::WebSearch), body, losses);
+        write_tools(request, request.setting(Knob::WebSearch).map(|setting| setting.value), body, losses);
         write_settings(request, body, losses);
         write_text(request, body);
         write_include(request, write_reasoning(request, options, body, losses), body);
@@ -49,11 +49,6 @@ pub(crate) fn write_request(
         }
     });
     out.freeze()
-}
-
-/// The value of a knob.
-fn value_of<'a>(request: &Request<'a>, knob: Knob) -> Option<&'a [u8]> {
-    request.settings.iter().rev().find(|setting| setting.knob == knob).map(|setting| setting.value)
 }
 
 fn write_settings(request: &Request<'_>, body: &mut Fields<'_>, losses: &mut Losses) {
@@ -75,7 +70,7 @@ fn write_settings(request: &Request<'_>, body: &mut Fields<'_>, losses: &mut Los
 }
 
 fn write_text(request: &Request<'_>, body: &mut Fields<'_>) {
-    let verbosity = value_of(request, Knob::Verbosity);
+    let verbosity = request.setting(Knob::Verbosity).map(|setting| setting.value);
     if request.output.is_none() && verbosity.is_none() {
         return;
     }
@@ -139,7 +134,7 @@ fn write_reasoning(
 
 /// Models that do not think refuse to prove that they did.
 fn write_include(request: &Request<'_>, thinks: bool, body: &mut Fields<'_>) {
-    let logprobs = value_of(request, Knob::Logprobs) == Some(b"true");
+    let logprobs = request.setting(Knob::Logprobs).map(|setting| setting.value) == Some(b"true");
     if !thinks && !logprobs {
         return;
     }
