@@ -8,6 +8,7 @@
 //! - [`Mounted`]: files as Kubernetes mounts and replaces them.
 //! - [`exposition`]: a page of metrics, read strictly, and what the docs say of it.
 //! - [`stamp`]: numbers and times in pieces of a stream, from which one-way delays are read.
+//! - [`recordings`]: recorded exchanges with real providers.
 //! - [`canary`]: secrets to plant, and the search for them in whatever comes out.
 //!
 //! For development only: nothing that ships depends on it, and it depends on no code under test, so that its counting
@@ -30,6 +31,7 @@ mod gateway_yaml;
 mod mounted;
 mod patience;
 mod port;
+mod recording;
 mod thread;
 
 pub use front::FrontProxy;
@@ -39,3 +41,4 @@ pub use patience::eventually;
 pub use port::free_port;
 pub use provider::MockProvider;
 pub use proxy::FaultProxy;
+pub use recording::{Recording, corpus, recordings};

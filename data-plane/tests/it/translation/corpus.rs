@@ -1,9 +1,8 @@
 //! Recorded answers of real providers, replayed as the upstream.
 
-use std::path::{Path, PathBuf};
-
 use bulkhead_dialect::relay::End as StreamEnd;
 use bulkhead_dialect::translate::{AnswerOptions, Dialect, Plan, Stream, answer as translated};
+use bulkhead_testkit::{Recording, corpus, recordings};
 use bytes::BytesMut;
 
 use super::*;
@@ -17,47 +16,12 @@ struct Case {
 }
 
 fn cases() -> Vec<Case> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/testkit/corpus");
-    let folders = |path: &Path| -> Vec<PathBuf> {
-        std::fs::read_dir(path)
-            .unwrap()
-            .map(|entry| entry.unwrap().path())
-            .filter(|path| path.is_dir())
-            .collect()
+    let answers = recordings(&corpus()).into_iter().filter(Recording::is_answer);
+    let case = |Recording { id, endpoint, streams, body, .. }| {
+        let dialect = Dialect::of(endpoint).filter(|dialect| Dialect::ALL.contains(dialect))?;
+        Some(Case { id, dialect, streams, body })
     };
-    let mut cases: Vec<Case> = folders(&root)
-        .iter()
-        .flat_map(|provider| folders(provider))
-        .filter_map(|folder| case(&folder))
-        .collect();
-    cases.sort_by(|one, other| one.id.cmp(&other.id));
-    cases
-}
-
-fn case(folder: &Path) -> Option<Case> {
-    let meta: Value = serde_json::from_slice(&std::fs::read(folder.join("meta.json")).ok()?).unwrap();
-    let dialect = match meta["api"].as_str()? {
-        "openai.chat" => Dialect::Chat,
-        "anthropic.messages" => Dialect::Messages,
-        "openai.responses" => Dialect::Responses,
-        "gemini.generateContent" | "gemini.streamGenerateContent" => Dialect::Gemini,
-        "bedrock.converse" | "bedrock.converse-stream" => Dialect::Converse,
-        _ => return None,
-    };
-    let file = match meta["kind"].as_str()? {
-        "sse" => "response.sse",
-        "bin" => "response.bin",
-        _ => "response.json",
-    };
-    let streams = file != "response.json";
-    let body = std::fs::read(folder.join(file)).ok()?;
-    let is_answer = || serde_json::from_slice::<Value>(&body).is_ok_and(|body| body.get("error").is_none());
-    (meta["status"] == 200 && (streams || is_answer())).then(|| Case {
-        id: meta["id"].as_str().unwrap().to_owned(),
-        dialect,
-        streams,
-        body,
-    })
+    answers.filter_map(case).collect()
 }
 
 /// What the client should get; `None` where the recording is one of a failure.
