@@ -257,6 +257,20 @@ pub struct Settings {
     pub routing: ::core::option::Option<Routing>,
     #[prost(message, optional, tag = "22")]
     pub listener: ::core::option::Option<Listener>,
+    #[prost(message, repeated, tag = "23")]
+    pub betas: ::prost::alloc::vec::Vec<Beta>,
+}
+/// A value of `anthropic-beta` at a provider.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(skip_debug)]
+pub struct Beta {
+    #[prost(string, tag = "1")]
+    pub provider: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub beta: ::prost::alloc::string::String,
+    /// Absent: it is left out.
+    #[prost(string, optional, tag = "3")]
+    pub sent: ::core::option::Option<::prost::alloc::string::String>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 #[prost(skip_debug)]

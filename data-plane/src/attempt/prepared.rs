@@ -55,7 +55,7 @@ impl<'r> Prepared<'r> {
         })?;
         let dialect = to.dialect();
         let (beta, dropped_betas) = match dialect {
-            Dialect::Anthropic => beta_header(client, &routed.deployment),
+            Dialect::Anthropic => beta_header(client, &routed.deployment, settings),
             Dialect::OpenAi | Dialect::Gemini | Dialect::Bedrock => (None, Vec::new()),
         };
         let deployment = &*routed.deployment;

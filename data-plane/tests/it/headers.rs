@@ -224,6 +224,27 @@ async fn the_deployments_headers_go_over_everything() {
 }
 
 #[tokio::test]
+async fn settings_go_over_the_table_of_betas_and_are_read_again() {
+    let mock = MockProvider::start();
+    let with = |betas: Value| yaml(&mock).setting("bulkhead_settings", "anthropic_beta_headers", betas);
+    let file = with(json!({"anthropic": {"brand-new-2030-01-01": null}}));
+    let gateway = Gateway::with(file.text()).start().await;
+    let call = async || {
+        let request =
+            Request::post(MESSAGES).anthropic(MASTER).header("anthropic-beta", "brand-new-2030-01-01");
+        let answer = gateway.call(&request.json(body::messages("claude", "hi"))).await;
+        let dropped = answer.header("x-bulkhead-dropped-params").map(str::to_owned);
+        (mock.last_request().unwrap().header("anthropic-beta"), dropped)
+    };
+    let some = |text: &str| Some(text.to_owned());
+    assert_eq!(call().await, (None, some("brand-new-2030-01-01")));
+    let newer = with(json!({"anthropic": {"brand-new-2030-01-01": "newer-2031-01-01"}}));
+    std::fs::write(gateway.config(), newer.text()).unwrap();
+    gateway.until_metric("bulkhead_config_reloads_total", &[], 1.0).await;
+    assert_eq!(call().await, (some("newer-2031-01-01"), None));
+}
+
+#[tokio::test]
 async fn betas_are_filtered_by_the_table_and_the_dropped_ones_named() {
     let mock = MockProvider::start();
     let yaml = yaml(&mock)

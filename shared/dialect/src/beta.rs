@@ -2,7 +2,7 @@
 //!
 //! Each release of a client asks for new betas, and a provider that serves Anthropic's models for others refuses a
 //! request for one that it does not know. So for those a value passes only if the table lists it; Anthropic itself
-//! gets everything but what the table drops. The table is LiteLLM's data, see `data/NOTICE`.
+//! gets everything but what the table drops. The table is LiteLLM's data, see `data/NOTICE`; settings go over it.
 
 use std::collections::HashMap;
 use std::sync::OnceLock;
@@ -24,33 +24,52 @@ pub struct Beta {
 /// Values by name: another name for some, `None` for what is dropped.
 type Values = HashMap<String, Option<String>>;
 
-/// Filters the values of the header, given with commas between, for a provider.
-pub fn filter(provider: &str, header: &str) -> Beta {
-    let values = tables().get(provider);
-    let mut kept: Vec<&str> = Vec::new();
-    let mut dropped = Vec::new();
-    for asked in header.split(',').map(str::trim).filter(|value| !value.is_empty()) {
-        let sent = match values.and_then(|values| values.get(asked)) {
-            Some(listed) => listed.as_deref(),
-            None if provider == NATIVE => Some(asked),
-            None => None,
-        };
-        match sent {
-            Some(sent) if kept.contains(&sent) => {}
-            Some(sent) => kept.push(sent),
-            None => dropped.push(asked.to_owned()),
-        }
+/// Tables by provider.
+type Tables = HashMap<String, Values>;
+
+/// What settings say over the table that is part of the program.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Betas(Tables);
+
+impl Betas {
+    /// A provider gets this for a value; `None` drops it.
+    pub fn set(&mut self, provider: &str, beta: &str, sent: Option<&str>) {
+        let values = self.0.entry(provider.to_owned()).or_default();
+        values.insert(beta.to_owned(), sent.map(ToOwned::to_owned));
     }
-    Beta { keep: kept.join(","), dropped }
+
+    /// What is listed for a value.
+    fn of(&self, provider: &str, beta: &str) -> Option<&Option<String>> {
+        self.0.get(provider).and_then(|values| values.get(beta)).or_else(|| tables().get(provider)?.get(beta))
+    }
+
+    /// Filters the values of the header, given with commas between, for a provider.
+    pub fn filter(&self, provider: &str, header: &str) -> Beta {
+        let mut kept: Vec<&str> = Vec::new();
+        let mut dropped = Vec::new();
+        for asked in header.split(',').map(str::trim).filter(|value| !value.is_empty()) {
+            let sent = match self.of(provider, asked) {
+                Some(listed) => listed.as_deref(),
+                None if provider == NATIVE => Some(asked),
+                None => None,
+            };
+            match sent {
+                Some(sent) if kept.contains(&sent) => {}
+                Some(sent) => kept.push(sent),
+                None => dropped.push(asked.to_owned()),
+            }
+        }
+        Beta { keep: kept.join(","), dropped }
+    }
 }
 
-fn tables() -> &'static HashMap<String, Values> {
-    static TABLES: OnceLock<HashMap<String, Values>> = OnceLock::new();
+fn tables() -> &'static Tables {
+    static TABLES: OnceLock<Tables> = OnceLock::new();
     // The table is part of the program; a test reads it.
     TABLES.get_or_init(|| parse().unwrap_or_default())
 }
 
-fn parse() -> Result<HashMap<String, Values>, serde_json::Error> {
+fn parse() -> Result<Tables, serde_json::Error> {
     let file: HashMap<String, Value> =
         serde_json::from_str(include_str!("../data/anthropic_beta_headers_config.json"))?;
     let tables = file.into_iter().filter(|(_, table)| table.is_object());
@@ -62,7 +81,7 @@ mod tests {
     use super::*;
 
     fn filtered(provider: &str, header: &str) -> (String, Vec<String>) {
-        let Beta { keep, dropped } = filter(provider, header);
+        let Beta { keep, dropped } = Betas::default().filter(provider, header);
         (keep, dropped)
     }
 
@@ -93,5 +112,15 @@ mod tests {
             (String::new(), vec!["files-api-2025-04-14".to_owned()])
         );
         assert_eq!(filtered("anthropic", " , "), (String::new(), Vec::new()));
+    }
+
+    #[test]
+    fn settings_go_over_the_table() {
+        let mut betas = Betas::default();
+        betas.set("anthropic", "brand-new-2030-01-01", None);
+        betas.set("vertex_ai", "brand-new-2030-01-01", Some("newer-2030-02-02"));
+        let of = |provider| betas.filter(provider, "brand-new-2030-01-01,tool-search-tool-2025-10-19");
+        assert_eq!(of("anthropic").dropped, ["brand-new-2030-01-01"]);
+        assert_eq!(of("vertex_ai").keep, "newer-2030-02-02,tool-search-tool-2025-10-19");
     }
 }

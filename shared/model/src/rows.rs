@@ -297,6 +297,17 @@ pub struct AliasRow {
     pub hidden: bool,
 }
 
+/// What becomes of a value of `anthropic-beta` at a provider, whatever the table that is part of the program says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BetaRow {
+    /// The provider's name in the provider table.
+    pub provider: String,
+    /// The value as clients send it.
+    pub beta: String,
+    /// What the provider gets; `None`: it is left out.
+    pub sent: Option<String>,
+}
+
 /// What holds for the whole gateway.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SettingsRow {
@@ -342,6 +353,8 @@ pub struct SettingsRow {
     pub mentions_database: bool,
     /// Metrics have LiteLLM's names, too.
     pub litellm_metrics: bool,
+    /// Values of `anthropic-beta`.
+    pub betas: Vec<BetaRow>,
     /// How requests find a deployment.
     pub routing: RoutingRow,
     /// Who may connect.
@@ -365,6 +378,7 @@ impl Default for SettingsRow {
             tag_filtering: false,
             tag_match_any: true,
             aliases: Vec::new(),
+            betas: Vec::new(),
             budget_exceeded_status: 422,
             keepalive: Duration::from_secs(15),
             expose_upstream_auth: false,

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use bulkhead_dialect::beta::Betas;
 use bulkhead_model::rows::{ListenerRow, SettingsRow};
 use bulkhead_model::{KeyHash, Network};
 use http::header::HeaderName;
@@ -41,6 +42,8 @@ pub struct Settings {
     pub overall_timeout: Duration,
     /// Metrics have LiteLLM's names, too.
     pub litellm_metrics: bool,
+    /// What becomes of values of `anthropic-beta`.
+    pub betas: Betas,
     /// How requests find a deployment.
     pub routing: Routing,
     /// Who may connect.
@@ -90,10 +93,19 @@ impl Settings {
             mentions_database: row.mentions_database,
             overall_timeout: row.overall_timeout.unwrap_or(row.request_timeout.max(OVERALL)),
             litellm_metrics: row.litellm_metrics,
+            betas: betas(row),
             routing: Routing::compile(&row.routing),
             listener: Listener::compile(&row.listener).map_err(wrong)?,
         })
     }
+}
+
+fn betas(row: &SettingsRow) -> Betas {
+    let mut betas = Betas::default();
+    for rule in &row.betas {
+        betas.set(&rule.provider, &rule.beta, rule.sent.as_deref());
+    }
+    betas
 }
 
 impl Listener {

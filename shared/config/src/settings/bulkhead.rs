@@ -2,6 +2,7 @@
 
 use bulkhead_model::rows::{AffinityRow, SettingsRow};
 
+use super::betas;
 use super::general::megabytes;
 use crate::accept;
 use crate::check;
@@ -33,6 +34,9 @@ pub(super) fn read(section: &Fields<'_>, row: &mut SettingsRow, cx: &mut Cx<'_>)
     affinity(section, &mut row.routing.affinity, cx);
     if let Some(log) = section.get("access_log").and_then(|field| field.boolean(cx)) {
         row.listener.access_log = log;
+    }
+    if let Some(field) = section.get("anthropic_beta_headers") {
+        row.betas = betas::read(&field, cx);
     }
     if let Some(field) = section.get("upstream_auth_errors") {
         row.expose_upstream_auth = upstream_auth_errors(&field, cx).unwrap_or(false);

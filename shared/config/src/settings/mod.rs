@@ -1,6 +1,7 @@
 //! The sections that hold for the whole gateway.
 
 mod alias;
+mod betas;
 mod bulkhead;
 mod fallbacks;
 mod general;

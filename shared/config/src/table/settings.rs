@@ -15,8 +15,7 @@ const NO_KEY_DEFAULTS: &str = "keys of a file are taken as written; defaults for
 const NO_DEFAULT_CREDENTIAL: &str =
     "not read here: write `api_key` and `api_base` in each deployment's litellm_params";
 const NO_SECRET_MANAGER: &str = "secret managers are not available; `os.environ/` reads the environment";
-const NO_TRANSLATION: &str =
-    "not available in this version; requests go out in the dialect that they came in";
+const NO_TRANSLATION: &str = "not read; how a request is translated is built in";
 const OWN_PRICES: &str =
     "not available in this version; costs follow the price data and the deployment's prices";
 const OWN_LOGS: &str = "no effect here; the gateway's own logs are structured and set on its command line";
@@ -394,4 +393,5 @@ pub(super) const BULKHEAD: &[Row] = &[
     honoured(&["accept_unenforced", "keepalive_seconds", "body_memory_mb", "upstream_auth_errors"]),
     honoured(&["connect_timeout", "first_byte_timeout", "idle_timeout", "overall_timeout"]),
     honoured(&["session_affinity", "prompt_affinity_bytes", "access_log"]),
+    honoured(&["anthropic_beta_headers"]),
 ];

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bulkhead_config::Problem;
 use bulkhead_model::rows::{
-    AffinityRow, ByFailure, ChainRow, FallbackPolicy, ListenerRow, RoutingRow, SettingsRow, Strategy,
+    AffinityRow, BetaRow, ByFailure, ChainRow, FallbackPolicy, ListenerRow, RoutingRow, SettingsRow, Strategy,
 };
 
 use crate::support::{World, assert_problems};
@@ -177,6 +177,25 @@ fn timeouts_affinity_and_the_access_log_have_keys_of_their_own() {
     let row = settings("");
     assert_eq!((row.connect_timeout, row.first_byte_timeout), (seconds(10), None));
     assert_eq!((row.idle_timeout, row.overall_timeout), (None, None));
+}
+
+#[test]
+fn betas_are_listed_by_provider_in_litellms_form() {
+    let yaml = "bulkhead_settings: {anthropic_beta_headers: {bedrock: {old-1: new-2, other-3: null}}}";
+    let row = |beta: &str, sent: Option<&str>| BetaRow {
+        provider: "bedrock".into(),
+        beta: beta.into(),
+        sent: sent.map(Into::into),
+    };
+    assert_eq!(settings(yaml).betas, [row("old-1", Some("new-2")), row("other-3", None)]);
+    let path = "bulkhead_settings.anthropic_beta_headers";
+    for (yaml, at, what, remedy) in [
+        ("{bedrok: {a: b}}", ".bedrok", "no provider of this version", "bedrock"),
+        ("{bedrock: {a: \"b,c\"}}", ".bedrock.a", "not one value", "context-1m"),
+    ] {
+        let yaml = format!("{MODELS}bulkhead_settings: {{anthropic_beta_headers: {yaml}}}");
+        assert_problems(&World::new(&yaml).problems(), &[(4, &format!("{path}{at}"), what, remedy)]);
+    }
 }
 
 #[test]

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use bulkhead_model::rows::{
-    AliasRow, BudgetRow, CredentialRow, DeploymentRow, ExtraHeader, JsonMember, KeyRow, Limits, MemberRow,
-    SettingsRow, Spend, TeamRow, UserRow,
+    AliasRow, BetaRow, BudgetRow, CredentialRow, DeploymentRow, ExtraHeader, JsonMember, KeyRow, Limits,
+    MemberRow, SettingsRow, Spend, TeamRow, UserRow,
 };
 use bulkhead_model::{KeyHash, NanoUsd, PicoUsd, Secret, UnixMillis};
 use bulkhead_proto as proto;
@@ -168,6 +168,7 @@ fn settings(body: proto::Settings) -> Result<Decoded, String> {
     let status = u16::try_from(body.budget_exceeded_status).ok().filter(|status| (400..600).contains(status));
     let alias =
         |alias: proto::Alias| AliasRow { name: alias.name, group: alias.target, hidden: alias.hidden };
+    let beta = |beta: proto::Beta| BetaRow { provider: beta.provider, beta: beta.beta, sent: beta.sent };
     Ok(Decoded::Whole(Row::Settings(Box::new(SettingsRow {
         master_key,
         key_header: body.key_header,
@@ -194,6 +195,7 @@ fn settings(body: proto::Settings) -> Result<Decoded, String> {
         litellm_metrics: body.litellm_metrics,
         routing: routing::decode(body.routing)?,
         listener: routing::decode_listener(body.listener),
+        betas: body.betas.into_iter().map(beta).collect(),
     }))))
 }
 

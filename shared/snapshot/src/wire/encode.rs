@@ -35,6 +35,11 @@ fn settings(row: &SettingsRow) -> proto::Settings {
         target: alias.group.clone(),
         hidden: alias.hidden,
     };
+    let beta = |beta: &bulkhead_model::rows::BetaRow| proto::Beta {
+        provider: beta.provider.clone(),
+        beta: beta.beta.clone(),
+        sent: beta.sent.clone(),
+    };
     proto::Settings {
         master_key: row.master_key.map(|hash| Bytes::copy_from_slice(&hash.0)),
         key_header: row.key_header.clone(),
@@ -58,6 +63,7 @@ fn settings(row: &SettingsRow) -> proto::Settings {
         litellm_metrics: row.litellm_metrics,
         routing: Some(routing::encode(&row.routing)),
         listener: Some(routing::encode_listener(&row.listener)),
+        betas: row.betas.iter().map(beta).collect(),
     }
 }
 

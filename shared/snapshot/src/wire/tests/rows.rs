@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use bulkhead_model::rows::{
-    AffinityRow, AliasRow, BudgetRow, ByFailure, ChainRow, ExtraHeader, FallbackPolicy, JsonMember, Limits,
-    ListenerRow, OverrideRow, RoutingRow, Spend, Strategy as Picking,
+    AffinityRow, AliasRow, BetaRow, BudgetRow, ByFailure, ChainRow, ExtraHeader, FallbackPolicy, JsonMember,
+    Limits, ListenerRow, OverrideRow, RoutingRow, Spend, Strategy as Picking,
 };
 use bulkhead_model::{NanoUsd, PicoUsd, Secret, UnixMillis, WindowLength};
 use proptest::collection::vec;
@@ -334,13 +334,15 @@ fn deployment() -> impl Strategy<Value = Shown> {
 fn settings() -> impl Strategy<Value = SettingsRow> {
     let alias =
         (text(), text(), any::<bool>()).prop_map(|(name, group, hidden)| AliasRow { name, group, hidden });
+    let beta =
+        (text(), text(), of(text())).prop_map(|(provider, beta, sent)| BetaRow { provider, beta, sent });
     let one = (of(hash()), of(text()), 1..=u64::MAX, 1..=u64::MAX, 1..=u64::MAX, time());
     let flags = any::<[bool; 6]>();
     let waits = (any::<u64>(), time(), time(), time());
-    let two = (vec(alias, 0..3), 400u16..600, any::<u64>(), text());
+    let two = (vec(alias, 0..3), 400u16..600, any::<u64>(), text(), vec(beta, 0..3));
     (one, flags, two, waits, routing(), listener()).prop_map(|(one, flags, two, waits, routing, listener)| {
         let (connect_timeout, first_byte_timeout, idle_timeout, overall_timeout) = waits;
-        let (aliases, budget_exceeded_status, keepalive, timezone) = two;
+        let (aliases, budget_exceeded_status, keepalive, timezone, betas) = two;
         let (master_key, key_header, max_request_bytes, body_memory_bytes, timeout, stream_timeout) = one;
         let [
             drop_params,
@@ -372,6 +374,7 @@ fn settings() -> impl Strategy<Value = SettingsRow> {
             idle_timeout,
             overall_timeout,
             litellm_metrics,
+            betas,
             routing,
             listener,
         }
