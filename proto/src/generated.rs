@@ -258,7 +258,7 @@ pub struct Settings {
     #[prost(message, optional, tag = "22")]
     pub listener: ::core::option::Option<Listener>,
 }
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 #[prost(skip_debug)]
 pub struct Credential {
     #[prost(string, tag = "1")]
@@ -271,6 +271,17 @@ pub struct Credential {
     pub api_version: ::core::option::Option<::prost::alloc::string::String>,
     #[prost(string, optional, tag = "5")]
     pub organization: ::core::option::Option<::prost::alloc::string::String>,
+    #[prost(message, repeated, tag = "10")]
+    pub cloud: ::prost::alloc::vec::Vec<CloudValue>,
+}
+/// What is said of an account with a cloud: LiteLLM's parameter and its value.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(skip_debug)]
+pub struct CloudValue {
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub value: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 #[prost(skip_debug)]
@@ -372,6 +383,9 @@ pub struct Deployment {
     pub first_byte_timeout: ::core::option::Option<u64>,
     #[prost(uint64, optional, tag = "36")]
     pub idle_timeout: ::core::option::Option<u64>,
+    /// Stand in for the key where there is none.
+    #[prost(message, repeated, tag = "60")]
+    pub cloud: ::prost::alloc::vec::Vec<CloudValue>,
     #[prost(string, repeated, tag = "100")]
     pub requires: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }

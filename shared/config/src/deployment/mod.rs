@@ -1,6 +1,7 @@
 //! `model_list`: from its elements to deployments.
 
 mod base_url;
+mod cloud;
 mod cooling;
 mod every_provider;
 mod identity;
@@ -97,6 +98,7 @@ fn row(
         model,
         api_base: target.api_base,
         api_key: target.api_key,
+        cloud: target.cloud,
         api_version: target.api_version,
         organization: params.organization,
         timeout: params.timeout,

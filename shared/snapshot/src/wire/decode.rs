@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bulkhead_model::rows::{
-    AliasRow, BudgetRow, CredentialRow, DeploymentRow, ExtraHeader, JsonMember, KeyRow, Limits, MemberRow,
+    AliasRow, BudgetRow, CloudValue, CredentialRow, DeploymentRow, ExtraHeader, JsonMember, KeyRow, Limits, MemberRow,
     SettingsRow, Spend, TeamRow, UserRow,
 };
 use bulkhead_model::{KeyHash, NanoUsd, PicoUsd, Secret, UnixMillis};
@@ -204,7 +204,13 @@ fn credential(body: proto::Credential) -> CredentialRow {
         api_base: body.api_base,
         api_version: body.api_version,
         organization: body.organization,
+        cloud: cloud(body.cloud),
     }
+}
+
+fn cloud(values: Vec<proto::CloudValue>) -> Vec<CloudValue> {
+    let decode = |said: proto::CloudValue| CloudValue { name: said.name, value: Secret::new(said.value) };
+    values.into_iter().map(decode).collect()
 }
 
 /// One that is not understood leaves its former version in use, unless it must not be used at all.
@@ -259,6 +265,7 @@ fn deployment_row(body: proto::Deployment, doubts: &mut Doubts) -> DeploymentRow
         connect_timeout: body.connect_timeout.map(Duration::from_millis),
         first_byte_timeout: body.first_byte_timeout.map(Duration::from_millis),
         idle_timeout: body.idle_timeout.map(Duration::from_millis),
+        cloud: cloud(body.cloud),
         requires: doubts.requires(body.requires),
     }
 }
