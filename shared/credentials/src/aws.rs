@@ -4,12 +4,15 @@
 //! `:` of a version and the `/` of an ARN are `%3A` and `%2F`. AWS signs what it takes from the wire encoded once
 //! more, S3 aside, and so does this.
 
+mod source;
+
 use std::time::SystemTime;
 
 use aws_credential_types::Credentials;
 use aws_sigv4::http_request::{self, SignableBody, SignableRequest, SigningSettings};
 use aws_sigv4::sign::v4;
 use bulkhead_model::Secret;
+pub use source::Source;
 
 /// Static keys, or keys for a session.
 #[derive(Clone)]

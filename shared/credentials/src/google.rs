@@ -1,0 +1,5 @@
+//! Tokens of Google's, for Vertex AI.
+
+mod source;
+
+pub use source::Source;

@@ -1,0 +1,29 @@
+//! Why there is no proof.
+
+use std::sync::Arc;
+
+/// Why there is no proof: in words, without a secret.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{reason}")]
+pub struct Unavailable {
+    reason: Arc<str>,
+    waiting_may_help: bool,
+}
+
+impl Unavailable {
+    /// True where nobody has to change anything for it to work: somebody does not answer, or is overloaded. It is
+    /// tried again in either case, later where waiting does not help.
+    pub fn waiting_may_help(&self) -> bool {
+        self.waiting_may_help
+    }
+
+    /// Somebody does not answer as it should.
+    pub(crate) fn for_now(reason: impl Into<String>) -> Self {
+        Self { reason: reason.into().into(), waiting_may_help: true }
+    }
+
+    /// Somebody has to change something.
+    pub(crate) fn until_changed(reason: impl Into<String>) -> Self {
+        Self { reason: reason.into().into(), waiting_may_help: false }
+    }
+}
