@@ -73,10 +73,16 @@ fn document(field: &Field<'_>, cx: &mut Cx<'_>) -> Option<Secret> {
     (is_fine && !text.is_empty()).then(|| Secret::new(text))
 }
 
-/// What counts of it with this provider. `region` is where AWS is asked.
+/// Where the deployment is.
+pub(super) struct At<'b> {
+    pub(super) region: Option<String>,
+    pub(super) base: Option<&'b str>,
+}
+
+/// What counts of it with this provider.
 pub(super) fn complete(
     Declared(said): Declared<'_>,
-    region: Option<String>,
+    at: At<'_>,
     has_key: bool,
     provider: &Provider,
     params: &Fields<'_>,
@@ -99,10 +105,23 @@ pub(super) fn complete(
         (true, None) => Vec::new(),
         (false, _) => usable(cloud, own, params, cx),
     };
-    if let (Cloud::Aws, Some(region)) = (cloud, region) {
-        values.push(CloudValue { name: REGION.to_owned(), value: Secret::new(region) });
+    if cloud == Cloud::Aws {
+        match at.region {
+            Some(region) => values.push(CloudValue { name: REGION.to_owned(), value: Secret::new(region) }),
+            None if has_key => {}
+            None => without_region(at.base, params, cx),
+        }
     }
     values
+}
+
+/// An address of Bedrock's names its region; any other does not.
+fn without_region(base: Option<&str>, params: &Fields<'_>, cx: &mut Cx<'_>) {
+    if base.is_some_and(|base| !base.contains("//bedrock-runtime") && !base.contains(".bedrock-runtime.")) {
+        let path = format!("{}.{REGION}", params.path);
+        let what = "requests are signed for a region, and neither this nor the address says one";
+        cx.report.error(params.place, &path, what, "aws_region_name: us-east-1, or the variable AWS_REGION");
+    }
 }
 
 /// With what the file's variables say of the rest.

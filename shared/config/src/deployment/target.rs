@@ -53,7 +53,10 @@ pub(super) fn complete(
             .and_then(|base| in_region(base, region.as_deref(), params, provider, cx)),
     };
     let api_key = declared.api_key.or_else(|| default_key(params, provider, declares_base, cx));
-    let cloud = cloud::complete(declared.cloud, region, api_key.is_some(), provider, params, cx);
+    let cloud = {
+        let at = cloud::At { region, base: api_base.as_ref().and_then(|base| base.as_deref()) };
+        cloud::complete(declared.cloud, at, api_key.is_some(), provider, params, cx)
+    };
     let unversioned = api_base.iter().flatten().any(|base| base.ends_with("/openai/v1"));
     let api_version = declared.api_version.or_else(|| default_version(params, provider, unversioned, cx));
     let api_base = api_base?.map(|base| provider::with_path(provider, base));
