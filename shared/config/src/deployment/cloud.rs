@@ -6,6 +6,7 @@ use bulkhead_dialect::cloud::{Cloud, PARAMETERS, REGION};
 use bulkhead_model::Secret;
 use bulkhead_model::rows::CloudValue;
 
+use super::target::{self, Target};
 use crate::field::{Cx, Field, Fields};
 use crate::json;
 use crate::provider::Provider;
@@ -36,7 +37,7 @@ const VARIABLES: [(&str, &str); 15] = [
 /// What is declared, whoever the provider is.
 pub(super) struct Declared<'n>(Vec<(Cloud, Field<'n>, Secret)>);
 
-/// Reads all but the region, which belongs to the address, too.
+/// Reads all but the region, which belongs to the address, and is read with that.
 pub(super) fn declared<'n>(params: &Fields<'n>, cx: &mut Cx<'_>) -> Declared<'n> {
     for field in REFUSED.iter().filter_map(|name| params.get(name)) {
         let what = format!("`{}`: nobody can sign in with a user's password here", field.name());
@@ -73,17 +74,10 @@ fn document(field: &Field<'_>, cx: &mut Cx<'_>) -> Option<Secret> {
     (is_fine && !text.is_empty()).then(|| Secret::new(text))
 }
 
-/// Where the deployment is.
-pub(super) struct At<'b> {
-    pub(super) region: Option<String>,
-    pub(super) base: Option<&'b str>,
-}
-
-/// What counts of it with this provider.
+/// What counts of it with this provider, at this address and with this key.
 pub(super) fn complete(
     Declared(said): Declared<'_>,
-    at: At<'_>,
-    has_key: bool,
+    target: &Target,
     provider: &Provider,
     params: &Fields<'_>,
     cx: &mut Cx<'_>,
@@ -95,6 +89,7 @@ pub(super) fn complete(
         field.warn(cx, what, "nothing; it has no effect and may stay for LiteLLM");
     }
     let Some(cloud) = provider.cloud else { return Vec::new() };
+    let has_key = target.api_key.is_some();
     let mut values = match (has_key, own.first()) {
         (true, Some((_, field, _))) => {
             let keys = provider.api_key_env.join(" or ");
@@ -106,13 +101,21 @@ pub(super) fn complete(
         (false, _) => usable(cloud, own, params, cx),
     };
     if cloud == Cloud::Aws {
-        match at.region {
+        match region(params, cx) {
             Some(region) => values.push(CloudValue { name: REGION.to_owned(), value: Secret::new(region) }),
             None if has_key => {}
-            None => without_region(at.base, params, cx),
+            None => without_region(target.api_base.as_deref(), params, cx),
         }
     }
     values
+}
+
+fn region(params: &Fields<'_>, cx: &mut Cx<'_>) -> Option<String> {
+    if let Some(field) = params.get(REGION) {
+        return field.text(cx, "us-east-1");
+    }
+    let path = format!("{}.{REGION}", params.path);
+    target::REGION.iter().find_map(|name| cx.default(name, params.place, &path))
 }
 
 /// An address of Bedrock's names its region; any other does not.

@@ -1,66 +1,57 @@
 //! Where a deployment's requests go, and with which key.
 
 use bulkhead_model::Secret;
-use bulkhead_model::rows::CloudValue;
 
-use super::{base_url, cloud};
+use super::base_url;
 use crate::field::{Cx, Field, Fields};
 use crate::provider::{self, Provider};
 
-/// Base URL, key, account and version of a deployment.
+/// Base URL, key and version of a deployment.
 #[derive(Clone)]
 pub(super) struct Target {
     pub(super) api_base: Option<String>,
     pub(super) api_key: Option<Secret>,
-    pub(super) cloud: Vec<CloudValue>,
     pub(super) api_version: Option<String>,
 }
 
 /// What a deployment itself says about its target.
-pub(super) struct Declared<'n> {
+pub(super) struct Declared {
     /// `None` is not said; the inner `None` is said wrongly, and reported.
     api_base: Option<Option<String>>,
     api_key: Option<Secret>,
     api_version: Option<String>,
     /// Of a provider that has an address in each region.
     region: Option<String>,
-    cloud: cloud::Declared<'n>,
 }
 
 /// Reads what is declared, whoever the provider is.
-pub(super) fn declared<'n>(params: &Fields<'n>, cx: &mut Cx<'_>) -> Declared<'n> {
+pub(super) fn declared(params: &Fields<'_>, cx: &mut Cx<'_>) -> Declared {
     Declared {
         api_base: declared_base(params, cx).map(|field| checked(&field, cx)),
         api_key: params.get("api_key").and_then(|field| field.secret(cx)),
         api_version: params.get("api_version").and_then(|field| super::printable(&field, "2024-10-21", cx)),
         region: params.get("aws_region_name").and_then(|field| super::printable(&field, "us-east-1", cx)),
-        cloud: cloud::declared(params, cx),
     }
 }
 
 /// Looks for the rest in the provider's variables. `None` is reported.
 pub(super) fn complete(
-    declared: Declared<'_>,
+    declared: Declared,
     params: &Fields<'_>,
     provider: &Provider,
     cx: &mut Cx<'_>,
 ) -> Option<Target> {
     let declares_base = declared.api_base.is_some();
-    let region = declared.region.or_else(|| default_region(params, provider, cx));
     let api_base = match declared.api_base {
         Some(checked) => checked.map(Some),
         None => default_base(params, provider, cx)
-            .and_then(|base| in_region(base, region.as_deref(), params, provider, cx)),
+            .and_then(|base| in_region(base, declared.region, params, provider, cx)),
     };
     let api_key = declared.api_key.or_else(|| default_key(params, provider, declares_base, cx));
-    let cloud = {
-        let at = cloud::At { region, base: api_base.as_ref().and_then(|base| base.as_deref()) };
-        cloud::complete(declared.cloud, at, api_key.is_some(), provider, params, cx)
-    };
     let unversioned = api_base.iter().flatten().any(|base| base.ends_with("/openai/v1"));
     let api_version = declared.api_version.or_else(|| default_version(params, provider, unversioned, cx));
     let api_base = api_base?.map(|base| provider::with_path(provider, base));
-    Some(Target { api_base, api_key, cloud, api_version })
+    Some(Target { api_base, api_key, api_version })
 }
 
 /// What the provider's variables give, for a deployment that declares nothing. `None` where they do not suffice.
@@ -84,14 +75,14 @@ pub(super) fn from_environment(provider: &Provider, params: &Fields<'_>, cx: &mu
         Some(name) => Some(default(name, "api_version")?),
         None => None,
     };
-    Some(Target { api_base, api_key, cloud: Vec::new(), api_version })
+    Some(Target { api_base, api_key, api_version })
 }
 
 /// Where the region goes in an address.
 const GAP: &str = "{region}";
 
 /// Variables that name an AWS region.
-const REGION: [&str; 3] = ["AWS_REGION_NAME", "AWS_REGION", "AWS_DEFAULT_REGION"];
+pub(super) const REGION: [&str; 3] = ["AWS_REGION_NAME", "AWS_REGION", "AWS_DEFAULT_REGION"];
 
 /// The address of a provider that has one in each region, with a gap for it.
 fn template(provider: &Provider) -> Option<&str> {
@@ -102,29 +93,23 @@ fn in_place(template: &str, region: &str) -> Result<String, &'static str> {
     base_url::check(&template.replace(GAP, region.trim()))
 }
 
-/// The region that the variables name, for a provider that has some.
-fn default_region(params: &Fields<'_>, provider: &Provider, cx: &mut Cx<'_>) -> Option<String> {
-    let path = format!("{}.aws_region_name", params.path);
-    let has_regions = template(provider).is_some();
-    REGION.iter().filter(|_| has_regions).find_map(|name| cx.default(name, params.place, &path))
-}
-
 /// The address of a provider that has one in each region. `None` is reported.
 fn in_region(
     base: Option<String>,
-    region: Option<&str>,
+    declared: Option<String>,
     params: &Fields<'_>,
     provider: &Provider,
     cx: &mut Cx<'_>,
 ) -> Option<Option<String>> {
     let (None, Some(template)) = (&base, template(provider)) else { return Some(base) };
     let path = format!("{}.aws_region_name", params.path);
-    let Some(region) = region else {
+    let variable = |cx: &mut Cx<'_>| REGION.iter().find_map(|name| cx.default(name, params.place, &path));
+    let Some(region) = declared.or_else(|| variable(cx)) else {
         let what = format!("`{}` has an address in each region, and this says none", provider.name);
         cx.report.error(params.place, &path, what, "aws_region_name: us-east-1, or the variable AWS_REGION");
         return None;
     };
-    match in_place(template, region) {
+    match in_place(template, &region) {
         Ok(base) => Some(Some(base)),
         Err(what) => {
             cx.report.error(params.place, &path, what, "aws_region_name: us-east-1");
