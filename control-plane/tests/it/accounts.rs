@@ -64,7 +64,8 @@ async fn a_clouds_account_reaches_nodes_and_is_hidden_from_everybody_else() {
     assert!(dump.len() == 3 && !all.windows(AWS_SECRET.len()).any(|part| part == AWS_SECRET.as_bytes()));
 
     let node = Node::subscribed("one", &join_token(&database, "a"), control_plane.grpc);
-    let wanted = [Id::Credential("aws".into()), Id::Deployment("own".into()), Id::Deployment("sharing".into())];
+    let wanted =
+        [Id::Credential("aws".into()), Id::Deployment("own".into()), Id::Deployment("sharing".into())];
     node.until("told of all", |seen| {
         seen.catalog.rows().filter(|row| wanted.contains(&row.id())).count() == wanted.len()
     })

@@ -108,7 +108,13 @@ impl<'r> Signing<'r> {
             let value = value.to_str().map_err(|_| format!("the header {name} is no text"))?;
             signed.push((name.clone(), value.to_owned()));
         }
-        Ok(Self { identity, url: format!("{scheme}://{host}{path}"), signed, body_hash, since: Instant::now() })
+        Ok(Self {
+            identity,
+            url: format!("{scheme}://{host}{path}"),
+            signed,
+            body_hash,
+            since: Instant::now(),
+        })
     }
 
     fn sign(&self, keys: &aws::Keys) -> Result<Added, String> {
@@ -121,11 +127,8 @@ impl<'r> Signing<'r> {
             body_hash: &self.body_hash,
         };
         let scope = aws::Scope { region: self.identity.region(), service: SERVICE };
-        let made =
-            aws::sign(&request, keys, scope, SystemTime::now()).map_err(|error| error.to_string())?;
-        made.into_iter()
-            .map(|(name, value)| Ok((HeaderName::from_static(name), sensitive(value)?)))
-            .collect()
+        let made = aws::sign(&request, keys, scope, SystemTime::now()).map_err(|error| error.to_string())?;
+        made.into_iter().map(|(name, value)| Ok((HeaderName::from_static(name), sensitive(value)?))).collect()
     }
 }
 
@@ -155,8 +158,10 @@ fn sensitive(value: String) -> Result<HeaderValue, String> {
 /// LiteLLM's words for a deployment without valid credentials.
 fn unproven(deployment: &Deployment, why: &dyn std::fmt::Display) -> Box<Fault> {
     tracing::warn!(deployment = %deployment.id, %why, "no credentials for a request");
-    let message =
-        format!("litellm.AuthenticationError: {} - {why}. Please tell the gateway's operator.", deployment.provider.exception);
+    let message = format!(
+        "litellm.AuthenticationError: {} - {why}. Please tell the gateway's operator.",
+        deployment.provider.exception
+    );
     Fault::new(ErrorKind::UpstreamAuthentication, message)
 }
 

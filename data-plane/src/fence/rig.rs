@@ -65,7 +65,12 @@ impl Rig {
             time_is_up: AtomicBool::new(false),
             patience: Duration::from_secs(75),
         });
-        Self { worker: Worker::new(node, Arc::new(Dialer::new()), 1), snapshot, _state: state, _keeping: keeping }
+        Self {
+            worker: Worker::new(node, Arc::new(Dialer::new()), 1),
+            snapshot,
+            _state: state,
+            _keeping: keeping,
+        }
     }
 }
 

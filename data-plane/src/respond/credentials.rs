@@ -16,10 +16,7 @@ fn proof(deployment: &Deployment) -> Option<Arc<Proof>> {
     deployment.identity.as_ref()?.begun()?.now()
 }
 
-fn credentials<'d>(
-    deployment: &'d Deployment,
-    proof: Option<&'d Proof>,
-) -> impl Iterator<Item = &'d [u8]> {
+fn credentials<'d>(deployment: &'d Deployment, proof: Option<&'d Proof>) -> impl Iterator<Item = &'d [u8]> {
     let values = deployment.headers.iter().map(|(_, value)| value.as_bytes());
     let bare = values.map(|value| value.strip_prefix(b"Bearer ").unwrap_or(value));
     let secrets = match proof {
@@ -46,7 +43,8 @@ pub(crate) fn without_credentials<'t>(deployment: &Deployment, text: &'t str) ->
     if !holds(credentials(deployment, proof.as_deref()), text.as_bytes()) {
         return Cow::Borrowed(text);
     }
-    let secrets = credentials(deployment, proof.as_deref()).filter_map(|secret| std::str::from_utf8(secret).ok());
+    let secrets =
+        credentials(deployment, proof.as_deref()).filter_map(|secret| std::str::from_utf8(secret).ok());
     Cow::Owned(secrets.fold(text.to_owned(), |text, secret| text.replace(secret, REDACTED)))
 }
 

@@ -1,5 +1,6 @@
 //! Deployments whose provider is a cloud's: requests are signed, or carry a token that was fetched.
 
+mod fetched;
 mod signature;
 
 use bulkhead_dialect::frames::write_event;

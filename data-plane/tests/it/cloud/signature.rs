@@ -34,7 +34,8 @@ pub(super) fn assert_signed(asked: &Asked, signer: Signer<'_>) {
         assert!(!must || is_signed(name), "{name} is not signed");
     }
     let canonical = canonical(asked, &names);
-    let text = format!("AWS4-HMAC-SHA256\n{time}\n{scope}\n{}", hex(digest(&SHA256, canonical.as_bytes()).as_ref()));
+    let text =
+        format!("AWS4-HMAC-SHA256\n{time}\n{scope}\n{}", hex(digest(&SHA256, canonical.as_bytes()).as_ref()));
     let steps = [&time[..8], signer.region, signer.service, "aws4_request", &text];
     let signature = steps.iter().fold(format!("AWS4{}", signer.secret).into_bytes(), |key, step| {
         sign(&Key::new(HMAC_SHA256, &key), step.as_bytes()).as_ref().to_vec()
@@ -57,7 +58,9 @@ fn canonical(asked: &Asked, names: &str) -> String {
 /// Once more than it was sent.
 fn encoded(path: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte);
-    path.bytes().map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }).collect()
+    path.bytes()
+        .map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") })
+        .collect()
 }
 
 pub(super) fn header(asked: &Asked, name: &str) -> Option<String> {

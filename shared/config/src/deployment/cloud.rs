@@ -85,7 +85,8 @@ pub(super) fn complete(
     let (own, others): (Vec<_>, Vec<_>) =
         said.into_iter().partition(|(cloud, ..)| Some(*cloud) == provider.cloud);
     for (cloud, field, _) in others {
-        let what = format!("`{}` is for {}, and `{}` is not there", field.name(), cloud.name(), provider.name);
+        let what =
+            format!("`{}` is for {}, and `{}` is not there", field.name(), cloud.name(), provider.name);
         field.warn(cx, what, "nothing; it has no effect and may stay for LiteLLM");
     }
     let Some(cloud) = provider.cloud else { return Vec::new() };

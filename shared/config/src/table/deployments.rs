@@ -4,7 +4,8 @@ use super::{Row, harmless, honoured, restricting, silent};
 
 const NO_CLOUD: &str =
     "providers that need signed requests or cloud tokens are not available in this version";
-const NO_CLOUD_OPTION: &str = "not available in this version; what requests to AWS are signed with has no such option";
+const NO_CLOUD_OPTION: &str =
+    "not available in this version; what requests to AWS are signed with has no such option";
 const NO_ROUTER_MODEL: &str = "models that choose another model are not available in this version";
 const NO_HEALTH_CHECK: &str = "not available in this version; deployments are not probed in the background";
 const NO_EDIT: &str = "not available in this version; requests and answers pass as they are";

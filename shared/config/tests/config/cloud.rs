@@ -24,7 +24,11 @@ fn what_is_said_of_an_account_is_read_from_the_file_and_its_variables() {
     let row = file(keys).var("SECRET", "s3cret").declared().deployments.remove(0);
     assert_eq!(
         said(&row),
-        [("aws_access_key_id", "AKIA"), ("aws_secret_access_key", "s3cret"), ("aws_region_name", "eu-west-1")]
+        [
+            ("aws_access_key_id", "AKIA"),
+            ("aws_secret_access_key", "s3cret"),
+            ("aws_region_name", "eu-west-1")
+        ]
     );
     let azure = "model: azure/gpt-4o\napi_base: https://a.openai.azure.com\napi_version: v1\ntenant_id: t\n\
                  client_id: c\nclient_secret: os.environ/SECRET";
@@ -52,8 +56,18 @@ fn what_cannot_work_is_told_with_its_remedy() {
         &file(params).problems(),
         &[
             (3, "model_list[0].litellm_params.aws_region_name", "signed for a region", "aws_region_name"),
-            (6, "model_list[0].litellm_params.aws_access_key_id", "needs `aws_secret_access_key`", "aws_secret"),
-            (7, "model_list[0].litellm_params.aws_web_identity_token", "needs `aws_role_name`", "aws_role_name"),
+            (
+                6,
+                "model_list[0].litellm_params.aws_access_key_id",
+                "needs `aws_secret_access_key`",
+                "aws_secret",
+            ),
+            (
+                7,
+                "model_list[0].litellm_params.aws_web_identity_token",
+                "needs `aws_role_name`",
+                "aws_role_name",
+            ),
             (8, "model_list[0].litellm_params.azure_password", "password", "client_secret"),
             (9, "model_list[0].litellm_params.vertex_credentials", "JSON of Google's", "os.environ/"),
         ],

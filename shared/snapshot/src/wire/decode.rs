@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use bulkhead_model::rows::{
-    AliasRow, BudgetRow, CloudValue, CredentialRow, DeploymentRow, ExtraHeader, JsonMember, KeyRow, Limits, MemberRow,
-    SettingsRow, Spend, TeamRow, UserRow,
+    AliasRow, BudgetRow, CloudValue, CredentialRow, DeploymentRow, ExtraHeader, JsonMember, KeyRow, Limits,
+    MemberRow, SettingsRow, Spend, TeamRow, UserRow,
 };
 use bulkhead_model::{KeyHash, NanoUsd, PicoUsd, Secret, UnixMillis};
 use bulkhead_proto as proto;

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use bulkhead_model::Secret;
 use bulkhead_model::rows::{
-    BudgetRow, CloudValue, CredentialRow, DeploymentRow, JsonMember, KeyRow, Limits, MemberRow, SettingsRow, Spend,
-    TeamRow, UserRow,
+    BudgetRow, CloudValue, CredentialRow, DeploymentRow, JsonMember, KeyRow, Limits, MemberRow, SettingsRow,
+    Spend, TeamRow, UserRow,
 };
 use bulkhead_proto as proto;
 use bytes::Bytes;
@@ -184,8 +184,7 @@ fn key(row: &KeyRow) -> proto::Key {
 }
 
 fn cloud(values: &[CloudValue]) -> Vec<proto::CloudValue> {
-    let encode =
-        |said: &CloudValue| proto::CloudValue { name: said.name.clone(), value: clear(&said.value) };
+    let encode = |said: &CloudValue| proto::CloudValue { name: said.name.clone(), value: clear(&said.value) };
     values.iter().map(encode).collect()
 }
 

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use bulkhead_model::rows::{
-    AffinityRow, AliasRow, BudgetRow, ByFailure, ChainRow, CloudValue, ExtraHeader, FallbackPolicy, JsonMember, Limits,
-    ListenerRow, OverrideRow, RoutingRow, Spend, Strategy as Picking,
+    AffinityRow, AliasRow, BudgetRow, ByFailure, ChainRow, CloudValue, ExtraHeader, FallbackPolicy,
+    JsonMember, Limits, ListenerRow, OverrideRow, RoutingRow, Spend, Strategy as Picking,
 };
 use bulkhead_model::{NanoUsd, PicoUsd, Secret, UnixMillis, WindowLength};
 use proptest::collection::vec;
