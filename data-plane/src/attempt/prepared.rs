@@ -10,7 +10,7 @@ use http::{HeaderMap, HeaderValue, Method, Request, Response, Uri};
 use tokio::time::{Duration, Instant, timeout_at};
 
 use super::headers::{beta_header, upstream_headers};
-use super::proof::{Proven, Unsigned, prove};
+use super::proof::{Proven, prove};
 use super::refusal::refusal;
 use super::send::{Waits, answer};
 use crate::fault::{Fault, Outcome};
@@ -29,14 +29,14 @@ const ERROR_PATIENCE: Duration = Duration::from_secs(10);
 /// A request to a provider. Everything of it is kept until the head of the answer is there.
 pub(crate) struct Prepared<'r> {
     settings: &'r Settings,
-    deployment: &'r Deployment,
+    pub(super) deployment: &'r Deployment,
     client: &'r HeaderMap,
     dialect: Dialect,
     beta: Option<HeaderValue>,
     dropped_betas: Vec<String>,
-    path: PathAndQuery,
-    body: Segments,
-    waits: Waits,
+    pub(super) path: PathAndQuery,
+    pub(super) body: Segments,
+    pub(super) waits: Waits,
 }
 
 impl<'r> Prepared<'r> {
@@ -68,7 +68,7 @@ impl<'r> Prepared<'r> {
         &self.dropped_betas
     }
 
-    fn headers(&self) -> HeaderMap {
+    pub(super) fn headers(&self) -> HeaderMap {
         upstream_headers(self.client, self.dialect, self.beta.as_ref(), self.deployment, self.settings)
     }
 
@@ -86,14 +86,8 @@ impl<'r> Prepared<'r> {
     /// What stands in for a key, where the deployment has an account with a cloud.
     async fn prove(&self, worker: &Worker) -> Outcome<Option<Proven<'_>>> {
         let Some(identity) = self.deployment.identity.as_deref() else { return Ok(None) };
-        let unsigned = Unsigned {
-            deployment: self.deployment,
-            headers: self.headers(),
-            path: &self.path,
-            body: &self.body,
-        };
         // In a box, so that the way of everybody else stays as small as it is.
-        Box::pin(prove(worker, identity, unsigned, self.waits.connected_by())).await.map(Some)
+        Box::pin(prove(worker, identity, self)).await.map(Some)
     }
 }
 

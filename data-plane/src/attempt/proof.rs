@@ -9,11 +9,11 @@ use bulkhead_dialect::json::Segments;
 use bulkhead_model::{ErrorKind, Secret};
 use bulkhead_snapshot::{Deployment, Identity};
 use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderName};
-use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderValue, Method};
 use smallvec::SmallVec;
 use tokio::time::Instant;
 
+use super::prepared::Prepared;
 use crate::apart::apart;
 use crate::fault::{Fault, Outcome};
 use crate::worker::Worker;
@@ -22,14 +22,6 @@ use crate::worker::Worker;
 const FRESH: Duration = Duration::from_secs(60);
 /// The name under which Bedrock's requests are signed.
 const SERVICE: &str = "bedrock";
-
-/// What a request is, to those who sign it.
-pub(super) struct Unsigned<'r> {
-    pub(super) deployment: &'r Deployment,
-    pub(super) headers: HeaderMap,
-    pub(super) path: &'r PathAndQuery,
-    pub(super) body: &'r Segments,
-}
 
 /// What proves who sends a request.
 pub(super) struct Proven<'r> {
@@ -50,23 +42,22 @@ struct Signing<'r> {
     since: Instant,
 }
 
-/// Waits until `deadline` for a proof that is not there yet; most are.
+/// Waits for a proof that is not there yet for as long as for a connection; most are there.
 pub(super) async fn prove<'r>(
     worker: &Worker,
     identity: &'r Identity,
-    unsigned: Unsigned<'r>,
-    deadline: Instant,
+    prepared: &Prepared<'r>,
 ) -> Outcome<Proven<'r>> {
     let lease = identity.lease(&worker.node.keeper);
-    let deployment = unsigned.deployment;
+    let deployment = prepared.deployment;
     let proof = match lease.now() {
         Some(proof) => proof,
-        None => lease.get(deadline).await.map_err(|why| unproven(deployment, &why))?,
+        None => lease.get(prepared.waits.connected_by()).await.map_err(|why| unproven(deployment, &why))?,
     };
     let (headers, signing) = match &*proof {
         Proof::Bearer(token) => (bearer(token).map_err(|why| unproven(deployment, &why))?, None),
         Proof::Aws(keys) => {
-            let signing = Signing::of(identity, unsigned).await.map_err(|why| unproven(deployment, &why))?;
+            let signing = Signing::of(identity, prepared).await.map_err(|why| unproven(deployment, &why))?;
             (signing.sign(keys).map_err(|why| unproven(deployment, &why))?, Some(signing))
         }
     };
@@ -95,8 +86,8 @@ impl Proven<'_> {
 }
 
 impl<'r> Signing<'r> {
-    async fn of(identity: &'r Identity, unsigned: Unsigned<'r>) -> Result<Self, String> {
-        let Unsigned { deployment, headers, path, body } = unsigned;
+    async fn of(identity: &'r Identity, prepared: &Prepared<'_>) -> Result<Self, String> {
+        let Prepared { deployment, path, body, .. } = prepared;
         let host = deployment.host.to_str().map_err(|error| error.to_string())?;
         let scheme = if deployment.target.https { "https" } else { "http" };
         let hashed = body.clone();
@@ -104,7 +95,7 @@ impl<'r> Signing<'r> {
         let is_signed =
             |name: &HeaderName| *name == HOST || *name == CONTENT_TYPE || name.as_str().starts_with("x-amz-");
         let mut signed = Vec::new();
-        for (name, value) in headers.iter().filter(|(name, _)| is_signed(name)) {
+        for (name, value) in prepared.headers().iter().filter(|(name, _)| is_signed(name)) {
             let value = value.to_str().map_err(|_| format!("the header {name} is no text"))?;
             signed.push((name.clone(), value.to_owned()));
         }

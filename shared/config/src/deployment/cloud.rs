@@ -15,6 +15,10 @@ use crate::yaml::Value;
 /// Ways that LiteLLM has and this version has not.
 const REFUSED: [&str; 2] = ["azure_username", "azure_password"];
 
+/// Say together whose keys they are: half of them from elsewhere would be nobody's.
+const WHO: [&str; 4] =
+    ["aws_access_key_id", "aws_secret_access_key", "aws_session_token", "aws_profile_name"];
+
 /// The file's own `environment_variables` stand for the process's, which the gateway asks when it runs.
 const VARIABLES: [(&str, &str); 15] = [
     ("aws_access_key_id", "AWS_ACCESS_KEY_ID"),
@@ -137,14 +141,24 @@ fn usable(
 ) -> Vec<CloudValue> {
     let of_cloud = |name: &str| PARAMETERS.contains(&(cloud, name));
     let is_said = |name: &str| own.iter().any(|(_, field, _)| field.name() == name);
+    let says_who = WHO.into_iter().any(is_said);
     let from_file: Vec<_> = VARIABLES
         .iter()
-        .filter(|(name, _)| of_cloud(name) && !is_said(name))
+        .filter(|(name, _)| of_cloud(name) && !is_said(name) && !(says_who && WHO.contains(name)))
         .filter_map(|(name, variable)| Some(((*name).to_owned(), cx.env.own(variable)?)))
         .map(|(name, value)| CloudValue { name, value: Secret::new(value.trim()) })
         .collect();
     let said = own.into_iter().map(|(_, field, value)| CloudValue { name: field.name().to_owned(), value });
     let values: Vec<_> = said.chain(from_file).collect();
+    check(&values, params, cx);
+    if values.is_empty() {
+        nothing_found(cloud, params, cx);
+    }
+    values
+}
+
+/// What is said in part only.
+fn check(values: &[CloudValue], params: &Fields<'_>, cx: &mut Cx<'_>) {
     let has = |name: &str| values.iter().any(|value| value.name == name);
     let needs = |name: &'static str, other: &'static str| (has(name) && !has(other)).then_some((name, other));
     let missing = [
@@ -165,10 +179,6 @@ fn usable(
             field.warn(cx, what, format!("{other}: arn:aws:iam::123456789012:role/name"));
         }
     }
-    if values.is_empty() {
-        nothing_found(cloud, params, cx);
-    }
-    values
 }
 
 /// Variables that name credentials, and the file in the home directory that may hold some.

@@ -49,6 +49,19 @@ fn the_files_own_variables_stand_for_the_processs() {
 }
 
 #[test]
+fn keys_are_not_mixed_with_variables_of_others() {
+    let yaml = "environment_variables: {AWS_SESSION_TOKEN: t, AWS_PROFILE: work, AWS_EXTERNAL_ID: x}\n\
+                model_list: [{model_name: m, litellm_params: {model: bedrock/us.x, aws_region_name: r, \
+                aws_access_key_id: AKIA, aws_secret_access_key: s, aws_role_name: arn}}]";
+    let declared = World::new(yaml).declared();
+    let names: Vec<_> = said(&declared.deployments[0]).into_iter().map(|(name, _)| name).collect();
+    assert_eq!(
+        names,
+        ["aws_access_key_id", "aws_secret_access_key", "aws_role_name", "aws_external_id", "aws_region_name"]
+    );
+}
+
+#[test]
 fn what_cannot_work_is_told_with_its_remedy() {
     let params = "model: bedrock/us.x\napi_base: http://127.0.0.1:1\naws_access_key_id: AKIA\n\
                   aws_web_identity_token: /token\nazure_password: p\nvertex_credentials: \"{}\"";
