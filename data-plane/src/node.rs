@@ -11,6 +11,7 @@ use std::time::Duration;
 use anyhow::Context;
 use arc_swap::ArcSwapOption;
 use bulkhead_config::Problems;
+use bulkhead_credentials::Keeper;
 use bulkhead_files::{Certificate, Watch};
 use bulkhead_model::{Clock, random};
 use bulkhead_sealed::StateKeys;
@@ -230,6 +231,15 @@ fn forwarder(peer: Peer, patience: Duration) -> anyhow::Result<Management> {
     Ok(management)
 }
 
+/// Tokens of clouds are fetched by a thread of its own, whatever the others are at.
+fn keeper() -> anyhow::Result<Arc<Keeper>> {
+    let runtime = side_runtime()?;
+    let keeper = Keeper::new(runtime.handle().clone());
+    let run = move || runtime.block_on(std::future::pending::<()>());
+    std::thread::Builder::new().name("credentials".to_owned()).spawn(run).context("cannot start a thread")?;
+    Ok(keeper)
+}
+
 /// Opens the state directory's ledger and records. What a crash left unsettled becomes a record of its own.
 fn open(state: &Path, name: &str, ties: Ties) -> anyhow::Result<Arc<Node>> {
     let Ties { ops_address, front, patience, link, management, spool, tracer } = ties;
@@ -250,7 +260,9 @@ fn open(state: &Path, name: &str, ties: Ties) -> anyhow::Result<Arc<Node>> {
             recorder.unsettled(Clock::System.now(), &id, bound);
         }
     }
+    let keeper = keeper()?;
     Ok(Arc::new(Node {
+        keeper,
         snapshot: ArcSwapOption::empty(),
         gate: Gate::new(Clock::System, ledger),
         health: Health::default(),

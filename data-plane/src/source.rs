@@ -86,6 +86,7 @@ impl Opened {
     pub(crate) fn follow(self, node: &Arc<Node>, name: String, files: Watch) -> anyhow::Result<()> {
         match self {
             Self::File(source, snapshot) => {
+                node.prove_ahead(&snapshot);
                 node.snapshot.store(Some(Arc::from(snapshot)));
                 tokio::spawn(snapshot::watch(files, source, node.clone()));
             }

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
+use bulkhead_credentials::Keeper;
 use bulkhead_model::{Clock, ErrorKind};
 use bulkhead_snapshot::Snapshot;
 use http::HeaderValue;
@@ -36,6 +37,8 @@ pub(crate) struct Node {
     pub(crate) reloads: crate::snapshot::Reloads,
     /// The tie to a control plane; a standalone gateway has none.
     pub(crate) link: Option<Arc<crate::snapshot::Link>>,
+    /// Keeps what proves to clouds who asks.
+    pub(crate) keeper: Arc<Keeper>,
     /// Where the management API is forwarded to.
     pub(crate) management: Option<crate::management::Management>,
     /// Decides which requests are traced, where any are.
@@ -53,6 +56,16 @@ impl Node {
     /// True from SIGTERM on.
     pub(crate) fn is_draining(&self) -> bool {
         self.draining.load(Ordering::Relaxed)
+    }
+
+    /// Begins to fetch what the deployments of a snapshot will need, before it is in force. It ends with the last
+    /// snapshot that has them.
+    pub(crate) fn prove_ahead(&self, snapshot: &Snapshot) {
+        for deployment in snapshot.models.groups().flat_map(|group| &group.deployments) {
+            if let Some(identity) = &deployment.identity {
+                identity.lease(&self.keeper);
+            }
+        }
     }
 
     /// Why a request finds no snapshot.

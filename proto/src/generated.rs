@@ -272,7 +272,7 @@ pub struct Beta {
     #[prost(string, optional, tag = "3")]
     pub sent: ::core::option::Option<::prost::alloc::string::String>,
 }
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 #[prost(skip_debug)]
 pub struct Credential {
     #[prost(string, tag = "1")]
@@ -285,6 +285,17 @@ pub struct Credential {
     pub api_version: ::core::option::Option<::prost::alloc::string::String>,
     #[prost(string, optional, tag = "5")]
     pub organization: ::core::option::Option<::prost::alloc::string::String>,
+    #[prost(message, repeated, tag = "10")]
+    pub cloud: ::prost::alloc::vec::Vec<CloudValue>,
+}
+/// What is said of an account with a cloud: LiteLLM's parameter and its value.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(skip_debug)]
+pub struct CloudValue {
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub value: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 #[prost(skip_debug)]
@@ -386,6 +397,9 @@ pub struct Deployment {
     pub first_byte_timeout: ::core::option::Option<u64>,
     #[prost(uint64, optional, tag = "36")]
     pub idle_timeout: ::core::option::Option<u64>,
+    /// Stand in for the key where there is none.
+    #[prost(message, repeated, tag = "60")]
+    pub cloud: ::prost::alloc::vec::Vec<CloudValue>,
     #[prost(string, repeated, tag = "100")]
     pub requires: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }

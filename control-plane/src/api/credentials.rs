@@ -10,7 +10,7 @@ use super::refusal::Refusal;
 use super::route::Route;
 use super::shape;
 use crate::domain::body::{body, did_you_mean};
-use crate::domain::deployment::{CREDENTIAL_VALUES, masked, merge};
+use crate::domain::deployment::{credential_values, masked, merge};
 use crate::domain::field::Name;
 use crate::store::Change;
 use crate::store::credentials::{self, StoredCredential};
@@ -80,11 +80,11 @@ async fn new(call: Call) -> Result<Response, Refusal> {
 /// Only what deployments take from a credential; a value that nobody reads is a mistake.
 fn check(values: &Map<String, Value>) -> Result<(), Refusal> {
     for (name, value) in values {
-        if !CREDENTIAL_VALUES.contains(&name.as_str()) {
-            let near = did_you_mean(name, CREDENTIAL_VALUES);
+        if !credential_values().any(|known| known == name) {
+            let near = did_you_mean(name, credential_values());
             let message = format!(
                 "`{name}` is not available in this version{near} A credential holds {}",
-                CREDENTIAL_VALUES.join(", ")
+                credential_values().collect::<Vec<_>>().join(", ")
             );
             return Err(Refusal::bad(message).param(format!("credential_values.{name}")));
         }
@@ -110,7 +110,7 @@ async fn values_of_model(change: &mut Change, id: &str) -> Result<Map<String, Va
 }
 
 fn of_params(params: &Map<String, Value>) -> Map<String, Value> {
-    let known = |(name, _): &(&String, &Value)| CREDENTIAL_VALUES.contains(&name.as_str());
+    let known = |(name, _): &(&String, &Value)| credential_values().any(|known| known == *name);
     params.iter().filter(known).map(|(name, value)| (name.clone(), value.clone())).collect()
 }
 

@@ -28,6 +28,9 @@ fn params(row: &DeploymentRow) -> Map<String, Value> {
     set("api_version", row.api_version.clone().map(Value::from));
     set("organization", row.organization.clone().map(Value::from));
     set("litellm_credential_name", row.credential.clone().map(Value::from));
+    for said in &row.cloud {
+        set(&said.name, Some(said.value.expose().into()));
+    }
     set("timeout", row.timeout.map(seconds));
     set("stream_timeout", row.stream_timeout.map(seconds));
     set("connect_timeout", row.connect_timeout.map(seconds));
@@ -116,6 +119,7 @@ mod tests {
 
     use bulkhead_config::Source;
     use bulkhead_model::Secret;
+    use bulkhead_model::rows::CloudValue;
     use serde_json::json;
 
     use super::*;
@@ -131,6 +135,7 @@ mod tests {
             model: "gpt-4o".into(),
             api_base: Some("http://127.0.0.1:1/v1".into()),
             api_key: Some(Secret::new("sk-provider")),
+            cloud: Vec::new(),
             api_version: Some("v1".into()),
             organization: Some("org".into()),
             timeout: seconds(30_500),
@@ -177,8 +182,24 @@ mod tests {
 
     #[test]
     fn what_is_shown_of_a_deployment_declares_the_same_deployment() {
-        let row = every_field();
-        let shown = of(&row);
+        let of_bedrock = DeploymentRow {
+            provider: "bedrock".into(),
+            api_base: Some("http://127.0.0.1:1".into()),
+            api_key: None,
+            cloud: vec![said("aws_role_name", "arn"), said("aws_region_name", "eu-west-1")],
+            ..every_field()
+        };
+        for row in [every_field(), of_bedrock] {
+            declares_the_same(&row);
+        }
+    }
+
+    fn said(name: &str, value: &str) -> CloudValue {
+        CloudValue { name: name.into(), value: Secret::new(value) }
+    }
+
+    fn declares_the_same(row: &DeploymentRow) {
+        let shown = of(row);
         let given = deployment::Given {
             id: &row.id,
             group: &row.group,
@@ -190,6 +211,6 @@ mod tests {
         let outside =
             Source { env: &|_| None, read: &|_: &Path| Err(io::Error::from(io::ErrorKind::NotFound)) };
         let read = deployment::read(&given, &outside).map_err(|refused| refused.message).unwrap();
-        assert!(read == row, "{}", json!(of(&read).params));
+        assert!(read == *row, "{}", json!(of(&read).params));
     }
 }

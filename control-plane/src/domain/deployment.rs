@@ -4,15 +4,37 @@
 use std::path::Path;
 
 use bulkhead_config::{Problem, Source, is_secret_name};
-use bulkhead_model::redact;
-use bulkhead_model::rows::DeploymentRow;
+use bulkhead_dialect::cloud::PARAMETERS;
+use bulkhead_model::rows::{CloudValue, CredentialRow, DeploymentRow};
+use bulkhead_model::{Secret, redact};
 use serde_json::{Map, Value, json};
 
 /// Where a model names the credential that it shares.
 pub(crate) const CREDENTIAL: &str = "litellm_credential_name";
 
-/// What a credential may hold: what stands in for a deployment's own.
-pub(crate) const CREDENTIAL_VALUES: [&str; 4] = ["api_key", "api_base", "api_version", "organization"];
+/// What a credential may hold beside its account with a cloud: what stands in for a deployment's own.
+const CREDENTIAL_VALUES: [&str; 4] = ["api_key", "api_base", "api_version", "organization"];
+
+/// All that a credential may hold.
+pub(crate) fn credential_values() -> impl Iterator<Item = &'static str> + Clone {
+    CREDENTIAL_VALUES.into_iter().chain(PARAMETERS.iter().map(|(_, name)| *name))
+}
+
+/// A credential as nodes know it.
+pub(crate) fn credential_row(name: String, values: &Map<String, Value>) -> CredentialRow {
+    let text = |key: &str| values.get(key).and_then(Value::as_str).map(str::to_owned);
+    let cloud = PARAMETERS.iter().filter_map(|(_, name)| {
+        Some(CloudValue { name: (*name).to_owned(), value: Secret::new(text(name)?) })
+    });
+    CredentialRow {
+        api_key: text("api_key").map(Secret::new),
+        api_base: text("api_base"),
+        api_version: text("api_version"),
+        organization: text("organization"),
+        cloud: cloud.collect(),
+        name,
+    }
+}
 
 /// The parser wants a whole file, and a file wants a master key.
 const MASTER_KEY: &str = "sk-3f9c1a7be05d42886cb17af3d9e0254b81c6f7da90e3b214";
@@ -45,7 +67,7 @@ pub(crate) fn read(given: &Given<'_>, outside: &Source<'_>) -> Result<Deployment
     params.remove(CREDENTIAL);
     let mut shared = Vec::new();
     if let Some((_, values)) = given.credential {
-        for name in CREDENTIAL_VALUES {
+        for name in credential_values() {
             if let Some(value) = values.get(name).filter(|_| !params.contains_key(name)) {
                 params.insert(name.to_owned(), value.clone());
                 shared.push(name);
@@ -63,7 +85,7 @@ pub(crate) fn read(given: &Given<'_>, outside: &Source<'_>) -> Result<Deployment
             "api_key" => row.api_key = None,
             "api_version" => row.api_version = None,
             "organization" => row.organization = None,
-            _ => {}
+            _ => row.cloud.retain(|own| own.name != name),
         }
     }
     row.blocked = given.blocked;

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use bulkhead_model::rows::{BudgetRow, CredentialRow, KeyRow, Limits, MemberRow, Spend, TeamRow, UserRow};
-use bulkhead_model::{KeyHash, NanoUsd, Secret, UnixMillis};
+use bulkhead_model::{KeyHash, NanoUsd, UnixMillis};
 use bulkhead_proto as proto;
 use bulkhead_snapshot::wire::{Id, Row, encode};
 use futures_util::TryStreamExt;
@@ -13,6 +13,7 @@ use sqlx::{PgConnection, Row as _};
 use time::OffsetDateTime;
 
 use super::{Change, StoreError, fallbacks};
+use crate::domain::deployment::credential_row;
 use crate::seal::{Purpose, Seal};
 
 /// Resources as they are now, and those that are gone.
@@ -274,14 +275,7 @@ fn credential(row: &PgRow, seal: &Seal) -> Result<CredentialRow, StoreError> {
     let name: String = row.try_get("name")?;
     let values = seal.open(Purpose::Credential, &name, row.try_get("secret_values")?)?;
     let values: Map<String, Value> = serde_json::from_slice(&values).map_err(anyhow::Error::from)?;
-    let text = |key: &str| values.get(key).and_then(Value::as_str).map(str::to_owned);
-    Ok(CredentialRow {
-        api_key: text("api_key").map(Secret::new),
-        api_base: text("api_base"),
-        api_version: text("api_version"),
-        organization: text("organization"),
-        name,
-    })
+    Ok(credential_row(name, &values))
 }
 
 fn team(row: &PgRow) -> Result<TeamRow, sqlx::Error> {

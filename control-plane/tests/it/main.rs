@@ -7,6 +7,7 @@
     reason = "helpers of tests fail the test, loudly and at once"
 )]
 
+mod accounts;
 mod api;
 mod apply;
 mod audit;

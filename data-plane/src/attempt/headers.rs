@@ -65,12 +65,13 @@ pub(crate) fn beta_header(
     (value, filtered.dropped)
 }
 
-/// The client's own `x-*` headers, without anything that identifies it to the gateway.
+/// The client's own `x-*` headers, without anything that identifies it to the gateway, and without what AWS's clients
+/// sign: whoever signs for the provider says that anew.
 fn forward_extensions(client: &HeaderMap, settings: &Settings, headers: &mut HeaderMap) {
     let of_this_hop = named_by_connection(client);
     for (name, value) in client {
         let text = name.as_str();
-        let private = ["x-forwarded-", "x-litellm-", "x-stainless-", "x-real-ip"];
+        let private = ["x-forwarded-", "x-litellm-", "x-stainless-", "x-real-ip", "x-amz-"];
         if text.starts_with("x-")
             && !private.iter().any(|prefix| text.starts_with(prefix))
             && !is_key_header(name, settings.key_header.as_ref())

@@ -3,6 +3,7 @@
 mod edit;
 mod headers;
 mod prepared;
+mod proof;
 mod refusal;
 mod send;
 mod translate;

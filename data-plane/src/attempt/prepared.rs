@@ -10,6 +10,7 @@ use http::{HeaderMap, HeaderValue, Method, Request, Response, Uri};
 use tokio::time::{Duration, Instant, timeout_at};
 
 use super::headers::{beta_header, upstream_headers};
+use super::proof::{Proven, prove};
 use super::refusal::refusal;
 use super::send::{Waits, answer};
 use crate::fault::{Fault, Outcome};
@@ -28,14 +29,14 @@ const ERROR_PATIENCE: Duration = Duration::from_secs(10);
 /// A request to a provider. Everything of it is kept until the head of the answer is there.
 pub(crate) struct Prepared<'r> {
     settings: &'r Settings,
-    deployment: &'r Deployment,
+    pub(super) deployment: &'r Deployment,
     client: &'r HeaderMap,
     dialect: Dialect,
     beta: Option<HeaderValue>,
     dropped_betas: Vec<String>,
-    path: PathAndQuery,
-    body: Segments,
-    waits: Waits,
+    pub(super) path: PathAndQuery,
+    pub(super) body: Segments,
+    pub(super) waits: Waits,
 }
 
 impl<'r> Prepared<'r> {
@@ -67,20 +68,37 @@ impl<'r> Prepared<'r> {
         &self.dropped_betas
     }
 
-    fn request(&self) -> Request<SendBody> {
+    pub(super) fn headers(&self) -> HeaderMap {
+        upstream_headers(self.client, self.dialect, self.beta.as_ref(), self.deployment, self.settings)
+    }
+
+    fn request(&self, proven: Option<&Proven<'_>>) -> Request<SendBody> {
         let mut request = Request::new(SendBody::new(self.body.clone()));
         *request.method_mut() = Method::POST;
         *request.uri_mut() = Uri::from(self.path.clone());
-        *request.headers_mut() =
-            upstream_headers(self.client, self.dialect, self.beta.as_ref(), self.deployment, self.settings);
+        *request.headers_mut() = self.headers();
+        if let Some(proven) = proven {
+            proven.add_to(request.headers_mut());
+        }
         request
+    }
+
+    /// What stands in for a key, where the deployment has an account with a cloud.
+    async fn prove(&self, worker: &Worker) -> Outcome<Option<Proven<'_>>> {
+        let Some(identity) = self.deployment.identity.as_deref() else { return Ok(None) };
+        // In a box, so that the way of everybody else stays as small as it is.
+        Box::pin(prove(worker, identity, self)).await.map(Some)
     }
 }
 
 /// Sends a request. An error answer of the provider comes back as a fault.
 pub(crate) async fn run(worker: &Worker, prepared: Prepared<'_>) -> Outcome<Response<AnswerBody>> {
     let Prepared { deployment, settings, .. } = prepared;
-    let answer = answer(worker, deployment, &|| prepared.request(), &prepared.waits).await?;
+    let proven = prepared.prove(worker).await?;
+    let answer = answer(worker, deployment, &|| prepared.request(proven.as_ref()), &prepared.waits).await?;
+    if let Some(proven) = &proven {
+        proven.answered(answer.status().as_u16());
+    }
     if answer.status().is_success() {
         return Ok(answer);
     }

@@ -35,6 +35,11 @@ impl Waits {
         (self.started + self.first_byte).min(self.overall).min(self.end)
     }
 
+    /// When there has to be a connection, and what is needed to use it.
+    pub(super) fn connected_by(&self) -> Instant {
+        (self.started + self.connect).min(self.head_deadline())
+    }
+
     /// When the next byte of an answer that has begun has to be there.
     pub(crate) fn next_byte(&self) -> Instant {
         (Instant::now() + self.idle).min(self.end)

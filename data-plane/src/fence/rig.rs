@@ -5,6 +5,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
+use bulkhead_credentials::Keeper;
 use bulkhead_model::rows::{
     BudgetRow, DeploymentRow, KeyRow, Limits, MemberRow, SettingsRow, TeamRow, UserRow,
 };
@@ -35,6 +36,7 @@ pub(super) struct Rig {
     pub(super) worker: Arc<Worker>,
     pub(super) snapshot: Arc<Snapshot>,
     _state: tempfile::TempDir,
+    _keeping: tokio::runtime::Runtime,
 }
 
 impl Rig {
@@ -44,7 +46,9 @@ impl Rig {
         let clock = Clock::System;
         let secret = StateKeys::from_join_token(&Secret::new("fence".to_owned()));
         let spool = SpoolOptions { cap: 1 << 30, full: Full::Fold };
+        let keeping = tokio::runtime::Builder::new_current_thread().build().unwrap();
         let node = Arc::new(Node {
+            keeper: Keeper::new(keeping.handle().clone()),
             tracer: None,
             health: Default::default(),
             snapshot: ArcSwapOption::from(Some(snapshot.clone())),
@@ -61,7 +65,12 @@ impl Rig {
             time_is_up: AtomicBool::new(false),
             patience: Duration::from_secs(75),
         });
-        Self { worker: Worker::new(node, Arc::new(Dialer::new()), 1), snapshot, _state: state }
+        Self {
+            worker: Worker::new(node, Arc::new(Dialer::new()), 1),
+            snapshot,
+            _state: state,
+            _keeping: keeping,
+        }
     }
 }
 

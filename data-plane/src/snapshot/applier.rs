@@ -51,11 +51,18 @@ impl Applier {
 
     /// Puts what was on disk in force.
     pub(crate) fn put_in_force(&self, node: &Node, link: &Link) {
-        link.put(&self.catalog, &node.snapshot);
+        self.put(node, link);
         link.watch(&node.snapshot);
         if let Some(version) = self.version() {
             tracing::info!(%version, "the last good snapshot is in force, from disk");
         }
+    }
+
+    fn put(&self, node: &Node, link: &Link) {
+        if let Some(snapshot) = self.catalog.snapshot() {
+            node.prove_ahead(snapshot);
+        }
+        link.put(&self.catalog, &node.snapshot);
     }
 
     pub(super) fn version(&self) -> Option<&Version> {
@@ -67,14 +74,14 @@ impl Applier {
         match work {
             Work::Full(incoming) => {
                 self.catalog.finish(*incoming)?;
-                link.put(&self.catalog, &node.snapshot);
+                self.put(node, link);
                 self.saved = false;
                 Ok(self.begin_base(link))
             }
             Work::Delta(delta) => {
                 let record = delta.clone();
                 self.catalog.delta(*delta)?;
-                link.put(&self.catalog, &node.snapshot);
+                self.put(node, link);
                 if let Err(error) = self.disk.append(&record) {
                     self.missed = true;
                     self.fail(&error, link);

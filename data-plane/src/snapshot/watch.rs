@@ -29,6 +29,7 @@ async fn reload(source: &Arc<FileSource>, node: &Arc<Node>) {
                 model_groups = snapshot.models.len(),
                 "configuration applied"
             );
+            node.prove_ahead(&snapshot);
             node.snapshot.store(Some(Arc::new(snapshot)));
             node.reloads.applied.add(1);
             return;

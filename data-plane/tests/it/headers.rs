@@ -226,7 +226,8 @@ async fn the_deployments_headers_go_over_everything() {
 #[tokio::test]
 async fn settings_go_over_the_table_of_betas_and_are_read_again() {
     let mock = MockProvider::start();
-    let with = |betas: Value| yaml(&mock).setting("bulkhead_settings", "anthropic_beta_headers", betas);
+    let with =
+        |betas: serde_json::Value| yaml(&mock).setting("bulkhead_settings", "anthropic_beta_headers", betas);
     let file = with(json!({"anthropic": {"brand-new-2030-01-01": null}}));
     let gateway = Gateway::with(file.text()).start().await;
     let call = async || {

@@ -54,6 +54,16 @@ impl<'s> Environment<'s> {
         }
     }
 
+    /// What the file itself says of a variable.
+    pub(crate) fn own(&self, name: &str) -> Option<String> {
+        self.declared.get(name).filter(|value| !value.trim().is_empty()).cloned()
+    }
+
+    /// True for a file that can be read.
+    pub(crate) fn has_file(&self, file: &Path) -> bool {
+        (self.source.read)(file).is_ok()
+    }
+
     fn report(
         &mut self,
         name: &str,

@@ -53,8 +53,8 @@ pub struct Request<'a> {
     pub url: &'a str,
     /// The headers that are signed as well; `host` is in any case.
     pub headers: &'a [(&'a str, &'a str)],
-    /// All of the body.
-    pub body: &'a [u8],
+    /// What all of the body hashes to by SHA-256, in hexadecimal digits.
+    pub body_hash: &'a str,
 }
 
 /// Why a request cannot be signed: its address or a header is none.
@@ -94,7 +94,7 @@ fn sign_with(
         .build()
         .map_err(|error| failed(&error))?
         .into();
-    let body = SignableBody::Bytes(request.body);
+    let body = SignableBody::Precomputed(request.body_hash.to_owned());
     let signable = SignableRequest::new(request.method, request.url, request.headers.iter().copied(), body);
     let signed = http_request::sign(signable.map_err(|error| failed(&error))?, &params);
     let (instructions, _) = signed.map_err(|error| failed(&error))?.into_parts();

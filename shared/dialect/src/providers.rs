@@ -6,6 +6,8 @@ use std::sync::OnceLock;
 use bulkhead_model::Endpoint;
 use serde::Deserialize;
 
+use crate::cloud::Cloud;
+
 /// How a provider wants the key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -87,6 +89,9 @@ pub struct Provider {
     /// How it wants the key.
     #[serde(default)]
     pub auth: Auth,
+    /// Whose signature or token stands in for the key where there is none.
+    #[serde(default)]
+    pub cloud: Option<Cloud>,
     /// What it serves.
     pub endpoints: EndpointSet,
     /// It knows `stream_options.include_usage`.

@@ -187,6 +187,17 @@ pub struct CredentialRow {
     pub api_version: Option<String>,
     /// As [`DeploymentRow::organization`].
     pub organization: Option<String>,
+    /// As [`DeploymentRow::cloud`].
+    pub cloud: Vec<CloudValue>,
+}
+
+/// What is said of an account with a cloud.
+#[derive(Clone, PartialEq, Eq)]
+pub struct CloudValue {
+    /// LiteLLM's parameter, such as `aws_role_name`.
+    pub name: String,
+    /// Its value; not all are secrets, and none is printed.
+    pub value: Secret,
 }
 
 /// A header that the gateway adds upstream. The value may be a credential.
@@ -222,6 +233,8 @@ pub struct DeploymentRow {
     pub api_base: Option<String>,
     /// The provider key.
     pub api_key: Option<Secret>,
+    /// Whose signature or token stands in for the key: what is said of the account, each name once.
+    pub cloud: Vec<CloudValue>,
     /// Azure's `api-version`.
     pub api_version: Option<String>,
     /// `OpenAI-Organization`.

@@ -6,13 +6,18 @@ use std::sync::LazyLock;
 use http::header::{HeaderName, HeaderValue};
 
 use crate::address::Target;
+use crate::identity::Identity;
 
 /// Headers that say whose account a request is on.
 const OF_ACCOUNT: [&str; 6] =
     ["authorization", "x-api-key", "api-key", "x-goog-api-key", "openai-organization", "openai-project"];
 
 /// Hashed with a key of the process, so that nothing can be told from the number.
-pub(crate) fn account(target: &Target, headers: &[(HeaderName, HeaderValue)]) -> u64 {
+pub(crate) fn account(
+    target: &Target,
+    headers: &[(HeaderName, HeaderValue)],
+    identity: Option<&Identity>,
+) -> u64 {
     static KEYED: LazyLock<RandomState> = LazyLock::new(RandomState::new);
     let mut credentials: Vec<_> = headers
         .iter()
@@ -20,7 +25,7 @@ pub(crate) fn account(target: &Target, headers: &[(HeaderName, HeaderValue)]) ->
         .map(|(name, value)| (name.as_str(), value.as_bytes()))
         .collect();
     credentials.sort_unstable();
-    KEYED.hash_one((target, credentials))
+    KEYED.hash_one((target, credentials, identity.map(Identity::source)))
 }
 
 #[cfg(test)]

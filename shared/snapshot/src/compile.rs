@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use bulkhead_model::rows::{CredentialRow, DeploymentRow, KeyRow, SettingsRow};
+use bulkhead_model::rows::{CloudValue, CredentialRow, DeploymentRow, KeyRow, SettingsRow};
 use bulkhead_pricing::PriceBook;
 
 use crate::deployment::Deployment;
@@ -135,11 +135,14 @@ pub(crate) fn with_credential(
     let Some(credential) = credential else {
         return Err(CompileError { id: row.id, what: format!("there is no credential `{name}`") });
     };
-    let CredentialRow { name: _, api_key, api_base, api_version, organization } = credential.clone();
+    let CredentialRow { name: _, api_key, api_base, api_version, organization, cloud } = credential.clone();
     row.api_key = row.api_key.or(api_key);
     row.api_base = row.api_base.or(api_base);
     row.api_version = row.api_version.or(api_version);
     row.organization = row.organization.or(organization);
+    let is_said = |said: &CloudValue| row.cloud.iter().any(|own| own.name == said.name);
+    let (_, missing): (Vec<_>, Vec<_>) = cloud.into_iter().partition(is_said);
+    row.cloud.extend(missing);
     Ok(row)
 }
 

@@ -14,6 +14,7 @@ use http::uri::PathAndQuery;
 use crate::account::account;
 use crate::address::{Target, encode, parse_base};
 use crate::compile::CompileError;
+use crate::identity::{Identity, identity};
 use crate::pattern::Pattern;
 use crate::timeouts::{Timeouts, timeouts};
 
@@ -46,6 +47,8 @@ pub struct Deployment {
     pub remaining_tokens: Option<HeaderName>,
     /// Credentials and extra headers, marked sensitive, set on every request.
     pub headers: Vec<(HeaderName, HeaderValue)>,
+    /// Whose signature or token goes with every request, where no key does.
+    pub identity: Option<Box<Identity>>,
     /// Timeouts.
     pub timeouts: Timeouts,
     /// The same number for deployments of one account with a provider: same address, same credentials. Another one in
@@ -119,8 +122,10 @@ impl Deployment {
         let model = Pattern::new(&row.model);
         let fixed = !Pattern::is_wildcard(&row.model);
         let headers = headers(row, provider).map_err(wrong)?;
+        let identity = identity(row, provider, &target, &headers).map_err(wrong)?;
         let mut deployment = Self {
-            account: account(&target, &headers),
+            account: account(&target, &headers, identity.as_deref()),
+            identity,
             num_retries: row.num_retries,
             max_parallel: row.max_parallel.or(settings.routing.default_max_parallel),
             rpm: row.rpm,

@@ -16,15 +16,18 @@ pub struct Canary {
 }
 
 macro_rules! canaries {
-    ($($(#[doc = $doc:literal])+ $name:ident = $place:literal, $secret:literal;)+) => {
+    ($(#[doc = $all:literal])+ $list:ident: $count:literal; $($(#[doc = $doc:literal])+ $name:ident = $place:literal, $secret:literal;)+) => {
         $($(#[doc = $doc])+ pub const $name: &str = $secret;)+
 
-        /// Every canary.
-        pub const ALL: [Canary; 24] = [$(Canary { place: $place, secret: $secret },)+];
+        $(#[doc = $all])+
+        pub const $list: [Canary; $count] = [$(Canary { place: $place, secret: $secret },)+];
     };
 }
 
 canaries! {
+    /// Every canary of any gateway.
+    ALL: 24;
+
     /// The master key.
     MASTER_KEY = "master key", "sk-canary-master-q7Xw2NfKp9Rt4VbZ-a0";
     /// A virtual key that works.
@@ -75,6 +78,20 @@ canaries! {
     METADATA = "metadata", "canary-metadata-i0Qd7VtUj4Mw8YsX-c3";
 }
 
+canaries! {
+    /// Those of accounts with clouds.
+    OF_CLOUDS: 4;
+
+    /// The secret half of AWS's keys.
+    AWS_SECRET = "AWS secret", "canary-aws-secret-o2Xb6NfUh9Lp4TyK-d0";
+    /// The token of a session with AWS.
+    AWS_SESSION = "AWS session", "canary-aws-session-r5Gw1MzQk8Jc3VdE-d1";
+    /// The secret of an application of Entra's.
+    ENTRA_SECRET = "Entra secret", "canary-entra-y7Ls0HtBa2Pn6FiC-d2";
+    /// An access token of a cloud's.
+    ACCESS_TOKEN = "access token", "canary-access-token-w4Ev9RjZo1Ux5SqG-d3";
+}
+
 impl Canary {
     /// The 16 characters that are looked for.
     fn middle(&self) -> &'static str {
@@ -93,7 +110,7 @@ impl Canary {
 
 /// The canaries that are in `bytes`.
 pub fn scan(bytes: &[u8]) -> Vec<Canary> {
-    ALL.into_iter().filter(|canary| canary.is_in(bytes)).collect()
+    ALL.into_iter().chain(OF_CLOUDS).filter(|canary| canary.is_in(bytes)).collect()
 }
 
 #[cfg(test)]
@@ -102,7 +119,7 @@ mod tests {
 
     #[test]
     fn canaries_are_distinct_and_each_finds_only_itself() {
-        for canary in ALL {
+        for canary in ALL.into_iter().chain(OF_CLOUDS) {
             assert_eq!(canary.middle().len(), 16, "{}", canary.place);
             let found = scan(format!("level=info key={} ok", canary.secret).as_bytes());
             assert_eq!(found, [canary]);

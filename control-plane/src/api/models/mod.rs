@@ -5,15 +5,14 @@ mod change;
 mod list;
 mod view;
 
-use bulkhead_model::Secret;
-use bulkhead_model::rows::{CredentialRow, SettingsRow};
+use bulkhead_model::rows::SettingsRow;
 use bulkhead_snapshot::check_deployment;
 use serde_json::{Map, Value};
 
 use super::call::Call;
 use super::refusal::Refusal;
 use super::route::Route;
-use crate::domain::deployment::{self, Given};
+use crate::domain::deployment::{self, Given, credential_row};
 use crate::store::models::{self, ModelFilter, StoredModel};
 use crate::store::{Change, credentials, settings};
 use bulkhead_model::rows::DeploymentRow;
@@ -97,7 +96,7 @@ pub(super) async fn derive(
     let settings: SettingsRow =
         settings::read(change.connection()).await?.map(|declared| declared.row).unwrap_or_default();
     let credential =
-        values.as_ref().zip(model.credential.as_ref()).map(|(values, name)| credential_row(name, values));
+        values.as_ref().zip(model.credential.clone()).map(|(values, name)| credential_row(name, values));
     check_deployment(&row, credential.as_ref(), &settings, &call.state.prices)
         .map_err(|error| Refusal::bad(error.what))?;
     Ok(row)
@@ -111,15 +110,4 @@ async fn credential_values(change: &mut Change, name: &str) -> Result<Map<String
             .param(deployment::CREDENTIAL)
     })?;
     Ok(found.values)
-}
-
-fn credential_row(name: &str, values: &Map<String, Value>) -> CredentialRow {
-    let text = |key: &str| values.get(key).and_then(Value::as_str).map(str::to_owned);
-    CredentialRow {
-        name: name.to_owned(),
-        api_key: text("api_key").map(Secret::new),
-        api_base: text("api_base"),
-        api_version: text("api_version"),
-        organization: text("organization"),
-    }
 }

@@ -1,6 +1,7 @@
 //! `/metrics`: the workers' counters added up. What requests lock as well is held no longer than a list takes to be
 //! copied.
 
+mod credentials;
 mod deployments;
 mod link;
 mod litellm;
@@ -25,6 +26,7 @@ pub(super) fn render(ops: &Ops) -> String {
     }
     deployments::write(ops, &mut page);
     deployments::health(ops, &mut page);
+    credentials::write(ops, &mut page);
     litellm::write(ops, &mut page);
     page.finish()
 }

@@ -99,6 +99,21 @@ pub(crate) const METRICS: &[Metric] = &[
     ("deployment_in_flight", "gauge", &["deployment"], "Requests under way at a deployment", All),
     ("deployment_cooling", "gauge", &["deployment"], "1 while a deployment is left out because it fails", All),
     ("cooldowns", "counter", &["deployment"], "How often a deployment was left out", All),
+    (
+        "credentials_end_seconds",
+        "gauge",
+        &["deployment"],
+        "When a deployment's credentials end, in seconds since 1970; 0 without any, or where they do not end",
+        All,
+    ),
+    ("credentials_fetched", "counter", &["deployment"], "Credentials of a deployment fetched", All),
+    (
+        "credentials_failures",
+        "counter",
+        &["deployment"],
+        "Credentials of a deployment that could not be fetched",
+        All,
+    ),
 ];
 
 /// Asserts that a page has these metrics and no others. `whole` after traffic that has moved every one with labels.

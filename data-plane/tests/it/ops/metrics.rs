@@ -16,6 +16,8 @@ fn chat_by(key: &str) -> Request {
 async fn the_metrics_are_these() {
     let mock = MockProvider::start();
     let limited = every_kind(&mock).virtual_key(canary::VIRTUAL_KEY).limit("rpm_limit", 1);
+    let limited = limited.deployment("cloud").provider("azure").base(mock.origin());
+    let limited = limited.param("api_version", "v1").param("azure_ad_token", canary::ACCESS_TOKEN);
     let gateway = Gateway::with(limited.text()).start().await;
     assert_listed(&scrape(&gateway).await, By::Standalone, false);
     for (request, ..) in requests() {

@@ -3,6 +3,8 @@
 //! A deployment has one provider, so this becomes one per provider whose key is in the environment: `openai/*`,
 //! `anthropic/*` and so on, and bare names such as `gpt-*` for the providers that everybody knows by them.
 
+use bulkhead_dialect::cloud::{PARAMETERS, REGION};
+
 use super::provider::bare_patterns;
 use super::target;
 use crate::field::{Cx, Field, Fields};
@@ -20,8 +22,11 @@ pub(super) struct Each {
 
 /// The deployments that `model: "*"` under the name `group` stands for.
 pub(super) fn expand(params: &Fields<'_>, model: &Field<'_>, group: &str, cx: &mut Cx<'_>) -> Vec<Each> {
-    let fixed =
-        ["api_key", "api_base", "base_url", "api_version"].into_iter().find_map(|name| params.get(name));
+    let of_clouds = PARAMETERS.iter().map(|(_, name)| *name).filter(|name| *name != REGION);
+    let fixed = ["api_key", "api_base", "base_url", "api_version"]
+        .into_iter()
+        .chain(of_clouds)
+        .find_map(|name| params.get(name));
     if let Some(field) = fixed {
         // One provider's key must not reach all the others.
         let what = format!("`{}` belongs to one provider, and `model: \"*\"` means them all", field.name());

@@ -1,6 +1,7 @@
 //! `model_list`: from its elements to deployments.
 
 mod base_url;
+mod cloud;
 mod cooling;
 mod every_provider;
 mod identity;
@@ -59,15 +60,16 @@ fn element(fields: &Fields<'_>, cx: &mut Cx<'_>, identities: &mut Identities, ou
     };
     let params = Params::read(&declared, cx);
     let target = target::declared(&declared, cx);
+    let account = cloud::declared(&declared, cx);
     let Some(model) = declared.required("model", "openai/gpt-4o", cx) else { return };
     let served = provider::served(&declared, &model, group.as_deref(), cx);
     let (Some(served), Some(group)) = (served, group) else { return };
     match served {
         Served::By(provider, name) => {
-            let target = target::complete(target, &declared, provider, cx);
-            out.rows.extend(
-                target.map(|target| row(id, group, provider.name.clone(), name, target, params, info)),
-            );
+            let Some(target) = target::complete(target, &declared, provider, cx) else { return };
+            let cloud = cloud::complete(account, &target, provider, &declared, cx);
+            let row = row(id, group, provider.name.clone(), name, target, params, info);
+            out.rows.push(DeploymentRow { cloud, ..row });
         }
         Served::ByAll => {
             for each in every_provider::expand(&declared, &model, &group, cx) {
@@ -97,6 +99,7 @@ fn row(
         model,
         api_base: target.api_base,
         api_key: target.api_key,
+        cloud: Vec::new(),
         api_version: target.api_version,
         organization: params.organization,
         timeout: params.timeout,

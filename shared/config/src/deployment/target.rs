@@ -82,7 +82,7 @@ pub(super) fn from_environment(provider: &Provider, params: &Fields<'_>, cx: &mu
 const GAP: &str = "{region}";
 
 /// Variables that name an AWS region.
-const REGION: [&str; 3] = ["AWS_REGION_NAME", "AWS_REGION", "AWS_DEFAULT_REGION"];
+pub(super) const REGION: [&str; 3] = ["AWS_REGION_NAME", "AWS_REGION", "AWS_DEFAULT_REGION"];
 
 /// The address of a provider that has one in each region, with a gap for it.
 fn template(provider: &Provider) -> Option<&str> {
@@ -183,7 +183,8 @@ fn default_key(
     cx: &mut Cx<'_>,
 ) -> Option<Secret> {
     let key = key_of(provider, params, cx);
-    if params.get("api_key").is_some() || !provider::is_a_service(provider) {
+    let stands_in = key.is_none() && provider.cloud.is_some();
+    if params.get("api_key").is_some() || stands_in || !provider::is_a_service(provider) {
         return key;
     }
     let names = provider.api_key_env.join(" or ");

@@ -2,7 +2,7 @@
 
 use bulkhead_model::rows::BetaRow;
 
-use crate::field::{Cx, Field, Fields};
+use crate::field::{Cx, Field};
 use crate::provider;
 use crate::suggest;
 

@@ -4,6 +4,8 @@ use super::{Row, harmless, honoured, restricting, silent};
 
 const NO_CLOUD: &str =
     "providers that need signed requests or cloud tokens are not available in this version";
+const NO_CLOUD_OPTION: &str =
+    "not available in this version; what requests to AWS are signed with has no such option";
 const NO_ROUTER_MODEL: &str = "models that choose another model are not available in this version";
 const NO_HEALTH_CHECK: &str = "not available in this version; deployments are not probed in the background";
 const NO_EDIT: &str = "not available in this version; requests and answers pass as they are";
@@ -73,9 +75,23 @@ pub(super) const LITELLM_PARAMS: &[Row] = &[
     ),
     harmless(&["bucket_name", "ssl_verify"], "no effect here; certificates are always verified"),
     honoured(&["aws_region_name", "aws_bedrock_runtime_endpoint"]),
-    harmless(&["aws_*", "bedrock_tags", "vertex_project", "vertex_location", "vertex_credentials"], NO_CLOUD),
-    harmless(&["azure_ad_token", "tenant_id", "client_id", "client_secret", "azure_scope"], NO_CLOUD),
-    harmless(&["azure_username", "azure_password", "watsonx_region_name"], NO_CLOUD),
+    honoured(&[
+        "aws_access_key_id",
+        "aws_secret_access_key",
+        "aws_session_token",
+        "aws_profile_name",
+        "aws_role_name",
+        "aws_session_name",
+        "aws_external_id",
+        "aws_web_identity_token",
+        "aws_sts_endpoint",
+    ]),
+    honoured(&["vertex_credentials"]),
+    honoured(&["tenant_id", "client_id", "client_secret", "azure_ad_token", "azure_scope"]),
+    // They are refused by name.
+    honoured(&["azure_username", "azure_password"]),
+    harmless(&["aws_*", "bedrock_tags"], NO_CLOUD_OPTION),
+    harmless(&["vertex_project", "vertex_location", "watsonx_region_name"], NO_CLOUD),
     harmless(&["anthropic_federation_*", "anthropic_identity_*", "anthropic_issuer_*"], NO_CLOUD),
     harmless(
         &["anthropic_keycloak_*", "anthropic_organization_id", "anthropic_service_account_id"],

@@ -163,6 +163,7 @@ pub(super) const LITELLM: &[Row] = &[
     silent(&["turn_off_message_logging", "redact_user_api_key_info", "redact_messages_in_exceptions"]),
     silent(&["disable_streaming_logging", "global_disable_no_log_param", "log_raw_request_response"]),
     silent(&["suppress_debug_info", "telemetry", "email", "token"]),
+    silent(&["enable_azure_ad_token_refresh"]),
     harmless(&["set_verbose", "json_logs", "logging", "log_auth_failure_key_identity"], OWN_LOGS),
     harmless(&["log_client_error_tracebacks", "request_correlation_in_logs"], OWN_LOGS),
     harmless(&["failure_callback", "service_callback", "service_callbacks"], NO_LOGGING),

@@ -3,6 +3,7 @@
 #[cfg(test)]
 mod arbitrary;
 #[cfg(test)]
+mod cloud;
 mod drop_in;
 #[cfg(test)]
 mod files;

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use bulkhead_model::rows::{
-    AliasRow, BetaRow, BudgetRow, CredentialRow, DeploymentRow, ExtraHeader, JsonMember, KeyRow, Limits,
-    MemberRow, SettingsRow, Spend, TeamRow, UserRow,
+    AliasRow, BetaRow, BudgetRow, CloudValue, CredentialRow, DeploymentRow, ExtraHeader, JsonMember, KeyRow,
+    Limits, MemberRow, SettingsRow, Spend, TeamRow, UserRow,
 };
 use bulkhead_model::{KeyHash, NanoUsd, PicoUsd, Secret, UnixMillis};
 use bulkhead_proto as proto;
@@ -206,7 +206,13 @@ fn credential(body: proto::Credential) -> CredentialRow {
         api_base: body.api_base,
         api_version: body.api_version,
         organization: body.organization,
+        cloud: cloud(body.cloud),
     }
+}
+
+fn cloud(values: Vec<proto::CloudValue>) -> Vec<CloudValue> {
+    let decode = |said: proto::CloudValue| CloudValue { name: said.name, value: Secret::new(said.value) };
+    values.into_iter().map(decode).collect()
 }
 
 /// One that is not understood leaves its former version in use, unless it must not be used at all.
@@ -261,6 +267,7 @@ fn deployment_row(body: proto::Deployment, doubts: &mut Doubts) -> DeploymentRow
         connect_timeout: body.connect_timeout.map(Duration::from_millis),
         first_byte_timeout: body.first_byte_timeout.map(Duration::from_millis),
         idle_timeout: body.idle_timeout.map(Duration::from_millis),
+        cloud: cloud(body.cloud),
         requires: doubts.requires(body.requires),
     }
 }

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use bulkhead_model::Secret;
 use bulkhead_model::rows::{
-    BudgetRow, CredentialRow, DeploymentRow, JsonMember, KeyRow, Limits, MemberRow, SettingsRow, Spend,
-    TeamRow, UserRow,
+    BudgetRow, CloudValue, CredentialRow, DeploymentRow, JsonMember, KeyRow, Limits, MemberRow, SettingsRow,
+    Spend, TeamRow, UserRow,
 };
 use bulkhead_proto as proto;
 use bytes::Bytes;
@@ -74,6 +74,7 @@ fn credential(row: &CredentialRow) -> proto::Credential {
         api_base: row.api_base.clone(),
         api_version: row.api_version.clone(),
         organization: row.organization.clone(),
+        cloud: cloud(&row.cloud),
     }
 }
 
@@ -119,6 +120,7 @@ fn deployment(row: &DeploymentRow) -> proto::Deployment {
         connect_timeout: row.connect_timeout.map(millis),
         first_byte_timeout: row.first_byte_timeout.map(millis),
         idle_timeout: row.idle_timeout.map(millis),
+        cloud: cloud(&row.cloud),
         requires: row.requires.clone(),
     }
 }
@@ -185,6 +187,11 @@ fn key(row: &KeyRow) -> proto::Key {
         fallbacks: routing::encode_policy(&row.fallbacks),
         requires: row.requires.clone(),
     }
+}
+
+fn cloud(values: &[CloudValue]) -> Vec<proto::CloudValue> {
+    let encode = |said: &CloudValue| proto::CloudValue { name: said.name.clone(), value: clear(&said.value) };
+    values.iter().map(encode).collect()
 }
 
 fn clear(secret: &Secret) -> String {

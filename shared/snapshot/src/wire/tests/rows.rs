@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use bulkhead_model::rows::{
-    AffinityRow, AliasRow, BetaRow, BudgetRow, ByFailure, ChainRow, ExtraHeader, FallbackPolicy, JsonMember,
-    Limits, ListenerRow, OverrideRow, RoutingRow, Spend, Strategy as Picking,
+    AffinityRow, AliasRow, BetaRow, BudgetRow, ByFailure, ChainRow, CloudValue, ExtraHeader, FallbackPolicy,
+    JsonMember, Limits, ListenerRow, OverrideRow, RoutingRow, Spend, Strategy as Picking,
 };
 use bulkhead_model::{NanoUsd, PicoUsd, Secret, UnixMillis, WindowLength};
 use proptest::collection::vec;
@@ -245,11 +245,15 @@ fn member() -> impl Strategy<Value = MemberRow> {
     })
 }
 
+fn cloud(pairs: Vec<(String, String)>) -> Vec<CloudValue> {
+    pairs.into_iter().map(|(name, value)| CloudValue { name, value: Secret::new(value) }).collect()
+}
+
 fn credential() -> impl Strategy<Value = Shown> {
-    (text(), of(text()), of(text()), of(text()), of(text())).prop_map(
-        |(name, api_key, api_base, api_version, organization)| {
-            let api_key = api_key.map(Secret::new);
-            let row = CredentialRow { name, api_key, api_base, api_version, organization };
+    (text(), of(text()), of(text()), of(text()), of(text()), pairs()).prop_map(
+        |(name, api_key, api_base, api_version, organization, cloud_pairs)| {
+            let (api_key, cloud) = (api_key.map(Secret::new), cloud(cloud_pairs));
+            let row = CredentialRow { name, api_key, api_base, api_version, organization, cloud };
             Shown(Row::Credential(Box::new(row)))
         },
     )
@@ -262,7 +266,7 @@ fn deployment() -> impl Strategy<Value = Shown> {
                 all.iter().all(|member| serde_json::from_str::<String>(&member.json).is_ok())
             })
     };
-    let own = (of(text()), of(text()), of(text()), of(text()));
+    let own = (of(text()), of(text()), of(text()), of(text()), pairs());
     let what = (text(), text(), text(), text(), own, of(text()));
     let times = (time(), time(), of(any::<u32>()), of(any::<u64>()), of(any::<u64>()), of(any::<i64>()));
     let lists = (texts(), pairs(), json(), json(), texts(), texts());
@@ -285,8 +289,8 @@ fn deployment() -> impl Strategy<Value = Shown> {
         let (timeout, stream_timeout, weight, rpm, tpm, order) = times;
         let (tags, extra_headers, extra_body, call_params, drop_always, access_groups) = lists;
         let (drop_params, prices, mode, base_model, max_input_tokens, max_output_tokens, blocked) = rest;
-        let (api_key, api_base, api_version, organization) = own;
-        let api_key = api_key.map(Secret::new);
+        let (api_key, api_base, api_version, organization, cloud_pairs) = own;
+        let (api_key, cloud) = (api_key.map(Secret::new), cloud(cloud_pairs));
         let header = |(name, value)| ExtraHeader { name, value: Secret::new(value) };
         let extra_headers = extra_headers.into_iter().map(header).collect();
         Shown(Row::Deployment(Box::new(DeploymentRow {
@@ -296,6 +300,7 @@ fn deployment() -> impl Strategy<Value = Shown> {
             model,
             api_base,
             api_key,
+            cloud,
             api_version,
             organization,
             timeout,
