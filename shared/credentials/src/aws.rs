@@ -4,7 +4,9 @@
 //! `:` of a version and the `/` of an ARN are `%3A` and `%2F`. AWS signs what it takes from the wire encoded once
 //! more, S3 aside, and so does this.
 
+mod sdk;
 mod source;
+mod sts;
 
 use std::time::SystemTime;
 
@@ -13,6 +15,7 @@ use aws_sigv4::http_request::{self, SignableBody, SignableRequest, SigningSettin
 use aws_sigv4::sign::v4;
 use bulkhead_model::Secret;
 pub use source::Source;
+pub(crate) use source::ambient;
 
 /// Static keys, or keys for a session.
 #[derive(Clone)]
@@ -23,6 +26,13 @@ pub struct Keys {
     pub secret_access_key: Secret,
     /// Comes with keys that expire.
     pub session_token: Option<Secret>,
+}
+
+impl Keys {
+    fn credentials(&self) -> Credentials {
+        let token = self.session_token.as_ref().map(|token| token.expose().to_owned());
+        Credentials::new(&self.access_key_id, self.secret_access_key.expose(), token, None, "bulkhead")
+    }
 }
 
 /// What a signature is good for.
@@ -74,9 +84,7 @@ fn sign_with(
         let cause = error.source().map(ToString::to_string);
         SignError(cause.unwrap_or_else(|| error.to_string()))
     };
-    let token = keys.session_token.as_ref().map(|token| token.expose().to_owned());
-    let secret = keys.secret_access_key.expose();
-    let identity = Credentials::new(&keys.access_key_id, secret, token, None, "bulkhead").into();
+    let identity = keys.credentials().into();
     let params = v4::SigningParams::builder()
         .identity(&identity)
         .region(scope.region)

@@ -7,6 +7,8 @@ use parking_lot::Mutex;
 use tokio::runtime::Handle;
 
 use crate::lease::{Entry, Lease};
+use crate::machine::Machine;
+use crate::network::Network;
 use crate::refresh::Fetched;
 use crate::unavailable::Unavailable;
 use crate::{Environment, Source};
@@ -14,7 +16,7 @@ use crate::{Environment, Source};
 /// One per process. It fetches on the runtime it is given, never on a request's.
 pub struct Keeper {
     runtime: Handle,
-    environment: Environment,
+    machine: Machine,
     /// One for equal sources, as long as somebody holds it.
     leases: Mutex<HashMap<Source, Weak<Lease>>>,
 }
@@ -25,9 +27,10 @@ impl Keeper {
         Self::with_environment(runtime, Environment::of_this_process())
     }
 
-    /// With these variables.
+    /// With these variables; AWS's own chain reads those of the process.
     pub fn with_environment(runtime: Handle, environment: Environment) -> Arc<Self> {
-        Arc::new(Self { runtime, environment, leases: Mutex::default() })
+        let machine = Machine { environment, network: Network::default() };
+        Arc::new(Self { runtime, machine, leases: Mutex::default() })
     }
 
     /// The lease on what `source` describes: the same one for equal sources. Fetching begins at once; what is declared
@@ -38,11 +41,11 @@ impl Keeper {
             return lease;
         }
         let entry = Entry { keeper: Arc::downgrade(self), source: source.clone() };
-        let lease = Arc::new(match source.declared() {
+        let lease = Arc::new(match source.declared(&self.machine.environment) {
             Some(proof) => Lease::declared(proof, entry),
             None => {
-                let (source, environment) = (source.clone(), self.environment.clone());
-                Lease::fetched(&self.runtime, entry, move || fetch(source.clone(), environment.clone()))
+                let (source, machine) = (source.clone(), self.machine.clone());
+                Lease::fetched(&self.runtime, entry, move || fetch(source.clone(), machine.clone()))
             }
         });
         leases.insert(source.clone(), Arc::downgrade(&lease));
@@ -58,11 +61,11 @@ impl Keeper {
     }
 }
 
-async fn fetch(source: Source, environment: Environment) -> Result<Fetched, Unavailable> {
+async fn fetch(source: Source, machine: Machine) -> Result<Fetched, Unavailable> {
     match source {
-        Source::Aws(source) => source.fetch(&environment).await,
-        Source::Google(source) => source.fetch(&environment).await,
-        Source::Entra(source) => source.fetch(&environment).await,
+        Source::Aws(source) => source.fetch(&machine).await,
+        Source::Google(source) => source.fetch(&machine).await,
+        Source::Entra(source) => source.fetch(&machine).await,
     }
 }
 

@@ -8,13 +8,19 @@ use std::fmt;
 use bulkhead_model::Secret;
 
 pub mod aws;
+mod aws_identity;
 pub mod entra;
 mod environment;
 pub mod google;
 mod hidden;
 mod keeper;
 mod lease;
+mod machine;
+mod network;
+mod oidc;
 mod refresh;
+mod request;
+mod token;
 mod unavailable;
 
 pub use environment::Environment;
@@ -37,11 +43,11 @@ pub enum Source {
 
 impl Source {
     /// The proof, where there is nothing to fetch.
-    fn declared(&self) -> Option<Proof> {
+    fn declared(&self, environment: &Environment) -> Option<Proof> {
         match self {
-            Self::Aws(source) => source.declared(),
+            Self::Aws(source) => source.declared(environment),
             Self::Google(_) => None,
-            Self::Entra(source) => source.declared(),
+            Self::Entra(source) => source.declared(environment),
         }
     }
 

@@ -105,3 +105,6 @@ fn again(failures: u32, trouble: &Unavailable) -> Duration {
 fn too_slow(cloud: &str) -> Unavailable {
     Unavailable::for_now(format!("{cloud} credentials were not given within {} s", LONGEST_FETCH.as_secs()))
 }
+
+#[cfg(test)]
+mod tests;
