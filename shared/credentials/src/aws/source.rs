@@ -131,9 +131,11 @@ impl Source {
             && environment.get("AWS_WEB_IDENTITY_TOKEN_FILE").is_some()
     }
 
-    /// Declared keys, a profile's, or what AWS's own chain finds.
+    /// Declared keys, a profile's, or what AWS's own chain finds. As in LiteLLM, a profile comes before keys, and for a
+    /// role keys before a profile.
     async fn base(&self, machine: &Machine) -> Result<Credentials, Unavailable> {
-        if self.access_key_id.is_some() || self.secret_access_key.is_some() {
+        let declared = self.access_key_id.is_some() || self.secret_access_key.is_some();
+        if declared && (self.profile_name.is_none() || self.role_name.is_some()) {
             let half = "aws_access_key_id and aws_secret_access_key go together; one of them is missing";
             return self
                 .keys()
