@@ -13,6 +13,7 @@ mod fence;
 mod flags;
 mod health;
 mod identify;
+mod leases;
 mod legs;
 mod listener;
 mod listing;

@@ -13,6 +13,7 @@ use bulkhead_sealed::StateKeys;
 use bulkhead_snapshot::Snapshot;
 
 use crate::args::Args;
+use crate::leases;
 use crate::node::side_thread;
 use crate::snapshot::{self, Applier, FileSource, Follow, Link, Subscriber};
 use crate::usage::Shipper;
@@ -86,7 +87,7 @@ impl Opened {
     pub(crate) fn follow(self, node: &Arc<Node>, name: String, files: Watch) -> anyhow::Result<()> {
         match self {
             Self::File(source, snapshot) => {
-                node.prove_ahead(&snapshot);
+                leases::begin(&snapshot, &node.keeper);
                 node.snapshot.store(Some(Arc::from(snapshot)));
                 tokio::spawn(snapshot::watch(files, source, node.clone()));
             }

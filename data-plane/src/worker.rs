@@ -58,16 +58,6 @@ impl Node {
         self.draining.load(Ordering::Relaxed)
     }
 
-    /// Begins to fetch what the deployments of a snapshot will need, before it is in force. It ends with the last
-    /// snapshot that has them.
-    pub(crate) fn prove_ahead(&self, snapshot: &Snapshot) {
-        for deployment in snapshot.models.groups().flat_map(|group| &group.deployments) {
-            if let Some(identity) = &deployment.identity {
-                identity.lease(&self.keeper);
-            }
-        }
-    }
-
     /// Why a request finds no snapshot.
     pub(crate) fn not_ready(&self) -> Box<Fault> {
         let too_old = self.link.as_ref().is_some_and(|link| link.is_suspended());

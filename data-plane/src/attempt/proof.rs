@@ -16,6 +16,7 @@ use tokio::time::Instant;
 use super::prepared::Prepared;
 use crate::apart::apart;
 use crate::fault::{Fault, Outcome};
+use crate::leases;
 use crate::worker::Worker;
 
 /// A signature that is older is made anew when a request is sent once more; AWS takes it for five minutes.
@@ -25,7 +26,7 @@ const SERVICE: &str = "bedrock";
 
 /// What proves who sends a request.
 pub(super) struct Proven<'r> {
-    lease: &'r Lease,
+    lease: Arc<Lease>,
     proof: Arc<Proof>,
     headers: Added,
     signing: Option<Signing<'r>>,
@@ -48,8 +49,9 @@ pub(super) async fn prove<'r>(
     identity: &'r Identity,
     prepared: &Prepared<'r>,
 ) -> Outcome<Proven<'r>> {
-    let lease = identity.lease(&worker.node.keeper);
     let deployment = prepared.deployment;
+    let lease = leases::lease(identity, &worker.node.keeper);
+    let lease = lease.ok_or_else(|| unproven(deployment, &"its identity is taken"))?;
     let proof = match lease.now() {
         Some(proof) => proof,
         None => lease.get(prepared.waits.connected_by()).await.map_err(|why| unproven(deployment, &why))?,

@@ -7,13 +7,15 @@ use bulkhead_credentials::Proof;
 use bulkhead_snapshot::Deployment;
 use bytes::BytesMut;
 
+use crate::leases;
+
 const REDACTED: &str = "[redacted]";
 /// Shorter values of a deployment's headers are names and versions, which occur in any text.
 const SHORTEST: usize = 16;
 
 /// What stands in for a key at the moment.
 fn proof(deployment: &Deployment) -> Option<Arc<Proof>> {
-    deployment.identity.as_ref()?.begun()?.now()
+    leases::begun(deployment)?.now()
 }
 
 fn credentials<'d>(deployment: &'d Deployment, proof: Option<&'d Proof>) -> impl Iterator<Item = &'d [u8]> {

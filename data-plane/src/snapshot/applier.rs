@@ -10,6 +10,7 @@ use bulkhead_snapshot::disk::{Disk, Unwritten, Written};
 use bulkhead_snapshot::{Catalog, Incoming, Refused, Version};
 
 use super::{Follow, Link};
+use crate::leases;
 use crate::worker::Node;
 
 /// Everything that a push changes.
@@ -60,7 +61,7 @@ impl Applier {
 
     fn put(&self, node: &Node, link: &Link) {
         if let Some(snapshot) = self.catalog.snapshot() {
-            node.prove_ahead(snapshot);
+            leases::begin(snapshot, &node.keeper);
         }
         link.put(&self.catalog, &node.snapshot);
     }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use bulkhead_files::Watch;
 
 use super::FileSource;
+use crate::leases;
 use crate::worker::Node;
 
 /// Watches until the runtime ends.
@@ -29,7 +30,7 @@ async fn reload(source: &Arc<FileSource>, node: &Arc<Node>) {
                 model_groups = snapshot.models.len(),
                 "configuration applied"
             );
-            node.prove_ahead(&snapshot);
+            leases::begin(&snapshot, &node.keeper);
             node.snapshot.store(Some(Arc::new(snapshot)));
             node.reloads.applied.add(1);
             return;

@@ -25,7 +25,7 @@ pub(crate) fn account(
         .map(|(name, value)| (name.as_str(), value.as_bytes()))
         .collect();
     credentials.sort_unstable();
-    KEYED.hash_one((target, credentials, identity.map(Identity::source)))
+    KEYED.hash_one((target, credentials, identity))
 }
 
 #[cfg(test)]

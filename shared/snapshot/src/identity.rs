@@ -1,29 +1,33 @@
 //! Who a deployment is to a cloud, where a signature or a token stands in for a key.
 
+use std::any::Any;
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::sync::{Arc, OnceLock};
 
-use bulkhead_credentials::{Hidden, Keeper, Lease, Source, aws, entra, google};
-use bulkhead_dialect::cloud::{Cloud, REGION};
+use bulkhead_dialect::cloud::{Cloud, PARAMETERS, REGION};
 use bulkhead_dialect::providers::Provider;
 use bulkhead_model::Secret;
-use bulkhead_model::rows::DeploymentRow;
+use bulkhead_model::rows::{CloudValue, DeploymentRow};
 use http::header::{AUTHORIZATION, HeaderName, HeaderValue};
 
 use crate::address::Target;
 
-/// Who a deployment is to a cloud.
+/// Who a deployment is to a cloud: what is declared of it.
 pub struct Identity {
-    source: Source,
+    cloud: Cloud,
     /// Where AWS is asked; empty for other clouds.
     region: Box<str>,
-    lease: OnceLock<Arc<Lease>>,
+    said: Box<[CloudValue]>,
+    kept: OnceLock<Kept>,
 }
 
+type Kept = Arc<dyn Any + Send + Sync>;
+
 impl Identity {
-    /// What is declared.
-    pub fn source(&self) -> &Source {
-        &self.source
+    /// Whose proof its provider wants.
+    pub fn cloud(&self) -> Cloud {
+        self.cloud
     }
 
     /// Where AWS is asked.
@@ -31,20 +35,35 @@ impl Identity {
         &self.region
     }
 
-    /// What keeps its proof fresh, for as long as there is this deployment.
-    pub fn lease(&self, keeper: &Arc<Keeper>) -> &Arc<Lease> {
-        self.lease.get_or_init(|| keeper.lease(&self.source))
+    /// What is declared by this name.
+    pub fn said(&self, name: &str) -> Option<&Secret> {
+        self.said.iter().find(|said| said.name == name).map(|said| &said.value)
     }
 
-    /// The same, where somebody has asked for it.
-    pub fn begun(&self) -> Option<&Lease> {
-        self.lease.get().map(Arc::as_ref)
+    /// What those keep who prove it, made by the first who asks, for as long as there is this deployment. A snapshot
+    /// does not look inside: how a proof comes about is not declared. None where others keep something else.
+    pub fn keep<T: Any + Send + Sync>(&self, make: impl FnOnce() -> Arc<T>) -> Option<Arc<T>> {
+        Arc::clone(self.kept.get_or_init(|| make())).downcast().ok()
+    }
+
+    /// The same, where somebody has asked.
+    pub fn kept<T: Any + Send + Sync>(&self) -> Option<Arc<T>> {
+        Arc::clone(self.kept.get()?).downcast().ok()
     }
 }
 
 impl fmt::Debug for Identity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Identity").field("source", &self.source).field("region", &self.region).finish()
+        let names = self.said.iter().map(|said| &said.name).collect::<Vec<_>>();
+        f.debug_struct("Identity").field("region", &self.region).field("said", &names).finish()
+    }
+}
+
+impl Hash for Identity {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        for CloudValue { name, value } in &self.said {
+            (name, value.expose()).hash(state);
+        }
     }
 }
 
@@ -60,19 +79,18 @@ pub(crate) fn identity(
     if has_key || headers.iter().any(|(name, _)| *name == AUTHORIZATION || name.as_str() == "api-key") {
         return Ok(None);
     }
-    let said = Said(row);
-    let (source, region) = match cloud {
-        Cloud::Aws => {
-            let region = region_of(&target.host).map(str::to_owned).or_else(|| said.text(REGION));
-            let region = region.ok_or("requests are signed for a region, and aws_region_name says none")?;
-            (Source::Aws(said.aws(&region)), region)
-        }
-        Cloud::Google => {
-            (Source::Google(google::Source { credentials: said.hidden("vertex_credentials") }), String::new())
-        }
-        Cloud::Azure => (Source::Entra(said.entra()), String::new()),
+    let of_cloud = |said: &&CloudValue| PARAMETERS.contains(&(cloud, said.name.as_str()));
+    let mut said: Vec<_> = row.cloud.iter().filter(of_cloud).cloned().collect();
+    said.sort_unstable_by(|one, other| one.name.cmp(&other.name));
+    let declared = said.iter().find(|said| said.name == REGION).map(|said| said.value.expose());
+    let region = match cloud {
+        Cloud::Aws => region_of(&target.host)
+            .or(declared)
+            .ok_or("requests are signed for a region, and aws_region_name says none")?,
+        Cloud::Google | Cloud::Azure => "",
     };
-    Ok(Some(Box::new(Identity { source, region: region.into(), lease: OnceLock::new() })))
+    let region = region.into();
+    Ok(Some(Box::new(Identity { cloud, region, said: said.into(), kept: OnceLock::new() })))
 }
 
 /// The region in an address of Bedrock's: what AWS holds signatures against.
@@ -81,50 +99,9 @@ fn region_of(host: &str) -> Option<&str> {
     labels.nth(1)
 }
 
-struct Said<'r>(&'r DeploymentRow);
-
-impl Said<'_> {
-    fn secret(&self, name: &str) -> Option<Secret> {
-        self.0.cloud.iter().find(|said| said.name == name).map(|said| said.value.clone())
-    }
-
-    fn text(&self, name: &str) -> Option<String> {
-        self.secret(name).map(|value| value.expose().to_owned())
-    }
-
-    fn hidden(&self, name: &str) -> Option<Hidden> {
-        self.secret(name).map(Hidden::from)
-    }
-
-    fn aws(&self, region: &str) -> aws::Source {
-        aws::Source {
-            access_key_id: self.text("aws_access_key_id"),
-            secret_access_key: self.hidden("aws_secret_access_key"),
-            session_token: self.hidden("aws_session_token"),
-            profile_name: self.text("aws_profile_name"),
-            role_name: self.text("aws_role_name"),
-            session_name: self.text("aws_session_name"),
-            external_id: self.text("aws_external_id"),
-            web_identity_token: self.hidden("aws_web_identity_token"),
-            sts_endpoint: self.text("aws_sts_endpoint"),
-            region_name: Some(region.to_owned()),
-        }
-    }
-
-    fn entra(&self) -> entra::Source {
-        entra::Source {
-            tenant_id: self.text("tenant_id"),
-            client_id: self.text("client_id"),
-            client_secret: self.hidden("client_secret"),
-            ad_token: self.hidden("azure_ad_token"),
-            scope: self.text("azure_scope"),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use bulkhead_model::rows::{CloudValue, ExtraHeader, SettingsRow};
+    use bulkhead_model::rows::{ExtraHeader, SettingsRow};
     use bulkhead_pricing::PriceBook;
 
     use super::*;
@@ -153,8 +130,7 @@ mod tests {
         let mut row = bedrock(&keys);
         let identity = compiled(&row).unwrap().identity.unwrap();
         assert_eq!(identity.region(), "eu-west-1");
-        let Source::Aws(source) = identity.source() else { panic!("not of AWS") };
-        assert_eq!(source.access_key_id.as_deref(), Some("AKIA"));
+        assert_eq!(identity.said("aws_access_key_id").map(Secret::expose), Some("AKIA"));
         assert!(!format!("{identity:?}").contains("canary"));
         row.extra_headers = vec![ExtraHeader { name: "authorization".into(), value: Secret::new("mine") }];
         assert!(compiled(&row).unwrap().identity.is_none());
@@ -179,6 +155,15 @@ mod tests {
         let mut row = bedrock(&[]);
         row.api_base = Some("http://127.0.0.1:9".into());
         assert!(compiled(&row).unwrap_err().contains("aws_region_name"));
+    }
+
+    #[test]
+    fn what_is_kept_is_made_once_and_is_what_it_was_made_as() {
+        let identity = compiled(&bedrock(&[])).unwrap().identity.unwrap();
+        assert_eq!(identity.kept::<u8>(), None);
+        assert_eq!(identity.keep(|| Arc::new(1_u8)).as_deref(), Some(&1));
+        assert_eq!(identity.keep(|| Arc::new(2_u8)).as_deref(), Some(&1));
+        assert_eq!(identity.kept::<u16>(), None);
     }
 
     #[test]

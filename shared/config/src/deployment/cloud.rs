@@ -160,20 +160,22 @@ fn usable(
 /// What is said in part only.
 fn check(values: &[CloudValue], params: &Fields<'_>, cx: &mut Cx<'_>) {
     let has = |name: &str| values.iter().any(|value| value.name == name);
+    let path = format!("{}.aws_role_name", params.path);
+    let has_role = has("aws_role_name") || cx.default("AWS_ROLE_NAME", params.place, &path).is_some();
+    let without_role = |name: &'static str| (has(name) && !has_role).then_some((name, "aws_role_name"));
     let needs = |name: &'static str, other: &'static str| (has(name) && !has(other)).then_some((name, other));
     let missing = [
         needs("aws_access_key_id", "aws_secret_access_key"),
         needs("aws_secret_access_key", "aws_access_key_id"),
         needs("aws_session_token", "aws_access_key_id"),
-        needs("aws_web_identity_token", "aws_role_name"),
+        without_role("aws_web_identity_token"),
     ];
     for (name, other) in missing.into_iter().flatten() {
         let at = params.get(name);
         let (place, path) = at.map_or((params.place, params.path.clone()), |field| (field.place, field.path));
         cx.report.error(place, &path, format!("`{name}` needs `{other}`"), format!("{other}: os.environ/…"));
     }
-    let idle = [needs("aws_session_name", "aws_role_name"), needs("aws_external_id", "aws_role_name")];
-    for (name, other) in idle.into_iter().flatten() {
+    for (name, other) in ["aws_session_name", "aws_external_id"].into_iter().filter_map(without_role) {
         if let Some(field) = params.get(name) {
             let what = format!("`{name}` has no effect without `{other}`");
             field.warn(cx, what, format!("{other}: arn:aws:iam::123456789012:role/name"));
