@@ -91,7 +91,8 @@ impl Journey {
         waits: Waits,
     ) -> Result<Response<OutBody>, Failed> {
         let exchange = settle.exchange.clone();
-        let to = exchange.routed.deployment.upstream(self.call.endpoint).unwrap_or(self.call.endpoint);
+        let Routed { deployment, model, .. } = &exchange.routed;
+        let to = deployment.upstream(self.call.endpoint, model).unwrap_or(self.call.endpoint);
         let (prepared, changes) = match self.prepare(&exchange.routed, to, detour, waits).await {
             Ok(prepared) => prepared,
             Err(fault) => {

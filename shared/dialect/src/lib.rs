@@ -9,6 +9,7 @@ pub mod answer;
 pub mod beta;
 pub mod error;
 pub mod frames;
+pub mod invoke;
 pub mod json;
 pub mod providers;
 pub mod relay;

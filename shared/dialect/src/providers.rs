@@ -19,6 +19,10 @@ pub enum Auth {
     AzureApiKey,
     /// `x-goog-api-key`
     XGoogApiKey,
+    /// `Authorization: Bearer` for a token, `x-goog-api-key` for a key
+    Google,
+    /// At an address of Azure's `api-key`, for Claude `x-api-key`; elsewhere `Authorization: Bearer`
+    Foundry,
 }
 
 /// A set of endpoints.
