@@ -2,12 +2,14 @@
 
 mod edit;
 mod headers;
+mod hosted;
 mod prepared;
 mod refusal;
 mod send;
 mod translate;
 
 pub(crate) use edit::{Changes, Edited, edit};
+pub(crate) use hosted::Hosted;
 pub(crate) use prepared::{Prepared, run};
 pub(crate) use refusal::stream_refusal;
 pub(crate) use send::{Waits, bad_answer, connection_lost, timed_out};

@@ -13,6 +13,7 @@ mod bodies;
 mod bytes;
 mod canaries;
 mod clients_http2;
+mod clouds;
 mod config;
 mod costs;
 mod crash;

@@ -150,7 +150,10 @@ mod tests {
         }
         let bytes: Vec<_> = raw.chunks(1).collect();
         assert_eq!(unframed(&bytes), expected);
-        assert_eq!(unframed(&[&framed(&["{\"type\":\n\"ping\"}"])]), "event: ping\ndata: {\"type\": \"ping\"}\n\n");
+        assert_eq!(
+            unframed(&[&framed(&["{\"type\":\n\"ping\"}"])]),
+            "event: ping\ndata: {\"type\": \"ping\"}\n\n"
+        );
     }
 
     #[test]
@@ -180,7 +183,11 @@ mod tests {
         let mut raw = framed(&EVENTS[..1]);
         let middle = raw.len() / 2;
         raw[middle] ^= 1;
-        assert!(unframed(&[&raw]).starts_with("event: error\ndata: {\"type\":\"error\""), "{}", unframed(&[&raw]));
+        assert!(
+            unframed(&[&raw]).starts_with("event: error\ndata: {\"type\":\"error\""),
+            "{}",
+            unframed(&[&raw])
+        );
         let mut odd = BytesMut::new();
         for payload in ["{}", "", r#"{"bytes":"%"}"#, r#"{"bytes":1}"#] {
             write_event("chunk", payload.into(), &mut odd);

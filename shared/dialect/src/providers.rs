@@ -25,6 +25,11 @@ pub enum Auth {
     Foundry,
 }
 
+/// True for a key of Google's; anything else is a token.
+pub fn is_google_key(text: &str) -> bool {
+    ["AIza", "AQ."].iter().any(|start| text.starts_with(start))
+}
+
 /// A set of endpoints.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[serde(from = "Vec<EndpointName>")]

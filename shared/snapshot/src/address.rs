@@ -67,7 +67,9 @@ pub(crate) fn encode(segment: &str) -> String {
     let mut out = String::with_capacity(segment.len());
     for byte in segment.bytes() {
         match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'~' | b'.' | b'@' => out.push(char::from(byte)),
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'~' | b'.' | b'@' => {
+                out.push(char::from(byte))
+            }
             _ => out.push_str(&format!("%{byte:02X}")),
         }
     }
@@ -81,9 +83,13 @@ mod tests {
 
     #[test]
     fn a_model_name_cannot_climb_out_of_its_segment() {
-        for (model, segment) in
-            [("..", "%2E%2E"), ("a/../b", "a%2F..%2Fb"), ("x?y#z", "x%3Fy%23z"), ("é", "%C3%A9"), ("c@1", "c@1")]
-        {
+        for (model, segment) in [
+            ("..", "%2E%2E"),
+            ("a/../b", "a%2F..%2Fb"),
+            ("x?y#z", "x%3Fy%23z"),
+            ("é", "%C3%A9"),
+            ("c@1", "c@1"),
+        ] {
             assert_eq!(encode(model), segment);
         }
     }

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
-use bulkhead_dialect::providers::{Auth, Provider};
+use bulkhead_dialect::providers::{Auth, Provider, is_google_key};
 use bulkhead_dialect::translate::ways;
 use bulkhead_model::rows::{ByFailure, DeploymentRow, JsonMember, SettingsRow};
 use bulkhead_model::{Endpoint, Secret};
@@ -295,7 +295,10 @@ fn headers(
         let (names, before) = key_headers(key, provider, target, site);
         for name in names {
             let value = secret_header(&format!("{before}{}", key.expose()));
-            out.push((HeaderName::from_static(name), value.ok_or("api_key holds characters that a header cannot")?));
+            out.push((
+                HeaderName::from_static(name),
+                value.ok_or("api_key holds characters that a header cannot")?,
+            ));
         }
     }
     if let Some(organization) = &row.organization {
@@ -323,10 +326,7 @@ fn key_headers(
     const BEARER: (&[&str], &str) = (&["authorization"], "Bearer ");
     match provider.auth {
         Auth::Bearer => BEARER,
-        // A key of Google's, and no token.
-        Auth::Google if ["AIza", "AQ."].iter().any(|start| key.expose().starts_with(start)) => {
-            (&["x-goog-api-key"], "")
-        }
+        Auth::Google if is_google_key(key.expose()) => (&["x-goog-api-key"], ""),
         Auth::Google => BEARER,
         Auth::XApiKey => (&["x-api-key"], ""),
         Auth::AzureApiKey => (&["api-key"], ""),

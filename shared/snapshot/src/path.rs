@@ -70,6 +70,9 @@ impl Base {
     fn azure(&self, endpoint: Endpoint, model: &str) -> String {
         let prefix = &self.prefix;
         match self.version.as_deref() {
+            Some(version) if prefix.contains("/openai/deployments/") => {
+                format!("{prefix}{}?api-version={}", endpoint.path(), encode(version))
+            }
             // What is in the preview is had by asking for it.
             Some("preview") => format!("{prefix}/openai/v1{}?api-version=preview", endpoint.path()),
             Some(version) if !UNDATED.contains(&version) && endpoint == Endpoint::Responses => {
@@ -85,7 +88,8 @@ impl Base {
 
     /// A model that was tuned has a number, and an endpoint of its own.
     fn vertex_gemini(&self, model: &str, stream: bool) -> String {
-        let own = ["gemini/", "google/"].iter().find_map(|prefix| model.strip_prefix(prefix)).unwrap_or(model);
+        let own =
+            ["gemini/", "google/"].iter().find_map(|prefix| model.strip_prefix(prefix)).unwrap_or(model);
         let action = content_action(stream);
         if self.names_model() {
             return format!("{}:{action}", self.prefix);
@@ -128,7 +132,10 @@ fn own_name(model: &str) -> &str {
 
 /// A Foundry resource's path, without that of one of its APIs.
 fn foundry(prefix: &str) -> &str {
-    ["/anthropic", "/openai", "/models"].iter().find_map(|api| prefix.split_once(api)).map_or(prefix, |cut| cut.0)
+    ["/anthropic", "/openai", "/models"]
+        .iter()
+        .find_map(|api| prefix.split_once(api))
+        .map_or(prefix, |cut| cut.0)
 }
 
 #[cfg(test)]
@@ -200,6 +207,13 @@ mod tests {
             ),
             (
                 "azure",
+                Some("https://x.openai.azure.com/openai/deployments/d/chat/completions"),
+                Some("2024-10-21"),
+                chat,
+                "https://x.openai.azure.com:443/openai/deployments/d/chat/completions?api-version=2024-10-21",
+            ),
+            (
+                "azure",
                 Some("https://x.openai.azure.com/openai/v1"),
                 Some("preview"),
                 Endpoint::Responses,
@@ -222,7 +236,13 @@ mod tests {
         "https://us-east5-aiplatform.googleapis.com:443/v1/projects/p/locations/us-east5/publishers";
 
     /// The path behind a base URL, without and with a stream.
-    fn paths(provider: &str, base: &str, version: Option<&str>, endpoint: Endpoint, model: &str) -> [String; 2] {
+    fn paths(
+        provider: &str,
+        base: &str,
+        version: Option<&str>,
+        endpoint: Endpoint,
+        model: &str,
+    ) -> [String; 2] {
         let fixed = compiled(provider, Some(base), version, model);
         let any = compiled(provider, Some(base), version, "*");
         let path = |of: &Deployment, stream| of.path(endpoint, model, stream).unwrap().to_string();
@@ -325,13 +345,7 @@ mod tests {
             ),
             ("https://x.services.ai.azure.com/openai/v1", None, chat, "gpt-5", "/openai/v1/chat/completions"),
             ("https://m.eastus2.models.ai.azure.com", None, chat, "cohere", "/chat/completions"),
-            (
-                "https://x.services.ai.azure.com",
-                None,
-                messages,
-                "claude-opus-4-1",
-                "/anthropic/v1/messages",
-            ),
+            ("https://x.services.ai.azure.com", None, messages, "claude-opus-4-1", "/anthropic/v1/messages"),
             (
                 "https://x.services.ai.azure.com/anthropic/v1/messages",
                 None,

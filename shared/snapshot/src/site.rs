@@ -116,7 +116,15 @@ mod tests {
             ("azure", "my-deployment", None, Site::Azure, ChatCompletions, ChatCompletions, None),
             ("azure_ai", "mistral-large", None, Site::Own, ChatCompletions, ChatCompletions, None),
             ("azure_ai", "claude-opus-4-1", None, Site::FoundryClaude, Messages, Messages, Some(CountTokens)),
-            ("azure_ai", "mine", Some("claude-x"), Site::FoundryClaude, Messages, Messages, Some(CountTokens)),
+            (
+                "azure_ai",
+                "mine",
+                Some("claude-x"),
+                Site::FoundryClaude,
+                Messages,
+                Messages,
+                Some(CountTokens),
+            ),
             ("vertex_ai", "gemini-2.5-pro", None, Site::VertexGemini, GenerateContent, GenerateContent, None),
             ("vertex_ai", "gemini/123", None, Site::VertexGemini, GenerateContent, GenerateContent, None),
             (

@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod arbitrary;
 #[cfg(test)]
+mod clouds;
+#[cfg(test)]
 mod drop_in;
 #[cfg(test)]
 mod files;

@@ -44,12 +44,7 @@ impl StreamFailure {
 
     /// Of a stream that is not what its checksums say.
     pub(crate) fn damaged(error: &FrameError) -> Self {
-        Self {
-            status: Some(502),
-            kind: Some("api_error".to_owned()),
-            code: None,
-            message: error.to_string(),
-        }
+        Self { status: Some(502), kind: Some("api_error".to_owned()), code: None, message: error.to_string() }
     }
 
     /// Of a provider whose answer has no place in the client's dialect, in which blocks follow each other.

@@ -57,7 +57,10 @@ mod tests {
 
     #[test]
     fn a_models_name_is_one_segment() {
-        assert_eq!(bedrock_path("amazon.nova-lite-v1:0", "converse"), "/model/amazon.nova-lite-v1%3A0/converse");
+        assert_eq!(
+            bedrock_path("amazon.nova-lite-v1:0", "converse"),
+            "/model/amazon.nova-lite-v1%3A0/converse"
+        );
         let arn = "arn:aws:bedrock:us-east-1:1:inference-profile/x";
         let path = "/model/arn%3Aaws%3Abedrock%3Aus-east-1%3A1%3Ainference-profile%2Fx/converse-stream";
         assert_eq!(bedrock_path(arn, "converse-stream"), path);
