@@ -11,7 +11,7 @@ use bulkhead_dialect::translate::{
 use bulkhead_model::rows::JsonMember;
 use bulkhead_model::{Endpoint, ErrorKind};
 use bulkhead_pricing::PriceBook;
-use bulkhead_snapshot::Deployment;
+use bulkhead_snapshot::{Deployment, Site};
 use bytes::Bytes;
 
 use super::edit::{Changes, Edited, add_defaults, put_instead, take_out, unsupported_parameters};
@@ -43,7 +43,8 @@ pub(crate) async fn translate(
     let is_upstreams = into == Dialect::Chat;
     let said = |name: &str| instead.iter().any(|member| member.name == name);
     if !is_upstreams {
-        let params = deployment.call_params.iter().filter(|param| !said(&param.name));
+        let is_free = |param: &&JsonMember| !said(&param.name) && !hosted.writes(&param.name);
+        let params = deployment.call_params.iter().filter(is_free);
         add_defaults(&call.scan, &call.removed, params, &mut splice);
     }
     let text = splice.apply(&call.body).into_bytes();
@@ -92,6 +93,8 @@ fn options(
             || (matches!(provider.auth, Auth::AzureApiKey | Auth::Foundry)
                 && abilities.is_some_and(|can| can.reasoning)),
         stream_usage: provider.stream_usage && !deployment.drops_always("stream_options"),
+        // Gemini's own API knows them; Vertex refuses what it does not know.
+        call_ids: deployment.site(model) != Site::VertexGemini,
     }
 }
 

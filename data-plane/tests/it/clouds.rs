@@ -118,8 +118,9 @@ async fn bedrock_is_asked_in_its_path_and_body_and_its_frames_become_events() {
             let body = sent.json_body();
             assert_eq!((body.get("model"), body.get("stream")), (None, None), "{body}");
             assert_eq!(body["anthropic_version"], "bedrock-2023-05-31");
-            let betas = json!(["context-1m-2025-08-07", "interleaved-thinking-2025-05-14"]);
-            assert_eq!(body["anthropic_beta"], betas);
+            assert_eq!(body["anthropic_beta"], json!(["context-1m-2025-08-07"]));
+            let dropped = answer.header("x-bulkhead-dropped-params");
+            assert_eq!(dropped, Some("interleaved-thinking-2025-05-14,nobody-knows-2030-01-01"));
             match stream {
                 true => {
                     assert!(answer.header("content-type").unwrap().starts_with("text/event-stream"));
@@ -175,7 +176,7 @@ async fn a_chat_client_is_translated_and_asked_by_converse_unless_said_otherwise
     let answer = gateway.call(&asks("betas", false)).await;
     assert_eq!(answer.status, 200, "{}", answer.text());
     let betas = &mock.last_request().unwrap().json_body()["anthropic_beta"];
-    assert_eq!(betas.as_array().unwrap().len(), 5, "{betas}");
+    assert_eq!(betas.as_array().unwrap().len(), 4, "{betas}");
     let answer = gateway.post(CHAT, MASTER, body::chat("betas", "hi")).await;
     assert_eq!(answer.status, 200, "{}", answer.text());
     let betas = &mock.last_request().unwrap().json_body()["anthropic_beta"];
@@ -209,7 +210,7 @@ async fn what_fails_in_frames_fails_as_anywhere() {
     let mock = MockProvider::start();
     let yaml = at_bedrock(clouds(&mock), &mock, "first", "", "error-first-event");
     let yaml = at_bedrock(yaml, &mock, "later", "", "error-after-3");
-    let yaml = at_bedrock(yaml, &mock, "cut", "", "cut-after-3");
+    let yaml = at_bedrock(yaml, &mock, "cut", "", "close-after-3");
     let yaml = at_bedrock(yaml, &mock, "ends", "", "clean-end-after-3");
     let yaml = at_bedrock(yaml, &mock, "bytes", "", "one-byte-writes");
     let yaml = at_bedrock(yaml, &mock, "busy", "", "status-429");

@@ -240,10 +240,7 @@ impl Deployment {
     /// The path and query of an endpoint. `model` and `stream` matter where the provider has them in the path.
     pub fn path(&self, endpoint: Endpoint, model: &str, stream: bool) -> Result<PathAndQuery, String> {
         match self.paths.get(endpoint.index()) {
-            // Only few say in the path whether to stream, so that is built when it is asked.
-            Some(Some(path)) if !stream || self.site == Some(Site::Own) && !endpoint.is_said_by_path() => {
-                Ok(path.clone())
-            }
+            Some(Some(path)) if !(stream && self.site(model).streams_by_path(endpoint)) => Ok(path.clone()),
             _ => self.build_path(endpoint, model, stream),
         }
     }

@@ -73,6 +73,15 @@ impl Site {
         }
     }
 
+    /// True where the path of an endpoint says whether to stream.
+    pub(crate) fn streams_by_path(self, endpoint: Endpoint) -> bool {
+        let raw = matches!(
+            self,
+            Self::VertexClaude | Self::VertexRaw(_) | Self::BedrockClaude | Self::BedrockInvoke
+        );
+        raw || endpoint.is_said_by_path()
+    }
+
     /// The `anthropic_version` that a body of messages has here. Its `model` is in the path then.
     pub fn anthropic_version(self) -> Option<&'static str> {
         match self {

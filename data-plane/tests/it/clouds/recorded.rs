@@ -33,7 +33,11 @@ fn timeless(mut events: Vec<Value>) -> Vec<Value> {
 
 #[tokio::test]
 async fn recordings_in_frames_are_what_they_are_without() {
-    let of_messages = |case: &Recording| case.endpoint == Endpoint::Messages && case.is_answer();
+    // An error within a stream is an exception there, of which there are fewer.
+    let fails = |case: &Recording| String::from_utf8_lossy(&case.body).contains("event: error");
+    let of_messages = |case: &Recording| {
+        case.endpoint == Endpoint::Messages && case.is_answer() && !(case.streams && fails(case))
+    };
     let cases: Vec<_> = recordings(&corpus()).into_iter().filter(of_messages).collect();
     assert!(cases.iter().filter(|case| case.streams).count() > 30, "{}", cases.len());
     let bodies: Vec<_> = cases.iter().map(|case| (case.streams, case.body.clone())).collect();
@@ -63,6 +67,7 @@ async fn recordings_in_frames_are_what_they_are_without() {
                 let answer = client.exchange(&request.json(body.text())).await;
                 let read = timeless(read(&answer, case.streams && answer.status == 200));
                 let shown = Value::from(read).to_string().replace("\"native\"", "\"framed\"");
+                let shown = shown.replace("Anthropic", "Bedrock");
                 seen.push((answer.status, shown));
             }
             assert_eq!(seen[0], seen[1], "{} {path}", case.id);
