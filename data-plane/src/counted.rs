@@ -6,7 +6,7 @@ use http::{HeaderMap, Response, StatusCode};
 use tokio::time::Instant;
 
 use bulkhead_model::Endpoint;
-use bulkhead_snapshot::Snapshot;
+use bulkhead_snapshot::{Deployment, Snapshot};
 
 use crate::fault::Outcome;
 use crate::identify::Caller;
@@ -28,7 +28,10 @@ pub(crate) fn estimated(
         return Ok(None);
     }
     let resolved = resolve(snapshot, caller, caller.meaning(&call.model))?;
-    if resolved.group.deployments.iter().any(|deployment| deployment.upstream(call.endpoint).is_some()) {
+    let counts = |deployment: &Deployment| {
+        deployment.upstream(call.endpoint, &deployment.model_of(&resolved.captured)).is_some()
+    };
+    if resolved.group.deployments.iter().any(|deployment| counts(deployment)) {
         return Ok(None);
     }
     let mut headers = HeaderMap::with_capacity(8);

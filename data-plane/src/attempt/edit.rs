@@ -8,6 +8,7 @@ use bulkhead_model::{Endpoint, ErrorKind};
 use bulkhead_snapshot::Deployment;
 use bytes::Bytes;
 
+use super::hosted::Hosted;
 use crate::fault::{Fault, Outcome};
 use crate::read::Call;
 use crate::route::Routed;
@@ -33,7 +34,7 @@ pub(crate) struct Changes {
 }
 
 /// Edits a body for a deployment. `instead` goes into the place of what the client sent.
-pub(crate) fn edit(call: &Call, routed: &Routed, instead: &[JsonMember]) -> Outcome<Edited> {
+pub(crate) fn edit(call: &Call, routed: &Routed, instead: &[JsonMember], hosted: &Hosted) -> Outcome<Edited> {
     let deployment = &*routed.deployment;
     let (mut splice, dropped) = take_out(call, deployment)?;
     replace_model(call, routed, &mut splice);
@@ -43,9 +44,11 @@ pub(crate) fn edit(call: &Call, routed: &Routed, instead: &[JsonMember]) -> Outc
     let skips = |name: &str| {
         name == STREAM_OPTIONS && (usage_added || !call.stream)
             || instead.iter().any(|member| member.name == name)
+            || hosted.writes(name)
     };
     let defaults = deployment.defaults().filter(|default| !skips(&default.name));
     add_defaults(&call.scan, &call.removed, defaults, &mut splice);
+    hosted.write(&call.scan, &mut splice);
     let body = if splice.is_empty() { call.body.clone() } else { splice.apply(&call.body) };
     Ok(Edited { body, changes: Changes { dropped, usage_added, plan: None } })
 }

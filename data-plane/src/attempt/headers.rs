@@ -9,7 +9,7 @@ use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE, HOST, HeaderName, Head
 use crate::respond::named_by_connection;
 
 const ANTHROPIC_VERSION: HeaderName = HeaderName::from_static("anthropic-version");
-const ANTHROPIC_BETA: HeaderName = HeaderName::from_static("anthropic-beta");
+pub(super) const ANTHROPIC_BETA: HeaderName = HeaderName::from_static("anthropic-beta");
 const ALLOWED: [HeaderName; 3] =
     [ACCEPT, HeaderName::from_static("openai-beta"), HeaderName::from_static("idempotency-key")];
 /// The version to speak when the client names none.
@@ -46,23 +46,6 @@ pub(crate) fn upstream_headers(
         headers.insert(name, value.clone());
     }
     headers
-}
-
-/// The `anthropic-beta` header as the provider takes it, and the values it does not take. A client may send the
-/// header more than once; providers want one list.
-pub(crate) fn beta_header(
-    client: &HeaderMap,
-    deployment: &Deployment,
-    settings: &Settings,
-) -> (Option<HeaderValue>, Vec<String>) {
-    if !client.contains_key(ANTHROPIC_BETA) {
-        return (None, Vec::new());
-    }
-    let sent: Vec<_> =
-        client.get_all(ANTHROPIC_BETA).iter().filter_map(|value| value.to_str().ok()).collect();
-    let filtered = settings.betas.filter(&deployment.provider.name, &sent.join(","));
-    let value = HeaderValue::from_str(&filtered.keep).ok().filter(|value| !value.is_empty());
-    (value, filtered.dropped)
 }
 
 /// The client's own `x-*` headers, without anything that identifies it to the gateway, and without what AWS's clients

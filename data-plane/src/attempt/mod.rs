@@ -2,6 +2,7 @@
 
 mod edit;
 mod headers;
+mod hosted;
 mod prepared;
 mod proof;
 mod refusal;
@@ -9,6 +10,7 @@ mod send;
 mod translate;
 
 pub(crate) use edit::{Changes, Edited, edit};
+pub(crate) use hosted::Hosted;
 pub(crate) use prepared::{Prepared, run};
 pub(crate) use refusal::stream_refusal;
 pub(crate) use send::{Waits, bad_answer, connection_lost, timed_out};

@@ -9,7 +9,8 @@ use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, Uri};
 use tokio::time::{Duration, Instant, timeout_at};
 
-use super::headers::{beta_header, upstream_headers};
+use super::headers::upstream_headers;
+use super::hosted::Hosted;
 use super::proof::{Proven, prove};
 use super::refusal::refusal;
 use super::send::{Waits, answer};
@@ -31,9 +32,9 @@ pub(crate) struct Prepared<'r> {
     settings: &'r Settings,
     pub(super) deployment: &'r Deployment,
     client: &'r HeaderMap,
+    /// Whose headers it has.
     dialect: Dialect,
     beta: Option<HeaderValue>,
-    dropped_betas: Vec<String>,
     pub(super) path: PathAndQuery,
     pub(super) body: Segments,
     pub(super) waits: Waits,
@@ -47,6 +48,7 @@ impl<'r> Prepared<'r> {
         to: Endpoint,
         settings: &'r Settings,
         client: &'r HeaderMap,
+        hosted: Hosted,
         body: Segments,
         waits: Waits,
     ) -> Outcome<Self> {
@@ -54,18 +56,12 @@ impl<'r> Prepared<'r> {
             let message = format!("'{}' cannot be part of a URL. Use another model name.", call.model);
             Fault::new(ErrorKind::UnknownModel, message).param("model")
         })?;
-        let dialect = to.dialect();
-        let (beta, dropped_betas) = match dialect {
-            Dialect::Anthropic => beta_header(client, &routed.deployment, settings),
-            Dialect::OpenAi | Dialect::Gemini | Dialect::Bedrock => (None, Vec::new()),
-        };
         let deployment = &*routed.deployment;
-        Ok(Self { settings, deployment, client, dialect, beta, dropped_betas, path, body, waits })
-    }
-
-    /// Values of `anthropic-beta` that the provider does not take.
-    pub(crate) fn dropped_betas(&self) -> &[String] {
-        &self.dropped_betas
+        let dialect = match deployment.site(&routed.model).takes_no_headers() {
+            true => Dialect::Bedrock,
+            false => to.dialect(),
+        };
+        Ok(Self { settings, deployment, client, dialect, beta: hosted.header, path, body, waits })
     }
 
     pub(super) fn headers(&self) -> HeaderMap {

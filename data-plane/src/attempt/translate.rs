@@ -11,10 +11,11 @@ use bulkhead_dialect::translate::{
 use bulkhead_model::rows::JsonMember;
 use bulkhead_model::{Endpoint, ErrorKind};
 use bulkhead_pricing::PriceBook;
-use bulkhead_snapshot::Deployment;
+use bulkhead_snapshot::{Deployment, Site};
 use bytes::Bytes;
 
 use super::edit::{Changes, Edited, add_defaults, put_instead, take_out, unsupported_parameters};
+use super::hosted::Hosted;
 use crate::apart::apart;
 use crate::fault::{Fault, Outcome};
 use crate::read::Call;
@@ -29,6 +30,7 @@ pub(crate) async fn translate(
     routed: &Routed,
     to: Endpoint,
     instead: &[JsonMember],
+    hosted: &Hosted,
     book: &PriceBook,
 ) -> Outcome<Edited> {
     let deployment = &*routed.deployment;
@@ -41,7 +43,8 @@ pub(crate) async fn translate(
     let is_upstreams = into == Dialect::Chat;
     let said = |name: &str| instead.iter().any(|member| member.name == name);
     if !is_upstreams {
-        let params = deployment.call_params.iter().filter(|param| !said(&param.name));
+        let is_free = |param: &&JsonMember| !said(&param.name) && !hosted.writes(&param.name);
+        let params = deployment.call_params.iter().filter(is_free);
         add_defaults(&call.scan, &call.removed, params, &mut splice);
     }
     let text = splice.apply(&call.body).into_bytes();
@@ -54,9 +57,10 @@ pub(crate) async fn translate(
         .map_err(|error| not_translated(&error))?;
     dropped.extend(lost(losses, deployment, &call.model)?);
     let params = deployment.call_params.iter().filter(|_| is_upstreams);
-    let added = params.chain(&deployment.extra_body).collect::<Vec<_>>();
+    let added = params.chain(&deployment.extra_body).filter(|member| !hosted.writes(&member.name));
+    let added = added.collect::<Vec<_>>();
     let changes = Changes { dropped, usage_added: false, plan: Some(plan) };
-    Ok(Edited { body: with_members(body, &added)?, changes })
+    Ok(Edited { body: with_members(body, &added, hosted)?, changes })
 }
 
 /// What of a deployment matters to the translation.
@@ -86,8 +90,11 @@ fn options(
         cache_control: provider.cache_control,
         reasoning_content: provider.reasoning_content,
         max_completion_tokens: provider.max_completion_tokens
-            || (provider.auth == Auth::AzureApiKey && abilities.is_some_and(|can| can.reasoning)),
+            || (matches!(provider.auth, Auth::AzureApiKey | Auth::Foundry)
+                && abilities.is_some_and(|can| can.reasoning)),
         stream_usage: provider.stream_usage && !deployment.drops_always("stream_options"),
+        // Gemini's own API knows them; Vertex refuses what it does not know.
+        call_ids: deployment.site(model) != Site::VertexGemini,
     }
 }
 
@@ -129,10 +136,10 @@ fn not_translated(error: &TranslateError) -> Box<Fault> {
     }
 }
 
-fn with_members(body: Bytes, members: &[&JsonMember]) -> Outcome<Segments> {
+fn with_members(body: Bytes, members: &[&JsonMember], hosted: &Hosted) -> Outcome<Segments> {
     let mut segments = Segments::default();
     segments.push(body.clone());
-    if members.is_empty() {
+    if members.is_empty() && !hosted.is_in_body() {
         return Ok(segments);
     }
     let mut scanner = Scanner::new();
@@ -140,5 +147,6 @@ fn with_members(body: Bytes, members: &[&JsonMember]) -> Outcome<Segments> {
     let scan = scan.map_err(|error| Fault::new(ErrorKind::BadJson, error.to_string()))?;
     let mut splice = Splice::new(&scan);
     add_defaults(&scan, &[], members.iter().copied(), &mut splice);
+    hosted.write(&scan, &mut splice);
     Ok(if splice.is_empty() { segments } else { splice.apply(&segments) })
 }

@@ -11,7 +11,7 @@ use tokio::time::{Duration, Instant};
 use super::Journey;
 use crate::admission;
 use crate::admit::Permit;
-use crate::attempt::{self, Changes, Edited, Prepared, Waits};
+use crate::attempt::{self, Changes, Edited, Hosted, Prepared, Waits};
 use crate::fault::Outcome;
 use crate::read::{Detour, Size};
 use crate::respond::{self, AnswerTerms, Buffered, Decoder, Facts, Failed, OutBody, Terms, Translation};
@@ -91,7 +91,8 @@ impl Journey {
         waits: Waits,
     ) -> Result<Response<OutBody>, Failed> {
         let exchange = settle.exchange.clone();
-        let to = exchange.routed.deployment.upstream(self.call.endpoint).unwrap_or(self.call.endpoint);
+        let Routed { deployment, model, .. } = &exchange.routed;
+        let to = deployment.upstream(self.call.endpoint, model).unwrap_or(self.call.endpoint);
         let (prepared, changes) = match self.prepare(&exchange.routed, to, detour, waits).await {
             Ok(prepared) => prepared,
             Err(fault) => {
@@ -129,13 +130,15 @@ impl Journey {
         waits: Waits,
     ) -> Outcome<(Prepared<'r>, Changes)> {
         let (call, snapshot, instead) = (&self.call, &self.snapshot, &detour.instead);
+        let hosted = Hosted::of(routed, to, &self.client, &snapshot.settings);
         let edited = match to == call.endpoint {
-            true => attempt::edit(call, routed, instead)?,
-            false => attempt::translate(call, routed, to, instead, &snapshot.prices).await?,
+            true => attempt::edit(call, routed, instead, &hosted)?,
+            false => attempt::translate(call, routed, to, instead, &hosted, &snapshot.prices).await?,
         };
         let Edited { body, mut changes } = edited;
-        let prepared = Prepared::new(call, routed, to, &snapshot.settings, &self.client, body, waits)?;
-        changes.dropped.extend_from_slice(prepared.dropped_betas());
+        changes.dropped.extend_from_slice(&hosted.dropped);
+        let prepared =
+            Prepared::new(call, routed, to, &snapshot.settings, &self.client, hosted, body, waits)?;
         Ok((prepared, changes))
     }
 
@@ -224,10 +227,13 @@ impl Reply<'_> {
         let Ok(decoder) = Decoder::of(&head.headers) else {
             return Err(not_what_was_asked(settle, "a readable stream"));
         };
+        // Bedrock puts other makers' events into its own frames.
+        let framed = self.to == Endpoint::Messages && respond::is_framed(&head.headers);
         let settings = &self.journey.snapshot.settings;
         let terms = Terms {
             waits: self.waits,
             upstream: self.to,
+            framed,
             translation: self.translation(&settle),
             withhold_usage: self.changes.usage_added,
             keepalive: respond::keepalive(&self.journey.call, settings.keepalive),
@@ -236,7 +242,7 @@ impl Reply<'_> {
         let mut headers = self.headers(head.headers, &settle);
         let relaying = respond::streamed(body, decoder, settle, terms).await?;
         respond::add_stream_headers(&mut headers);
-        if self.changes.plan.is_some() || self.journey.call.as_array {
+        if self.changes.plan.is_some() || self.journey.call.as_array || framed {
             headers.insert(CONTENT_TYPE, respond::stream_type(&self.journey.call));
         }
         // Whether the head of a stream knows its cost would depend on how its events arrive.

@@ -55,11 +55,18 @@ const FRAMES: &str = "application/vnd.amazon.eventstream";
 
 /// True for an answer in events.
 pub(crate) fn is_event_stream(headers: &HeaderMap) -> bool {
+    is_of_kind(headers, EVENT_STREAM) || is_framed(headers)
+}
+
+/// True for an answer in Amazon's frames.
+pub(crate) fn is_framed(headers: &HeaderMap) -> bool {
+    is_of_kind(headers, FRAMES)
+}
+
+fn is_of_kind(headers: &HeaderMap, kind: &str) -> bool {
     let Some(value) = headers.get(CONTENT_TYPE) else { return false };
     let value = value.as_bytes().trim_ascii_start();
-    [EVENT_STREAM, FRAMES]
-        .iter()
-        .any(|kind| value.get(..kind.len()).is_some_and(|start| start.eq_ignore_ascii_case(kind.as_bytes())))
+    value.get(..kind.len()).is_some_and(|start| start.eq_ignore_ascii_case(kind.as_bytes()))
 }
 
 /// The content type of a stream to a client.

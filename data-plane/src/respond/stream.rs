@@ -7,6 +7,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use bulkhead_dialect::invoke::Unframed;
 use bulkhead_dialect::relay::RelayOptions;
 use bulkhead_model::{Endpoint, ErrorKind};
 use bytes::{Bytes, BytesMut};
@@ -35,6 +36,8 @@ pub(super) const KEEPALIVE: &[u8] = b": ping\n\n";
 pub(crate) struct Relaying {
     body: AnswerBody,
     decoder: Decoder,
+    /// Where the provider puts its events into frames of another's.
+    unframed: Option<Unframed>,
     relay: Passage,
     settle: Box<Settle>,
     waits: Waits,
@@ -67,6 +70,8 @@ pub(crate) struct Terms {
     pub(crate) waits: Waits,
     /// The provider's endpoint.
     pub(crate) upstream: Endpoint,
+    /// Its events come in frames that are not of their dialect.
+    pub(crate) framed: bool,
     /// Where the client speaks another dialect.
     pub(crate) translation: Option<Translation>,
     /// The chunk that has only usage is not the client's.
@@ -98,7 +103,7 @@ pub(crate) async fn streamed(
 
 impl Relaying {
     fn new(body: AnswerBody, decoder: Decoder, settle: Box<Settle>, terms: Terms) -> Box<Self> {
-        let Terms { waits, upstream, translation, withhold_usage, keepalive, expose_auth } = terms;
+        let Terms { waits, upstream, framed, translation, withhold_usage, keepalive, expose_auth } = terms;
         let now = Instant::now();
         let shown = settle.exchange.shown().to_owned();
         let relay = match translation {
@@ -113,6 +118,7 @@ impl Relaying {
         let mut relaying = Box::new(Self {
             body,
             decoder,
+            unframed: framed.then(|| Unframed::new(MAX_EVENT)),
             relay,
             settle,
             waits,
@@ -195,8 +201,7 @@ impl Relaying {
         };
         self.heard = Instant::now();
         self.settle.heard(self.heard);
-        let Ok(chunk) = self.decoder.feed(chunk, MAX_EVENT) else { return Poll::Ready(self.bad_answer()) };
-        if self.relay.feed(&chunk, &mut self.out).is_err() {
+        if !self.relayed(chunk) {
             return Poll::Ready(self.bad_answer());
         }
         if self.relay.has_content() {
@@ -204,6 +209,17 @@ impl Relaying {
         }
         self.settle_usage();
         Poll::Ready(Step::Output)
+    }
+
+    /// False where bytes cannot be read.
+    fn relayed(&mut self, chunk: Bytes) -> bool {
+        let Ok(chunk) = self.decoder.feed(chunk, MAX_EVENT) else { return false };
+        let Some(unframed) = &mut self.unframed else {
+            return self.relay.feed(&chunk, &mut self.out).is_ok();
+        };
+        let mut events = BytesMut::new();
+        let whole = unframed.feed(&chunk, &mut events).is_ok();
+        self.relay.feed(&events, &mut self.out).is_ok() && whole
     }
 
     /// Nothing came from the provider: is it silent for too long, or is there no more time?

@@ -21,10 +21,12 @@ pub(super) fn candidates<'d>(
         Some(only) => std::iter::once(only).collect(),
         None => resolved.group.deployments.iter().collect(),
     };
-    let serves = |deployment: &Deployment| deployment.upstream(wanted.endpoint).is_some();
+    let serves = |deployment: &Deployment| {
+        deployment.upstream(wanted.endpoint, &deployment.model_of(&resolved.captured)).is_some()
+    };
     let serving: Candidates<'d> = all.iter().copied().filter(|deployment| serves(deployment)).collect();
     if serving.is_empty() {
-        return Err(wrong_endpoint(&all, &resolved.group.name, wanted.endpoint));
+        return Err(wrong_endpoint(&all, resolved, wanted.endpoint));
     }
     let tagged = match settings.tag_filtering {
         true => by_tags(serving, wanted.tags, settings.tag_match_any)?,
@@ -56,15 +58,19 @@ fn by_context<'d>(tagged: Candidates<'d>, tokens: u64, group: &str) -> Outcome<C
     Ok(tagged.into_iter().filter(|deployment| !too_long(deployment)).collect())
 }
 
-fn wrong_endpoint(all: &[&Arc<Deployment>], group: &str, endpoint: Endpoint) -> Box<Fault> {
+fn wrong_endpoint(all: &[&Arc<Deployment>], resolved: &Resolved<'_, '_>, endpoint: Endpoint) -> Box<Fault> {
+    let has = |deployment: &Deployment, endpoint| {
+        deployment.upstream(endpoint, &deployment.model_of(&resolved.captured)).is_some()
+    };
     let provider = all.first().map_or("its provider", |deployment| &deployment.provider.name);
     let served: Vec<_> = Endpoint::ALL
         .iter()
-        .filter(|endpoint| all.iter().any(|deployment| deployment.upstream(**endpoint).is_some()))
+        .filter(|endpoint| all.iter().any(|deployment| has(deployment, **endpoint)))
         .map(|endpoint| endpoint.route())
         .collect();
     let message = format!(
-        "Model '{group}' is served by {provider}, which has no {}. Use {}.",
+        "Model '{}' is served by {provider}, which has no {}. Use {}.",
+        resolved.group.name,
         endpoint.route(),
         served.join(", ")
     );

@@ -9,11 +9,12 @@
     reason = "helpers of tests fail the test, loudly and at once"
 )]
 
+mod accounts;
 mod bodies;
 mod bytes;
 mod canaries;
 mod clients_http2;
-mod cloud;
+mod clouds;
 mod config;
 mod costs;
 mod crash;

@@ -1,6 +1,6 @@
 //! The provider table, seen from the configuration. The only place that reads it.
 
-pub(crate) use bulkhead_dialect::providers::{Provider, provider as named};
+pub(crate) use bulkhead_dialect::providers::{Provider, is_google_key, provider as named};
 
 /// Every provider's name.
 pub(crate) fn names() -> impl Iterator<Item = &'static str> {

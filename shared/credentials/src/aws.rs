@@ -1,6 +1,6 @@
 //! AWS's Signature Version 4.
 //!
-//! The path goes out encoded once, as `bulkhead_dialect::translate::converse_path` makes it: in a model's name, the
+//! The path goes out encoded once, as `bulkhead_dialect::translate::bedrock_path` makes it: in a model's name, the
 //! `:` of a version and the `/` of an ARN are `%3A` and `%2F`. AWS signs what it takes from the wire encoded once
 //! more, S3 aside, and so does this.
 

@@ -10,6 +10,7 @@ pub mod beta;
 pub mod cloud;
 pub mod error;
 pub mod frames;
+pub mod invoke;
 pub mod json;
 pub mod providers;
 pub mod relay;

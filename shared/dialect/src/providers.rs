@@ -21,6 +21,15 @@ pub enum Auth {
     AzureApiKey,
     /// `x-goog-api-key`
     XGoogApiKey,
+    /// `Authorization: Bearer` for a token, `x-goog-api-key` for a key
+    Google,
+    /// At an address of Azure's `api-key`, for Claude `x-api-key`; elsewhere `Authorization: Bearer`
+    Foundry,
+}
+
+/// True for a key of Google's; anything else is a token.
+pub fn is_google_key(text: &str) -> bool {
+    ["AIza", "AQ."].iter().any(|start| text.starts_with(start))
 }
 
 /// A set of endpoints.

@@ -14,6 +14,11 @@ pub(crate) fn candidates(provider: &str, model: &str) -> impl Iterator<Item = St
     [with_provider(bare), model.to_owned(), bare.to_owned()]
         .into_iter()
         .chain(general_names.into_iter().flatten())
+        .chain(
+            placeless(provider, model)
+                .into_iter()
+                .flat_map(move |name| [format!("{provider}/{name}"), name.to_owned()]),
+        )
         // A provider whose own names begin with its name: `perplexity/perplexity/sonar`.
         .chain([with_provider(model)])
 }
@@ -21,6 +26,22 @@ pub(crate) fn candidates(provider: &str, model: &str) -> impl Iterator<Item = St
 /// The model's name without the provider's before a slash.
 pub(crate) fn bare<'a>(provider: &str, model: &'a str) -> &'a str {
     model.strip_prefix(provider).and_then(|rest| rest.strip_prefix('/')).unwrap_or(model)
+}
+
+/// Beginnings of Bedrock's names that say among which regions a request may go.
+const PROFILES: [&str; 7] = ["us.", "eu.", "apac.", "jp.", "au.", "us-gov.", "global."];
+
+/// A name of Bedrock's without LiteLLM's word for how it is asked, then without the region, then without regions.
+fn placeless<'a>(provider: &str, model: &'a str) -> Vec<&'a str> {
+    if provider != "bedrock" {
+        return Vec::new();
+    }
+    let routed = ["invoke/", "converse/"].iter().find_map(|route| model.strip_prefix(route)).unwrap_or(model);
+    let is_region = |text: &str| text.contains('-') && text.ends_with(|last: char| last.is_ascii_digit());
+    let placed =
+        routed.split_once('/').filter(|(first, _)| is_region(first)).map_or(routed, |(_, rest)| rest);
+    let plain = PROFILES.iter().find_map(|profile| placed.strip_prefix(profile)).unwrap_or(placed);
+    vec![routed, placed, plain]
 }
 
 /// The name without a snapshot's date or number or a fine-tune's owner.

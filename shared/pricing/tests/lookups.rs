@@ -20,6 +20,23 @@ fn a_model_is_found_by_any_of_its_names() {
             "bedrock/us.anthropic.claude-opus-5-5",
             ("bedrock_converse", "us.anthropic.claude-opus-5-5"),
         ),
+        (
+            "bedrock",
+            "invoke/us.anthropic.claude-opus-5-5",
+            ("bedrock_converse", "us.anthropic.claude-opus-5-5"),
+        ),
+        (
+            "bedrock",
+            "us-gov-west-1/anthropic.claude-sonnet-4-5-20250929-v1:0",
+            ("bedrock", "bedrock/us-gov-west-1/anthropic.claude-sonnet-4-5-20250929-v1:0"),
+        ),
+        (
+            "bedrock",
+            "converse/ap-south-1/apac.anthropic.claude-sonnet-4-5-20250929-v1:0",
+            ("bedrock_converse", "anthropic.claude-sonnet-4-5-20250929-v1:0"),
+        ),
+        ("vertex_ai", "claude-sonnet-4-5@20250929", ("vertex_ai", "vertex_ai/claude-sonnet-4-5@20250929")),
+        ("azure_ai", "claude-opus-4-5", ("azure_ai", "azure_ai/claude-opus-4-5")),
         ("vertex_ai", "gemini-2.5-pro", ("vertex_ai-language-models", "gemini-2.5-pro")),
         ("azure_ai", "gpt-4o", ("openai", "gpt-4o")),
         ("github", "gpt-4o", ("openai", "gpt-4o")),

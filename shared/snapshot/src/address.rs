@@ -31,7 +31,17 @@ pub(crate) fn parse_base(base: &str, provider: &Provider) -> Result<(Target, Hea
     let host = authority.host().trim_start_matches('[').trim_end_matches(']');
     let port = authority.port_u16().unwrap_or(if https { 443 } else { 80 });
     let target = Target { https, host: host.into(), port };
-    Ok((target, header(authority.as_str())?, base_path(uri.path(), provider)))
+    let path = match base_path(uri.path(), provider) {
+        // As in LiteLLM: a resource's bare address is that of its models.
+        path if path.is_empty() && is_foundry(host) && provider.auth == Auth::Foundry => "/models".to_owned(),
+        path => path,
+    };
+    Ok((target, header(authority.as_str())?, path))
+}
+
+/// True for the address of a resource of Microsoft Foundry, which takes keys in a header of Azure's.
+pub(crate) fn is_foundry(host: &str) -> bool {
+    [".services.ai.azure.com", ".openai.azure.com"].iter().any(|domain| host.ends_with(domain))
 }
 
 /// The path of a base URL without what people add by habit: a trailing slash, the endpoint itself. Anthropic's and
@@ -57,7 +67,9 @@ pub(crate) fn encode(segment: &str) -> String {
     let mut out = String::with_capacity(segment.len());
     for byte in segment.bytes() {
         match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'~' | b'.' => out.push(char::from(byte)),
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'~' | b'.' | b'@' => {
+                out.push(char::from(byte))
+            }
             _ => out.push_str(&format!("%{byte:02X}")),
         }
     }
@@ -71,9 +83,13 @@ mod tests {
 
     #[test]
     fn a_model_name_cannot_climb_out_of_its_segment() {
-        for (model, segment) in
-            [("..", "%2E%2E"), ("a/../b", "a%2F..%2Fb"), ("x?y#z", "x%3Fy%23z"), ("é", "%C3%A9")]
-        {
+        for (model, segment) in [
+            ("..", "%2E%2E"),
+            ("a/../b", "a%2F..%2Fb"),
+            ("x?y#z", "x%3Fy%23z"),
+            ("é", "%C3%A9"),
+            ("c@1", "c@1"),
+        ] {
             assert_eq!(encode(model), segment);
         }
     }

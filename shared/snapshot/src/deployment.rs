@@ -1,21 +1,24 @@
 //! A deployment, compiled down to what sending a request to it takes.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
-use bulkhead_dialect::providers::{Auth, Provider};
-use bulkhead_dialect::translate;
-use bulkhead_model::Endpoint;
+use bulkhead_dialect::providers::{Auth, Provider, is_google_key};
+use bulkhead_dialect::translate::ways;
 use bulkhead_model::rows::{ByFailure, DeploymentRow, JsonMember, SettingsRow};
+use bulkhead_model::{Endpoint, Secret};
 use bulkhead_pricing::{Abilities, PriceBook, Rates};
 use bytes::Bytes;
 use http::header::{HeaderName, HeaderValue};
 use http::uri::PathAndQuery;
 
 use crate::account::account;
-use crate::address::{Target, encode, parse_base};
+use crate::address::{Target, is_foundry, parse_base};
 use crate::compile::CompileError;
 use crate::identity::{Identity, identity};
+use crate::path::Base;
 use crate::pattern::Pattern;
+use crate::site::Site;
 use crate::timeouts::{Timeouts, timeouts};
 
 /// One place where a model is served.
@@ -96,11 +99,12 @@ pub struct Deployment {
     pub(crate) access_groups: Box<[Box<str>]>,
     /// What `simple-shuffle` may go by: `weight`, `rpm`, `tpm`.
     pub(crate) hints: [Option<u64>; 3],
-    prefix: Box<str>,
-    api_version: Option<Box<str>>,
+    base: Base,
     prices: Vec<(String, bulkhead_model::PicoUsd)>,
     paths: [Option<PathAndQuery>; Endpoint::ALL.len()],
-    /// The provider's endpoint for each of ours.
+    /// Where a fixed model stands.
+    site: Option<Site>,
+    /// The provider's endpoint for each of ours, for a fixed model.
     upstream: [Option<Endpoint>; Endpoint::ALL.len()],
     /// What a fixed model can do, where that is known.
     abilities: Option<Abilities>,
@@ -121,7 +125,8 @@ impl Deployment {
         let price = book.find(&row.provider, row.base_model.as_deref().unwrap_or(&row.model));
         let model = Pattern::new(&row.model);
         let fixed = !Pattern::is_wildcard(&row.model);
-        let headers = headers(row, provider).map_err(wrong)?;
+        let site = fixed.then(|| Site::of(provider, &row.model, row.base_model.as_deref()));
+        let headers = headers(row, provider, &target, site).map_err(wrong)?;
         let identity = identity(row, provider, &target, &headers).map_err(wrong)?;
         let mut deployment = Self {
             account: account(&target, &headers, identity.as_deref()),
@@ -161,15 +166,15 @@ impl Deployment {
             max_output_tokens: row.max_output_tokens.or(price.and_then(|price| price.max_output_tokens)),
             access_groups: row.access_groups.iter().map(|group| group.as_str().into()).collect(),
             hints: [row.weight.map(u64::from), row.rpm, row.tpm],
-            prefix: prefix.into(),
-            api_version: row.api_version.as_deref().map(Into::into),
+            base: Base::new(provider, prefix, row.api_version.as_deref()),
+            site,
             prices: row.prices.clone(),
             paths: Default::default(),
             upstream: Default::default(),
             abilities: price.map(|price| price.abilities),
         };
-        deployment.upstream = Endpoint::ALL.map(|endpoint| deployment.find_upstream(endpoint));
-        if fixed {
+        if let Some(site) = site {
+            deployment.upstream = Endpoint::ALL.map(|endpoint| deployment.find_upstream(site, endpoint));
             deployment.rates = deployment.look_up(&row.model, book);
             for endpoint in Endpoint::ALL {
                 let path = deployment.build_path(endpoint, &row.model, false).map_err(wrong)?;
@@ -186,23 +191,35 @@ impl Deployment {
         self.call_params.iter().chain(&self.extra_body)
     }
 
-    /// The provider's endpoint for requests to one of ours: the same where it has it, else one that they can be
-    /// translated to. Models that are for responses alone are asked there.
-    pub fn upstream(&self, endpoint: Endpoint) -> Option<Endpoint> {
-        self.upstream.get(endpoint.index()).copied().flatten()
+    /// Where a model that this deployment serves stands.
+    pub fn site(&self, model: &str) -> Site {
+        self.site.unwrap_or_else(|| Site::of(self.provider, model, self.base_model.as_deref()))
     }
 
-    fn find_upstream(&self, endpoint: Endpoint) -> Option<Endpoint> {
-        let has = |endpoint| self.provider.endpoints.contains(endpoint);
-        let ways = translate::ways(endpoint);
-        let only_responses = self.mode.as_deref() == Some("responses") && has(Endpoint::Responses);
-        if only_responses && ways.contains(&Endpoint::Responses) {
-            return Some(Endpoint::Responses);
+    /// The provider's endpoint for requests to one of ours for a model that this deployment serves. Models that are for
+    /// responses alone are asked there.
+    pub fn upstream(&self, endpoint: Endpoint, model: &str) -> Option<Endpoint> {
+        match self.site {
+            Some(_) => self.upstream.get(endpoint.index()).copied().flatten(),
+            None => self.find_upstream(self.site(model), endpoint),
         }
-        if has(endpoint) {
-            return Some(endpoint);
+    }
+
+    fn find_upstream(&self, site: Site, endpoint: Endpoint) -> Option<Endpoint> {
+        let only_responses = self.mode.as_deref() == Some("responses");
+        let responses = Endpoint::Responses;
+        if only_responses && site.has(self.provider, responses) && ways(endpoint).contains(&responses) {
+            return Some(responses);
         }
-        ways.iter().copied().find(|way| has(*way))
+        site.upstream(self.provider, endpoint)
+    }
+
+    /// The provider's name of the model, where the group's stars stand for these texts.
+    pub fn model_of(&self, captured: &[&str]) -> Cow<'_, str> {
+        match self.model_json {
+            Some(_) => self.model.text().into(),
+            None => self.model.fill(captured).into(),
+        }
     }
 
     /// What a model that this deployment serves can do.
@@ -228,7 +245,7 @@ impl Deployment {
     /// The path and query of an endpoint. `model` and `stream` matter where the provider has them in the path.
     pub fn path(&self, endpoint: Endpoint, model: &str, stream: bool) -> Result<PathAndQuery, String> {
         match self.paths.get(endpoint.index()) {
-            Some(Some(path)) if !(stream && endpoint.is_said_by_path()) => Ok(path.clone()),
+            Some(Some(path)) if !(stream && self.site(model).streams_by_path(endpoint)) => Ok(path.clone()),
             _ => self.build_path(endpoint, model, stream),
         }
     }
@@ -252,36 +269,8 @@ impl Deployment {
     }
 
     fn build_path(&self, endpoint: Endpoint, model: &str, stream: bool) -> Result<PathAndQuery, String> {
-        let prefix = &self.prefix;
-        let path = match (endpoint, stream) {
-            (Endpoint::GenerateContent, false) => {
-                format!("{prefix}/models/{}:generateContent", encode(model))
-            }
-            (Endpoint::GenerateContent, true) => {
-                format!("{prefix}/models/{}:streamGenerateContent?alt=sse", encode(model))
-            }
-            (Endpoint::Converse, stream) => format!("{prefix}{}", translate::converse_path(model, stream)),
-            _ => self.path_without_model(endpoint, model),
-        };
+        let path = self.base.path(self.site(model), endpoint, model, stream);
         path.parse().map_err(|_| format!("`{path}` is not a URL path"))
-    }
-
-    fn path_without_model(&self, endpoint: Endpoint, model: &str) -> String {
-        let prefix = &self.prefix;
-        match (self.provider.auth, self.api_version.as_deref()) {
-            (Auth::AzureApiKey, Some("v1" | "preview" | "latest") | None) => {
-                format!("{prefix}/openai/v1{}", endpoint.path())
-            }
-            (Auth::AzureApiKey, Some(version)) if endpoint == Endpoint::Responses => {
-                format!("{prefix}/openai/responses?api-version={}", encode(version))
-            }
-            (Auth::AzureApiKey, Some(version)) => {
-                let (model, path) = (encode(model), endpoint.path());
-                format!("{prefix}/openai/deployments/{model}{path}?api-version={}", encode(version))
-            }
-            (_, Some(version)) => format!("{prefix}{}?api-version={}", endpoint.path(), encode(version)),
-            (_, None) => format!("{prefix}{}", endpoint.path()),
-        }
     }
 
     #[cfg(test)]
@@ -297,16 +286,22 @@ fn call_params(row: &DeploymentRow) -> Box<[JsonMember]> {
     row.call_params.iter().filter(|member| !said_again(&member.name)).cloned().collect()
 }
 
-fn headers(row: &DeploymentRow, provider: &Provider) -> Result<Vec<(HeaderName, HeaderValue)>, String> {
+fn headers(
+    row: &DeploymentRow,
+    provider: &Provider,
+    target: &Target,
+    site: Option<Site>,
+) -> Result<Vec<(HeaderName, HeaderValue)>, String> {
     let mut out = Vec::new();
     if let Some(key) = row.api_key.as_ref().filter(|key| !key.is_empty()) {
-        let (name, value) = match provider.auth {
-            Auth::Bearer => (http::header::AUTHORIZATION, format!("Bearer {}", key.expose())),
-            Auth::XApiKey => (HeaderName::from_static("x-api-key"), key.expose().to_owned()),
-            Auth::AzureApiKey => (HeaderName::from_static("api-key"), key.expose().to_owned()),
-            Auth::XGoogApiKey => (HeaderName::from_static("x-goog-api-key"), key.expose().to_owned()),
-        };
-        out.push((name, secret_header(&value).ok_or("api_key holds characters that a header cannot")?));
+        let (names, before) = key_headers(key, provider, target, site);
+        for name in names {
+            let value = secret_header(&format!("{before}{}", key.expose()));
+            out.push((
+                HeaderName::from_static(name),
+                value.ok_or("api_key holds characters that a header cannot")?,
+            ));
+        }
     }
     if let Some(organization) = &row.organization {
         out.push((HeaderName::from_static("openai-organization"), header(organization)?));
@@ -321,6 +316,29 @@ fn headers(row: &DeploymentRow, provider: &Provider) -> Result<Vec<(HeaderName, 
         out.push((name, value));
     }
     Ok(out)
+}
+
+/// The headers that a key goes into, and what stands before it there.
+fn key_headers(
+    key: &Secret,
+    provider: &Provider,
+    target: &Target,
+    site: Option<Site>,
+) -> (&'static [&'static str], &'static str) {
+    const BEARER: (&[&str], &str) = (&["authorization"], "Bearer ");
+    match provider.auth {
+        Auth::Bearer => BEARER,
+        Auth::Google if is_google_key(key.expose()) => (&["x-goog-api-key"], ""),
+        Auth::Google => BEARER,
+        Auth::XApiKey => (&["x-api-key"], ""),
+        Auth::AzureApiKey => (&["api-key"], ""),
+        Auth::XGoogApiKey => (&["x-goog-api-key"], ""),
+        Auth::Foundry if site == Some(Site::FoundryClaude) => (&["x-api-key"], ""),
+        Auth::Foundry if !is_foundry(&target.host) => BEARER,
+        // Whether it is Claude that is asked is known with the request.
+        Auth::Foundry if site.is_none() => (&["api-key", "x-api-key"], ""),
+        Auth::Foundry => (&["api-key"], ""),
+    }
 }
 
 fn secret_header(text: &str) -> Option<HeaderValue> {
@@ -345,80 +363,6 @@ fn json_text(text: &str) -> Bytes {
 mod tests {
     use super::*;
     use crate::compile::tests::deployment;
-
-    fn url(
-        provider: &str,
-        base: Option<&str>,
-        version: Option<&str>,
-        endpoint: Endpoint,
-        model: &str,
-    ) -> String {
-        let mut row = deployment("g", model, provider);
-        row.api_base = base.map(Into::into);
-        row.api_version = version.map(Into::into);
-        let compiled = Deployment::compile(&row, &SettingsRow::default(), &PriceBook::embedded()).unwrap();
-        let scheme = if compiled.target.https { "https" } else { "http" };
-        format!(
-            "{scheme}://{}:{}{}",
-            compiled.target.host,
-            compiled.target.port,
-            compiled.path(endpoint, model, false).unwrap()
-        )
-    }
-
-    #[test]
-    fn urls_are_what_each_provider_expects() {
-        let chat = Endpoint::ChatCompletions;
-        for (provider, base, version, endpoint, expected) in [
-            ("openai", None, None, chat, "https://api.openai.com:443/v1/chat/completions"),
-            (
-                "openai",
-                Some("http://127.0.0.1:8000/v1/"),
-                None,
-                chat,
-                "http://127.0.0.1:8000/v1/chat/completions",
-            ),
-            (
-                "openai",
-                Some("http://h/v1/chat/completions"),
-                None,
-                Endpoint::Embeddings,
-                "http://h:80/v1/embeddings",
-            ),
-            ("anthropic", None, None, Endpoint::Messages, "https://api.anthropic.com:443/v1/messages"),
-            (
-                "anthropic",
-                Some("http://h:1"),
-                None,
-                Endpoint::CountTokens,
-                "http://h:1/v1/messages/count_tokens",
-            ),
-            ("anthropic", Some("http://h:1/v1/messages"), None, Endpoint::Messages, "http://h:1/v1/messages"),
-            (
-                "azure",
-                Some("https://x.openai.azure.com"),
-                Some("2024-10-21"),
-                chat,
-                "https://x.openai.azure.com:443/openai/deployments/a%2Fb/chat/completions?api-version=2024-10-21",
-            ),
-            (
-                "azure",
-                Some("https://x.openai.azure.com/openai/v1"),
-                Some("preview"),
-                Endpoint::Responses,
-                "https://x.openai.azure.com:443/openai/v1/responses",
-            ),
-            (
-                "openai",
-                Some("http://[::1]:9/v1"),
-                Some("7"),
-                chat,
-                "http://::1:9/v1/chat/completions?api-version=7",
-            ),
-        ] {
-            assert_eq!(url(provider, base, version, endpoint, "a/b"), expected);
-        }
-    }
 
     fn compiled(row: &DeploymentRow, settings: &SettingsRow) -> Deployment {
         Deployment::compile(row, settings, &PriceBook::embedded()).unwrap()

@@ -1,6 +1,7 @@
 //! `model_list`: from its elements to deployments.
 
 mod base_url;
+mod bedrock;
 mod cloud;
 mod cooling;
 mod every_provider;
@@ -10,11 +11,13 @@ mod params;
 mod prices;
 mod provider;
 mod target;
+mod vertex;
 
 use bulkhead_model::rows::DeploymentRow;
 
 use crate::check;
 use crate::field::{Cx, Field, Fields};
+use crate::provider::Provider;
 use crate::table::Section;
 use identity::Identities;
 use info::Info;
@@ -66,7 +69,11 @@ fn element(fields: &Fields<'_>, cx: &mut Cx<'_>, identities: &mut Identities, ou
     let (Some(served), Some(group)) = (served, group) else { return };
     match served {
         Served::By(provider, name) => {
-            let Some(target) = target::complete(target, &declared, provider, cx) else { return };
+            let named = own_name(provider, name, target.model_id.as_deref(), &declared, cx);
+            let target = target::complete(target, &declared, provider, cx);
+            let (Some((name, base)), Some(target)) = (named, target) else { return };
+            let params =
+                Params { base_model: params.base_model.or(info.base_model.clone()).or(base), ..params };
             let cloud = cloud::complete(account, &target, provider, &declared, cx);
             let row = row(id, group, provider.name.clone(), name, target, params, info);
             out.rows.push(DeploymentRow { cloud, ..row });
@@ -79,6 +86,22 @@ fn element(fields: &Fields<'_>, cx: &mut Cx<'_>, identities: &mut Identities, ou
                 out.rows.push(row(id, each.group, each.provider, each.model, each.target, params, info));
             }
         }
+    }
+}
+
+/// The provider's own name of a model behind LiteLLM's, and the price book's where that is not it. `None` is reported.
+fn own_name(
+    provider: &Provider,
+    name: String,
+    id: Option<&str>,
+    params: &Fields<'_>,
+    cx: &mut Cx<'_>,
+) -> Option<(String, Option<String>)> {
+    match &*provider.name {
+        "bedrock" => bedrock::named(&name, id, params, cx).map(|named| (named.model, named.base)),
+        // The router is a deployment like others.
+        "azure_ai" => Some((name.strip_prefix("model_router/").unwrap_or(&name).to_owned(), None)),
+        _ => Some((name, None)),
     }
 }
 

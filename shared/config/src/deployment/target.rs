@@ -2,7 +2,7 @@
 
 use bulkhead_model::Secret;
 
-use super::base_url;
+use super::{base_url, bedrock, vertex};
 use crate::field::{Cx, Field, Fields};
 use crate::provider::{self, Provider};
 
@@ -22,15 +22,22 @@ pub(super) struct Declared {
     api_version: Option<String>,
     /// Of a provider that has an address in each region.
     region: Option<String>,
+    vertex: vertex::Said,
+    /// Bedrock's own name of the model, where `model` only says its price.
+    pub(super) model_id: Option<String>,
 }
 
 /// Reads what is declared, whoever the provider is.
 pub(super) fn declared(params: &Fields<'_>, cx: &mut Cx<'_>) -> Declared {
+    let (api_base, in_base) = declared_base(params, cx).map(|field| checked(&field, cx)).unzip();
+    let version = params.get("api_version").and_then(|field| super::printable(&field, "2024-10-21", cx));
     Declared {
-        api_base: declared_base(params, cx).map(|field| checked(&field, cx)),
+        api_base,
         api_key: params.get("api_key").and_then(|field| field.secret(cx)),
-        api_version: params.get("api_version").and_then(|field| super::printable(&field, "2024-10-21", cx)),
+        api_version: version.or(in_base.flatten()),
         region: params.get("aws_region_name").and_then(|field| super::printable(&field, "us-east-1", cx)),
+        vertex: vertex::Said::read(params, cx),
+        model_id: bedrock::model_id(params, cx),
     }
 }
 
@@ -42,12 +49,26 @@ pub(super) fn complete(
     cx: &mut Cx<'_>,
 ) -> Option<Target> {
     let declares_base = declared.api_base.is_some();
+    let api_key = declared.api_key.or_else(|| default_key(params, provider, declares_base, cx));
+    if provider.name == "vertex_ai" {
+        let base = match declared.api_base {
+            Some(checked) => Some(checked?),
+            None => base_of_variable(params, provider, cx)?,
+        };
+        let (version, key) = (declared.api_version.as_deref(), api_key.as_ref().map(Secret::expose));
+        let base = vertex::base(declared.vertex, base, version, key, params, cx)?;
+        return Some(Target { api_base: Some(base), api_key, api_version: None });
+    }
     let api_base = match declared.api_base {
         Some(checked) => checked.map(Some),
-        None => default_base(params, provider, cx)
-            .and_then(|base| in_region(base, declared.region, params, provider, cx)),
+        None => default_base(params, provider, cx).and_then(|base| {
+            let region = declared.region.or_else(|| {
+                let model = params.get("model")?.text(cx, "bedrock/us.anthropic.claude-…")?;
+                bedrock::region_of(&model, declared.model_id.as_deref())
+            });
+            in_region(base, region, params, provider, cx)
+        }),
     };
-    let api_key = declared.api_key.or_else(|| default_key(params, provider, declares_base, cx));
     let unversioned = api_base.iter().flatten().any(|base| base.ends_with("/openai/v1"));
     let api_version = declared.api_version.or_else(|| default_version(params, provider, unversioned, cx));
     let api_base = api_base?.map(|base| provider::with_path(provider, base));
@@ -128,12 +149,37 @@ fn declared_base<'n>(params: &Fields<'n>, cx: &mut Cx<'_>) -> Option<Field<'n>> 
     base.or(url)
 }
 
-fn checked(field: &Field<'_>, cx: &mut Cx<'_>) -> Option<String> {
-    let text = field.text(cx, "https://api.example.com/v1")?;
-    match base_url::check(&text) {
-        Ok(base) => Some(base),
+/// The URL, and the version that people copy along with it from Azure. `None` is reported.
+fn checked(field: &Field<'_>, cx: &mut Cx<'_>) -> (Option<String>, Option<String>) {
+    let Some(text) = field.text(cx, "https://api.example.com/v1") else { return (None, None) };
+    let (text, version) = match text.split_once("?api-version=") {
+        Some((base, version)) if version.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') => {
+            (base, Some(version.to_owned()))
+        }
+        _ => (text.as_str(), None),
+    };
+    match base_url::check(text) {
+        Ok(base) => (Some(base), version),
         Err(what) => {
             field.error(cx, what, format!("{}: https://api.example.com/v1", field.name()));
+            (None, None)
+        }
+    }
+}
+
+/// The variable's URL; `Some(None)` where none is set, `None` is reported.
+fn base_of_variable(params: &Fields<'_>, provider: &Provider, cx: &mut Cx<'_>) -> Option<Option<String>> {
+    let path = format!("{}.api_base", params.path);
+    let found = provider
+        .base_url_env
+        .iter()
+        .find_map(|name| cx.default(name, params.place, &path).map(|base| (name, base)));
+    let Some((name, base)) = found else { return Some(None) };
+    match base_url::check(&base) {
+        Ok(base) => Some(Some(base)),
+        Err(what) => {
+            let what = format!("the variable {name} gives the base URL: {what}");
+            cx.report.error(params.place, &path, what, format!("{name}=https://api.example.com/v1"));
             None
         }
     }
@@ -141,20 +187,8 @@ fn checked(field: &Field<'_>, cx: &mut Cx<'_>) -> Option<String> {
 
 /// The variable's URL; `Some(None)` leaves it to the provider table.
 fn default_base(params: &Fields<'_>, provider: &Provider, cx: &mut Cx<'_>) -> Option<Option<String>> {
-    let path = format!("{}.api_base", params.path);
-    let found = provider
-        .base_url_env
-        .iter()
-        .find_map(|name| cx.default(name, params.place, &path).map(|base| (name, base)));
-    if let Some((name, base)) = found {
-        return match base_url::check(&base) {
-            Ok(base) => Some(Some(base)),
-            Err(what) => {
-                let what = format!("the variable {name} gives the base URL: {what}");
-                cx.report.error(params.place, &path, what, format!("{name}=https://api.example.com/v1"));
-                None
-            }
-        };
+    if let Some(base) = base_of_variable(params, provider, cx)? {
+        return Some(Some(base));
     }
     if provider.base_url.is_some() {
         return Some(None);
@@ -164,7 +198,7 @@ fn default_base(params: &Fields<'_>, provider: &Provider, cx: &mut Cx<'_>) -> Op
     if let Some(name) = provider.base_url_env.first() {
         remedy = format!("{remedy}, or set the variable {name}");
     }
-    cx.report.error(params.place, &path, what, remedy);
+    cx.report.error(params.place, &format!("{}.api_base", params.path), what, remedy);
     None
 }
 

@@ -75,6 +75,7 @@ pub(super) const LITELLM_PARAMS: &[Row] = &[
     ),
     harmless(&["bucket_name", "ssl_verify"], "no effect here; certificates are always verified"),
     honoured(&["aws_region_name", "aws_bedrock_runtime_endpoint"]),
+    honoured(&["model_id", "vertex_project", "vertex_location", "vertex_ai_project", "vertex_ai_location"]),
     honoured(&[
         "aws_access_key_id",
         "aws_secret_access_key",
@@ -91,7 +92,7 @@ pub(super) const LITELLM_PARAMS: &[Row] = &[
     // They are refused by name.
     honoured(&["azure_username", "azure_password"]),
     harmless(&["aws_*", "bedrock_tags"], NO_CLOUD_OPTION),
-    harmless(&["vertex_project", "vertex_location", "watsonx_region_name"], NO_CLOUD),
+    harmless(&["watsonx_region_name"], NO_CLOUD),
     harmless(&["anthropic_federation_*", "anthropic_identity_*", "anthropic_issuer_*"], NO_CLOUD),
     harmless(
         &["anthropic_keycloak_*", "anthropic_organization_id", "anthropic_service_account_id"],

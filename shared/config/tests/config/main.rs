@@ -1,9 +1,12 @@
 //! What a configuration file means, and what is said about one that means nothing.
 
 #[cfg(test)]
+mod accounts;
+#[cfg(test)]
 mod arbitrary;
 #[cfg(test)]
-mod cloud;
+mod clouds;
+#[cfg(test)]
 mod drop_in;
 #[cfg(test)]
 mod files;

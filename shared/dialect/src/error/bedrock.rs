@@ -64,7 +64,7 @@ pub fn exception_status(name: &str) -> Option<u16> {
         "Validation" | "validation" | "ServiceQuotaExceeded" => 400,
         "AccessDenied" | "UnrecognizedClient" | "ExpiredToken" | "IncompleteSignature" => 403,
         "ResourceNotFound" => 404,
-        "ModelTimeout" => 408,
+        "ModelTimeout" | "modelTimeout" => 408,
         "ModelError" | "modelStreamError" | "ModelStreamError" => 424,
         "Throttling" | "throttling" | "ModelNotReady" => 429,
         "InternalServer" | "internalServer" => 500,

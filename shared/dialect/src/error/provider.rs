@@ -76,12 +76,28 @@ fn of_object(object: &Map<String, Value>) -> ProviderError {
                 None => message,
             }
         });
+    let message = match filtered(object) {
+        Some(kinds) => format!("{message} Filtered: {kinds}."),
+        None => message,
+    };
     ProviderError {
         message,
         kind: nested.kind.or_else(|| own(&["type", "status", "__type"])),
         code: nested.code.or_else(|| own(&["code"])),
         param: nested.param.or_else(|| own(&["param"])),
     }
+}
+
+/// What Azure's filter found, which it says in an error within the error.
+fn filtered(object: &Map<String, Value>) -> Option<String> {
+    let inner = object.get("innererror")?;
+    let found = inner.get("content_filter_result").or_else(|| inner.get("content_filter_results"))?;
+    let kinds = found.as_object()?.iter().filter(|(_, of)| of.get("filtered") == Some(&Value::Bool(true)));
+    let named = kinds.map(|(kind, of)| match of.get("severity").and_then(plain) {
+        Some(severity) => format!("{kind} ({severity})"),
+        None => kind.clone(),
+    });
+    Some(named.collect::<Vec<_>>().join(", ")).filter(|kinds| !kinds.is_empty())
 }
 
 fn plain(value: &Value) -> Option<String> {
@@ -172,6 +188,16 @@ mod tests {
                 Some("400"),
                 None,
             ),
+            (
+                r#"{"error":{"message":"m.","code":"content_filter","innererror":{"code":"ResponsibleAIPolicyViolation",
+                    "content_filter_result":{"hate":{"filtered":true,"severity":"high"},
+                    "jailbreak":{"detected":true,"filtered":true},"sexual":{"filtered":false,"severity":"safe"}}}}}"#,
+                "m. Filtered: hate (high), jailbreak.",
+                None,
+                Some("content_filter"),
+                None,
+            ),
+            (r#"{"error":{"message":"m","innererror":{"code":"c"}}}"#, "m", None, None, None),
             ("\"m\"", "m", None, None, None),
             ("\r\n m \nmore", "m", None, None, None),
             (

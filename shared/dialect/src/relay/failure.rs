@@ -2,6 +2,7 @@
 
 use crate::error::bedrock::exception_status;
 use crate::error::{ProviderError, read_provider_error};
+use crate::frames::FrameError;
 use crate::json::view::{find, part, whole_number};
 
 /// What an error event says.
@@ -39,6 +40,11 @@ impl StreamFailure {
             code: None,
             message,
         }
+    }
+
+    /// Of a stream that is not what its checksums say.
+    pub(crate) fn damaged(error: &FrameError) -> Self {
+        Self { status: Some(502), kind: Some("api_error".to_owned()), code: None, message: error.to_string() }
     }
 
     /// Of a provider whose answer has no place in the client's dialect, in which blocks follow each other.

@@ -68,12 +68,7 @@ impl Framing {
                 Ok(Frame::Exception { name, payload }) => {
                     Held::Failed(StreamFailure::exception(&name, &payload))
                 }
-                Err(error) => Held::Failed(StreamFailure {
-                    status: Some(502),
-                    kind: Some("api_error".to_owned()),
-                    code: None,
-                    message: error.to_string(),
-                }),
+                Err(error) => Held::Failed(StreamFailure::damaged(&error)),
             }),
         }
     }

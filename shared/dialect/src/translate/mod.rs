@@ -29,7 +29,7 @@ use bytes::Bytes;
 
 pub(crate) use answer::measure;
 pub use answer::{Answered, answer};
-pub use converse::converse_path;
+pub use converse::bedrock_path;
 pub use loss::{Loss, Weight};
 pub use options::{AnswerOptions, Plan, ReasoningStyle, RequestOptions};
 pub use stream::Stream;

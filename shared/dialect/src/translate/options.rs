@@ -21,6 +21,8 @@ pub struct RequestOptions<'a> {
     pub max_completion_tokens: bool,
     /// Ask for the usage of a stream.
     pub stream_usage: bool,
+    /// The upstream takes ids of calls where its dialect may do without.
+    pub call_ids: bool,
 }
 
 impl Default for RequestOptions<'_> {
@@ -35,6 +37,7 @@ impl Default for RequestOptions<'_> {
             reasoning_content: false,
             max_completion_tokens: false,
             stream_usage: true,
+            call_ids: true,
         }
     }
 }

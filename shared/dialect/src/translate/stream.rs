@@ -2,8 +2,6 @@
 //!
 //! Answers the questions that [`crate::relay::Relay`] answers, so that a caller can hold either.
 
-use std::borrow::Cow;
-
 use bulkhead_model::Usage;
 use bytes::BytesMut;
 
@@ -13,6 +11,7 @@ use super::framing::{Framing, Held};
 use super::reader::Reader;
 use super::writer::Writer;
 use super::{AnswerOptions, Dialect, check};
+use crate::invoke::one_line;
 use crate::json::view::part;
 use crate::relay::{End, RelayError, StreamFailure};
 
@@ -49,14 +48,6 @@ impl Progress {
             Event::Start(_) | Event::BlockEnd | Event::Usage(_) => {}
         }
     }
-}
-
-/// Some JSON is copied as it is. In strings a line end cannot be, so elsewhere a space says the same.
-fn one_line(data: Cow<'_, [u8]>) -> Cow<'_, [u8]> {
-    if memchr::memchr2(b'\n', b'\r', &data).is_none() {
-        return data;
-    }
-    data.iter().map(|byte| if matches!(byte, b'\n' | b'\r') { b' ' } else { *byte }).collect()
 }
 
 impl Stream {

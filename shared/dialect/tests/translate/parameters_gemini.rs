@@ -272,6 +272,29 @@ fn newer_models_think_by_levels() {
     }
 }
 
+/// Vertex refuses what the Gemini API takes.
+#[test]
+fn calls_have_no_ids_where_they_are_not_taken() {
+    let body = json!({"model": "m", "messages": [
+        {"role": "user", "content": "hi"},
+        {"role": "assistant", "tool_calls": [{"id": "c1", "type": "function", "function": {"name": "f", "arguments": "{}"}}]},
+        {"role": "tool", "tool_call_id": "c1", "content": "done"},
+    ]});
+    let body = serde_json::to_vec(&body).unwrap();
+    for call_ids in [true, false] {
+        let options = RequestOptions { call_ids, ..RequestOptions::default() };
+        let done = request(Dialect::Chat, Dialect::Gemini, &body, &options).unwrap();
+        let sent: Value = serde_json::from_slice(&done.body).unwrap();
+        let (call, result) = (
+            &sent["contents"][1]["parts"][0]["functionCall"],
+            &sent["contents"][2]["parts"][0]["functionResponse"],
+        );
+        assert_eq!((&call["name"], &result["name"]), (&json!("f"), &json!("f")), "{sent}");
+        let id = call_ids.then(|| json!("c1"));
+        assert_eq!((call.get("id"), result.get("id")), (id.as_ref(), id.as_ref()), "{sent}");
+    }
+}
+
 /// The path tells what other dialects say in the body.
 #[test]
 fn the_path_says_whether_to_stream() {

@@ -58,6 +58,10 @@ impl Request<'_> {
         let model = self.route.deployment.clone().or_else(|| members.get("model"));
         record.model = model.ok_or_else(|| Problem::missing(flavour, "model"))?;
         record.stream = members.get("stream").unwrap_or(false);
+        if let Some(hosted) = &self.route.hosted {
+            record.stream = hosted.streams;
+            hosted.check(&members)?;
+        }
         let behaviour = Behaviour::of(&record.model);
         if let Some(instead) = behaviour.instead
             && self.is_due(&behaviour, &record.model, &members)
@@ -162,14 +166,19 @@ impl Request<'_> {
         behaviour: &Behaviour,
     ) -> Result<Plan, Problem> {
         let flavour = self.route.flavour;
-        if flavour == Flavour::Anthropic && !self.head.headers.contains_key("anthropic-version") {
+        let hosted = self.route.hosted.as_ref();
+        if flavour == Flavour::Anthropic
+            && hosted.is_none()
+            && !self.head.headers.contains_key("anthropic-version")
+        {
             let message = "anthropic-version: header is required";
             return Err(Problem::invalid("anthropic-version", "missing_header", message));
         }
         if behaviour.strict {
             strict::check(endpoint, flavour, &members, &self.head.headers)?;
         }
-        let ask = Ask::read(endpoint, flavour, members)?;
+        let mut ask = Ask::read(endpoint, flavour, members)?;
+        ask.stream |= record.stream;
         let tier =
             ask.members.get::<String>("service_tier").filter(|tier| tier == "flex" || tier == "priority");
         let echoed: &[u8] = if behaviour.text == Text::Echo { &self.body.json } else { &[] };
@@ -182,7 +191,11 @@ impl Request<'_> {
         if let Some(answer) = events {
             let error = error_events(endpoint, &problem, flavour);
             let whole = Whole { answer, error, usage: say.usage, reported: None, content: 0 };
-            return Ok(Plan::stream(headers, whole, behaviour));
+            let plan = Plan::stream(headers, whole, behaviour);
+            return Ok(match hosted {
+                Some(hosted) => hosted.send(plan),
+                None => plan,
+            });
         }
         let answer = dialect::body(&ask, &say, &voice);
         let answer = if flavour == Flavour::OpenAi { pretty(&answer) } else { answer };

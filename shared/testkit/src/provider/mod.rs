@@ -3,7 +3,8 @@
 //!
 //! It serves `/v1/chat/completions`, `/v1/completions`, `/v1/embeddings`, `/v1/responses`, `/v1/models`,
 //! `/v1/messages` and `/v1/messages/count_tokens` (also without `/v1`), and the OpenAI ones under Azure's
-//! `/openai/deployments/{model}/…`. Any key that is not empty is good, one that begins with `bad` or was revoked is refused. Answers
+//! `/openai/deployments/{model}/…`. Anthropic's messages are also at Vertex AI's `…:rawPredict`, `…:streamRawPredict` and
+//! Bedrock's `/model/{model}/invoke`, `/invoke-with-response-stream`, as these want and send them. Any key that is not empty is good, one that begins with `bad` or was revoked is refused. Answers
 //! are the same in every run: ids follow from the number of the request, `created` stands still, and the model calls
 //! itself `<model>-2026-01-01`. What a request can ask for (tools, structured output, several choices, usage in
 //! streams, cached and reasoning tokens) is answered in the form of the real provider.
@@ -25,6 +26,7 @@ mod decide;
 mod dialect;
 mod errors;
 mod heads;
+mod hosted;
 mod http2;
 mod json;
 mod ledger;
@@ -48,6 +50,7 @@ use std::thread::JoinHandle;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 
+pub use hosted::invoke_frames;
 pub use http2::Http2;
 pub use ledger::{Ledger, LoggedRequest, Outcome, Record, Totals};
 pub use serve::Stats;

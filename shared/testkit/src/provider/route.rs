@@ -4,6 +4,7 @@ use bulkhead_model::{Dialect, Endpoint};
 use http::HeaderMap;
 
 use super::errors::Flavour;
+use super::hosted::Hosted;
 
 /// What a path means.
 pub(crate) struct Route {
@@ -11,6 +12,8 @@ pub(crate) struct Route {
     pub(crate) flavour: Flavour,
     /// Azure names the model in the path.
     pub(crate) deployment: Option<String>,
+    /// A cloud serves the API, in its own way.
+    pub(crate) hosted: Option<Hosted>,
 }
 
 /// What is asked for.
@@ -24,6 +27,14 @@ pub(crate) enum Target {
 impl Route {
     /// Reads a path, with or without `/v1`, or Azure's.
     pub(crate) fn of(path: &str, headers: &HeaderMap) -> Self {
+        if let Some(hosted) = Hosted::of(path) {
+            return Self {
+                target: Target::Api(hosted.endpoint),
+                flavour: Flavour::Anthropic,
+                deployment: hosted.model.as_deref().map(percent_decoded),
+                hosted: Some(hosted),
+            };
+        }
         let azure = path.strip_prefix("/openai");
         let (deployment, rest) = match azure.and_then(|rest| rest.strip_prefix("/deployments/")) {
             Some(rest) => match rest.split_once('/') {
@@ -43,7 +54,7 @@ impl Route {
             None if anthropic => Flavour::Anthropic,
             None => Flavour::OpenAi,
         };
-        Self { target, flavour, deployment }
+        Self { target, flavour, deployment, hosted: None }
     }
 
     /// The canonical path, for the ledger.
@@ -102,6 +113,9 @@ mod tests {
             ("/openai/deployments/ok%2Bcrlf/embeddings", "/v1/embeddings", Some("ok+crlf")),
             ("/openai/v1/responses", "/v1/responses", None),
             ("/v1/models/gpt-4o", "/v1/models", None),
+            ("/model/claude%3A0/invoke", "/v1/messages", Some("claude:0")),
+            ("/v1/publishers/anthropic/models/c:streamRawPredict", "/v1/messages", Some("c")),
+            ("/v1/publishers/anthropic/models/count-tokens:rawPredict", "/v1/messages/count_tokens", None),
             ("/v1/nothing", "unknown", None),
         ] {
             let route = Route::of(path, &none);

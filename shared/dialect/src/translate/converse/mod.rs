@@ -23,8 +23,8 @@ use std::fmt::Write;
 
 use super::form::Knob;
 
-/// The path of a request: the model's name, or its ARN, is one segment of it.
-pub fn converse_path(model: &str, streams: bool) -> String {
+/// The path of a request to Bedrock: the model's name, or its ARN, is one segment of it.
+pub fn bedrock_path(model: &str, action: &str) -> String {
     let mut path = "/model/".to_owned();
     for byte in model.bytes() {
         if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') {
@@ -34,7 +34,7 @@ pub fn converse_path(model: &str, streams: bool) -> String {
             let _ = write!(path, "%{byte:02X}");
         }
     }
-    path + if streams { "/converse-stream" } else { "/converse" }
+    path + "/" + action
 }
 
 /// What this dialect calls a knob that it has.
@@ -57,9 +57,12 @@ mod tests {
 
     #[test]
     fn a_models_name_is_one_segment() {
-        assert_eq!(converse_path("amazon.nova-lite-v1:0", false), "/model/amazon.nova-lite-v1%3A0/converse");
+        assert_eq!(
+            bedrock_path("amazon.nova-lite-v1:0", "converse"),
+            "/model/amazon.nova-lite-v1%3A0/converse"
+        );
         let arn = "arn:aws:bedrock:us-east-1:1:inference-profile/x";
         let path = "/model/arn%3Aaws%3Abedrock%3Aus-east-1%3A1%3Ainference-profile%2Fx/converse-stream";
-        assert_eq!(converse_path(arn, true), path);
+        assert_eq!(bedrock_path(arn, "converse-stream"), path);
     }
 }

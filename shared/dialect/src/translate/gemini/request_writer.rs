@@ -2,10 +2,10 @@
 
 use bytes::{Bytes, BytesMut};
 
+use super::super::RequestOptions;
 use super::super::form::{Knob, Request, Tool, ToolChoice};
 use super::super::loss::Losses;
 use super::super::write::{self, Fields, USUAL_SIZE};
-use super::super::{ReasoningStyle, RequestOptions};
 use super::options_writer::write_options;
 use super::schema::write_schema;
 use super::turn_writer::{write_contents, write_system};
@@ -18,7 +18,7 @@ pub(crate) fn write_request(
 ) -> Bytes {
     let mut out = BytesMut::with_capacity(USUAL_SIZE);
     write::object(&mut out, |body| {
-        write_contents(request, options.reasoning == ReasoningStyle::Adaptive, body, losses);
+        write_contents(request, options, body, losses);
         write_system(request, body, losses);
         write_tools(request, body, losses);
         write_options(request, options, body, losses);

@@ -7,6 +7,7 @@ use super::super::form::{Block, Part, Request, Role, Source};
 use super::super::json::is_object;
 use super::super::loss::Losses;
 use super::super::write::{Fields, Items};
+use super::super::{ReasoningStyle, RequestOptions};
 use super::media::{of_audio, of_url};
 
 /// Google's own word for a call of another provider's model, which has no signature.
@@ -38,7 +39,7 @@ pub(super) fn write_system(request: &Request<'_>, body: &mut Fields<'_>, losses:
 /// What one side says in several turns is one content.
 pub(super) fn write_contents(
     request: &Request<'_>,
-    signed: bool,
+    options: &RequestOptions<'_>,
     body: &mut Fields<'_>,
     losses: &mut Losses,
 ) {
@@ -57,6 +58,7 @@ pub(super) fn write_contents(
             _ => contents.push((from_model, parts)),
         }
     }
+    let (signed, ids) = (options.reasoning == ReasoningStyle::Adaptive, options.call_ids);
     body.array("contents", |items| {
         // Google wants a user to say something, even where there is only a system prompt.
         if contents.is_empty() {
@@ -65,7 +67,7 @@ pub(super) fn write_contents(
         let mut names = HashMap::new();
         for (from_model, blocks) in &contents {
             write_content(*from_model, items, |parts| {
-                let mut writer = Parts { names: &mut names, signature: None, calls: 0, signed, losses };
+                let mut writer = Parts { names: &mut names, signature: None, calls: 0, signed, ids, losses };
                 for (at, part) in blocks {
                     writer.write(*at, &part.block, parts);
                     note_cache(part, *at, writer.losses);
@@ -120,6 +122,8 @@ struct Parts<'a, 'w> {
     calls: usize,
     /// The model refuses calls without a signature.
     signed: bool,
+    /// It takes ids of calls.
+    ids: bool,
     losses: &'w mut Losses,
 }
 
@@ -148,6 +152,7 @@ impl<'a> Parts<'a, '_> {
             Block::Audio { data, format } => parts.object(|part| write_inline(&of_audio(format), data, part)),
             Block::ToolCall { id, name, arguments } => {
                 self.names.insert(id, name);
+                let id = if self.ids { id } else { "" };
                 parts.object(|part| {
                     part.object("functionCall", |call| write_call(call, id, name, arguments));
                     if self.signed && self.calls == 0 {
@@ -198,7 +203,7 @@ impl<'a> Parts<'a, '_> {
         }
         parts.object(|part| {
             part.object("functionResponse", |result| {
-                if !id.is_empty() {
+                if self.ids && !id.is_empty() {
                     result.text("id", id);
                 }
                 result.text("name", &name);

@@ -1,0 +1,181 @@
+//! Where a model stands at its provider. Clouds serve models of several makers, each in its maker's API and behind
+//! addresses of its own; what the model is tells which.
+
+use bulkhead_dialect::providers::{Auth, Provider};
+use bulkhead_dialect::translate;
+use bulkhead_model::Endpoint;
+
+/// How a provider serves a model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Site {
+    /// The provider's one API, its paths behind the base URL.
+    Own,
+    /// Azure OpenAI: a deployment in the path, or the unversioned API.
+    Azure,
+    /// Claude at Microsoft Foundry.
+    FoundryClaude,
+    /// Gemini at Vertex AI.
+    VertexGemini,
+    /// Claude at Vertex AI.
+    VertexClaude,
+    /// Other makers at Vertex AI whose models stand behind rawPredict and speak chat.
+    VertexRaw(&'static str),
+    /// All others at Vertex AI, behind its OpenAI-compatible endpoint.
+    VertexOpen,
+    /// Bedrock's Converse.
+    Converse,
+    /// Claude at Bedrock: asked in its own API where the client speaks that, by Converse otherwise.
+    BedrockClaude,
+    /// Claude at Bedrock, asked in its own API whatever the client speaks.
+    BedrockInvoke,
+}
+
+impl Site {
+    /// Where a model of this name stands. `base` is the price book's name of it, where that is declared: an ARN or the
+    /// name of a deployment says nothing itself.
+    pub(crate) fn of(provider: &Provider, model: &str, base: Option<&str>) -> Self {
+        let is_claude = || model.contains("claude") || base.is_some_and(|base| base.contains("claude"));
+        match (&*provider.name, provider.auth) {
+            ("vertex_ai", _) if is_claude() => Self::VertexClaude,
+            ("vertex_ai", _) => at_vertex(model),
+            // Of other makers' models Converse says all that their own APIs do.
+            ("bedrock", _) if model.starts_with("converse/") || !is_claude() => Self::Converse,
+            ("bedrock", _) if model.starts_with("invoke/") => Self::BedrockInvoke,
+            ("bedrock", _) => Self::BedrockClaude,
+            (_, Auth::Foundry) if is_claude() => Self::FoundryClaude,
+            (_, Auth::AzureApiKey) => Self::Azure,
+            _ => Self::Own,
+        }
+    }
+
+    /// The provider's endpoint for requests to one of ours: the same where it has it, else one that they can be
+    /// translated to.
+    pub(crate) fn upstream(self, provider: &Provider, endpoint: Endpoint) -> Option<Endpoint> {
+        if self.has(provider, endpoint) {
+            return Some(endpoint);
+        }
+        // As LiteLLM does it, and Converse says what Invoke does.
+        let taken = |way: Endpoint| !(self == Self::BedrockClaude && way == Endpoint::Messages);
+        translate::ways(endpoint).iter().copied().find(|way| taken(*way) && self.has(provider, *way))
+    }
+
+    pub(crate) fn has(self, provider: &Provider, endpoint: Endpoint) -> bool {
+        match self {
+            Self::Own | Self::Azure | Self::VertexGemini | Self::Converse => {
+                provider.endpoints.contains(endpoint)
+            }
+            Self::VertexClaude | Self::FoundryClaude => {
+                matches!(endpoint, Endpoint::Messages | Endpoint::CountTokens)
+            }
+            Self::VertexRaw(_) | Self::VertexOpen => endpoint == Endpoint::ChatCompletions,
+            Self::BedrockClaude => endpoint == Endpoint::Messages || provider.endpoints.contains(endpoint),
+            Self::BedrockInvoke => endpoint == Endpoint::Messages,
+        }
+    }
+
+    /// True where the path of an endpoint says whether to stream.
+    pub(crate) fn streams_by_path(self, endpoint: Endpoint) -> bool {
+        let raw = matches!(
+            self,
+            Self::VertexClaude | Self::VertexRaw(_) | Self::BedrockClaude | Self::BedrockInvoke
+        );
+        raw || endpoint.is_said_by_path()
+    }
+
+    /// The `anthropic_version` that a body of messages has here. Its `model` is in the path then.
+    pub fn anthropic_version(self) -> Option<&'static str> {
+        match self {
+            Self::VertexClaude => Some("vertex-2023-10-16"),
+            Self::BedrockClaude | Self::BedrockInvoke => Some("bedrock-2023-05-31"),
+            _ => None,
+        }
+    }
+
+    /// True where what Anthropic reads in headers is in the body, and whether to stream in the path.
+    pub fn takes_no_headers(self) -> bool {
+        matches!(self, Self::BedrockClaude | Self::BedrockInvoke)
+    }
+}
+
+/// LiteLLM's rules: a publisher before a slash is asked behind the OpenAI-compatible endpoint.
+fn at_vertex(model: &str) -> Site {
+    let starts_with = |names: &[&str]| names.iter().any(|name| model.starts_with(name));
+    if starts_with(&["mistral", "codestral"]) {
+        return Site::VertexRaw("mistralai");
+    }
+    if starts_with(&["jamba"]) {
+        return Site::VertexRaw("ai21");
+    }
+    match model.split_once('/') {
+        None | Some(("gemini" | "google", _)) => Site::VertexGemini,
+        Some(_) => Site::VertexOpen,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bulkhead_dialect::providers::provider;
+    use bulkhead_model::Endpoint::{ChatCompletions, Converse, CountTokens, GenerateContent, Messages};
+
+    #[test]
+    fn a_model_says_where_it_stands_and_so_what_it_is_asked() {
+        for (at, model, base, site, chat, messages, count) in [
+            ("openai", "gpt-4o", None, Site::Own, ChatCompletions, ChatCompletions, None),
+            ("azure", "my-deployment", None, Site::Azure, ChatCompletions, ChatCompletions, None),
+            ("azure_ai", "mistral-large", None, Site::Own, ChatCompletions, ChatCompletions, None),
+            ("azure_ai", "claude-opus-4-1", None, Site::FoundryClaude, Messages, Messages, Some(CountTokens)),
+            (
+                "azure_ai",
+                "mine",
+                Some("claude-x"),
+                Site::FoundryClaude,
+                Messages,
+                Messages,
+                Some(CountTokens),
+            ),
+            ("vertex_ai", "gemini-2.5-pro", None, Site::VertexGemini, GenerateContent, GenerateContent, None),
+            ("vertex_ai", "gemini/123", None, Site::VertexGemini, GenerateContent, GenerateContent, None),
+            (
+                "vertex_ai",
+                "claude-sonnet-4-5@20250929",
+                None,
+                Site::VertexClaude,
+                Messages,
+                Messages,
+                Some(CountTokens),
+            ),
+            (
+                "vertex_ai",
+                "mistral-medium-3",
+                None,
+                Site::VertexRaw("mistralai"),
+                ChatCompletions,
+                ChatCompletions,
+                None,
+            ),
+            (
+                "vertex_ai",
+                "meta/llama-4-scout",
+                None,
+                Site::VertexOpen,
+                ChatCompletions,
+                ChatCompletions,
+                None,
+            ),
+            ("bedrock", "amazon.nova-lite-v1:0", None, Site::Converse, Converse, Converse, None),
+            ("bedrock", "us.anthropic.claude-x", None, Site::BedrockClaude, Converse, Messages, None),
+            ("bedrock", "arn:aws:bedrock:x", Some("claude"), Site::BedrockClaude, Converse, Messages, None),
+            ("bedrock", "invoke/eu.anthropic.claude-x", None, Site::BedrockInvoke, Messages, Messages, None),
+            ("bedrock", "converse/anthropic.claude-x", None, Site::Converse, Converse, Converse, None),
+            ("bedrock", "invoke/amazon.nova-lite-v1:0", None, Site::Converse, Converse, Converse, None),
+        ] {
+            let provider = provider(at).unwrap();
+            let found = Site::of(provider, model, base);
+            assert_eq!(found, site, "{at}/{model}");
+            assert_eq!(found.upstream(provider, ChatCompletions), Some(chat), "{at}/{model}");
+            assert_eq!(found.upstream(provider, Messages), Some(messages), "{at}/{model}");
+            assert_eq!(found.upstream(provider, CountTokens), count, "{at}/{model}");
+        }
+    }
+}
