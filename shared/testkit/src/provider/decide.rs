@@ -192,7 +192,10 @@ impl Request<'_> {
             let error = error_events(endpoint, &problem, flavour);
             let whole = Whole { answer, error, usage: say.usage, reported: None, content: 0 };
             let plan = Plan::stream(headers, whole, behaviour);
-            return Ok(hosted.map_or(plan, |hosted| hosted.send(plan)));
+            return Ok(match hosted {
+                Some(hosted) => hosted.send(plan),
+                None => plan,
+            });
         }
         let answer = dialect::body(&ask, &say, &voice);
         let answer = if flavour == Flavour::OpenAi { pretty(&answer) } else { answer };
