@@ -52,12 +52,14 @@ const EVENT_STREAM: &str = "text/event-stream";
 pub(crate) const EVENTS: HeaderValue = HeaderValue::from_static("text/event-stream; charset=utf-8");
 /// Amazon's frames.
 const FRAMES: &str = "application/vnd.amazon.eventstream";
+/// Ollama's lines.
+const LINES: &str = "application/x-ndjson";
 
 /// True for an answer in events.
 pub(crate) fn is_event_stream(headers: &HeaderMap) -> bool {
     let Some(value) = headers.get(CONTENT_TYPE) else { return false };
     let value = value.as_bytes().trim_ascii_start();
-    [EVENT_STREAM, FRAMES]
+    [EVENT_STREAM, FRAMES, LINES]
         .iter()
         .any(|kind| value.get(..kind.len()).is_some_and(|start| start.eq_ignore_ascii_case(kind.as_bytes())))
 }

@@ -58,9 +58,8 @@ fn by_context<'d>(tagged: Candidates<'d>, tokens: u64, group: &str) -> Outcome<C
 
 fn wrong_endpoint(all: &[&Arc<Deployment>], group: &str, endpoint: Endpoint) -> Box<Fault> {
     let provider = all.first().map_or("its provider", |deployment| &deployment.provider.name);
-    let served: Vec<_> = Endpoint::ALL
-        .iter()
-        .filter(|endpoint| all.iter().any(|deployment| deployment.upstream(**endpoint).is_some()))
+    let served: Vec<_> = Endpoint::of_clients()
+        .filter(|endpoint| all.iter().any(|deployment| deployment.upstream(*endpoint).is_some()))
         .map(|endpoint| endpoint.route())
         .collect();
     let message = format!(

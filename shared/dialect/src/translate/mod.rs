@@ -108,9 +108,7 @@ impl Dialect {
 
 /// The endpoints of providers that can stand in for one of ours, the one that loses least first.
 pub const fn ways(endpoint: Endpoint) -> &'static [Endpoint] {
-    use Endpoint::{
-        ChatCompletions, CohereChat, Converse, GenerateContent, Messages, OllamaChat, Responses,
-    };
+    use Endpoint::{ChatCompletions, CohereChat, Converse, GenerateContent, Messages, OllamaChat, Responses};
     match endpoint {
         ChatCompletions => &[Messages, GenerateContent, Converse, Responses, CohereChat, OllamaChat],
         Messages => &[Converse, GenerateContent, ChatCompletions, Responses, CohereChat, OllamaChat],

@@ -12,7 +12,7 @@ use super::errors::{Flavour, Problem, web_page};
 use super::heads::request_id;
 use super::json::Members;
 use super::ledger::Record;
-use super::plan::{Plan, Start, Whole};
+use super::plan::{Framing, Plan, Start, Whole};
 use super::receive::Received;
 use super::route::{Route, Target};
 use super::say::{Say, Voice};
@@ -182,7 +182,7 @@ impl Request<'_> {
         if let Some(answer) = events {
             let error = error_events(endpoint, &problem, flavour);
             let whole = Whole { answer, error, usage: say.usage, reported: None, content: 0 };
-            return Ok(Plan::stream(headers, whole, behaviour));
+            return Ok(Plan::stream(headers, whole, Framing::of(endpoint), behaviour));
         }
         let answer = dialect::body(&ask, &say, &voice);
         let answer = if flavour == Flavour::OpenAi { pretty(&answer) } else { answer };
@@ -220,6 +220,12 @@ fn error_events(endpoint: Endpoint, problem: &Problem, flavour: Flavour) -> Vec<
                 Event::new(Some("error"), Part::Terminal, error),
                 Event::new(Some("response.failed"), Part::Terminal, failed),
             ]
+        }
+        Endpoint::CohereChat => {
+            let message = super::text::quoted(&problem.message);
+            let end =
+                format!(r#"{{"type":"message-end","delta":{{"error":{message},"finish_reason":"ERROR"}}}}"#);
+            vec![Event::new(Some("message-end"), Part::Terminal, end)]
         }
         _ => vec![Event::new(None, Part::Terminal, json)],
     }

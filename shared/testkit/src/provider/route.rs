@@ -34,6 +34,11 @@ impl Route {
         };
         let rest = rest.strip_prefix("v1/").unwrap_or(rest);
         let target = target(rest);
+        let own = match target {
+            Target::Api(Endpoint::CohereChat) => Some(Flavour::Cohere),
+            Target::Api(Endpoint::OllamaChat) => Some(Flavour::Ollama),
+            _ => None,
+        };
         let anthropic = match target {
             Target::Api(endpoint) => endpoint.dialect() == Dialect::Anthropic,
             _ => headers.contains_key("anthropic-version"),
@@ -41,7 +46,7 @@ impl Route {
         let flavour = match azure {
             Some(_) => Flavour::Azure,
             None if anthropic => Flavour::Anthropic,
-            None => Flavour::OpenAi,
+            None => own.unwrap_or(Flavour::OpenAi),
         };
         Self { target, flavour, deployment }
     }
@@ -102,6 +107,8 @@ mod tests {
             ("/openai/deployments/ok%2Bcrlf/embeddings", "/v1/embeddings", Some("ok+crlf")),
             ("/openai/v1/responses", "/v1/responses", None),
             ("/v1/models/gpt-4o", "/v1/models", None),
+            ("/v2/chat", "/v2/chat", None),
+            ("/api/chat", "/api/chat", None),
             ("/v1/nothing", "unknown", None),
         ] {
             let route = Route::of(path, &none);

@@ -19,7 +19,9 @@ pub(super) fn read_citations(citation: &[u8], sink: &mut impl FnMut(Event<'_>)) 
         let document = get(source, "document");
         let Some(shown) = document.or_else(|| get(source, "tool_output")) else { continue };
         let url = get_text(shown, "url").or_else(|| {
-            document.map(|_| format!("source:{}", get_text(source, "id").unwrap_or(Cow::Borrowed("unknown"))).into())
+            document.map(|_| {
+                format!("source:{}", get_text(source, "id").unwrap_or(Cow::Borrowed("unknown"))).into()
+            })
         });
         if let Some(url) = url {
             let title = get_text(shown, "title");

@@ -43,13 +43,12 @@ mod tests {
 
     #[test]
     fn a_piece_is_a_token() {
-        let pieces = br#"[{"text":"A ","token_ids":[1],"logprobs":[-0.5]},{"text":"b","logprobs":[-0.25,-0.5]},
+        let pieces =
+            br#"[{"text":"A ","token_ids":[1],"logprobs":[-0.5]},{"text":"b","logprobs":[-0.25,-0.5]},
             {"text":"c","logprobs":["x"]},{"text":"d"}]"#;
         let mut got = None;
         with_logprobs(items(pieces), |logprobs| got = serde_json::from_slice(logprobs).ok());
-        let token = |text: &str, logprob: f64| {
-            serde_json::json!({"token": text, "logprob": logprob, "bytes": text.as_bytes(), "top_logprobs": []})
-        };
+        let token = |text: &str, logprob: f64| serde_json::json!({"token": text, "logprob": logprob, "bytes": text.as_bytes(), "top_logprobs": []});
         assert_eq!(got, Some(serde_json::json!({"content": [token("A ", -0.5), token("b", -0.75)]})));
         with_logprobs(items(b"[]"), |_| panic!("there are none"));
     }

@@ -36,7 +36,8 @@ pub(crate) fn write_request(
 
 fn write_tools(request: &Request<'_>, body: &mut Fields<'_>, losses: &mut Losses) {
     let forced = forced(request, losses);
-    let tools = || request.tools.iter().enumerate().filter(|(_, tool)| forced.is_none_or(|it| it == tool.name));
+    let tools =
+        || request.tools.iter().enumerate().filter(|(_, tool)| forced.is_none_or(|it| it == tool.name));
     let count = tools().count();
     if count == 0 {
         return;
