@@ -80,6 +80,8 @@ fn options(
         // Of a model that nobody knows, whoever asks it to reason may know better.
         reasoning: match abilities {
             _ if into == Dialect::Gemini && is_gemini_3(model) => ReasoningStyle::Adaptive,
+            // Of Ollama's models the price book knows few, and of none whether it reasons.
+            _ if into == Dialect::Ollama => ReasoningStyle::Fixed,
             None => ReasoningStyle::Fixed,
             Some(abilities) if abilities.adaptive_thinking => ReasoningStyle::Adaptive,
             Some(abilities) if abilities.reasoning => ReasoningStyle::Fixed,
@@ -130,7 +132,7 @@ fn not_translated(error: &TranslateError) -> Box<Fault> {
             Fault::field(name, format!("Invalid value for '{name}' in {place}."))
         }
         TranslateError::Json(error) => Fault::new(ErrorKind::BadJson, error.to_string()),
-        TranslateError::NoUpstream | TranslateError::NoAnswer => {
+        TranslateError::NoUpstream | TranslateError::NoClient | TranslateError::NoAnswer => {
             Fault::new(ErrorKind::Internal, "The request cannot be translated.")
         }
     }

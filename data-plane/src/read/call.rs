@@ -176,8 +176,8 @@ impl Call {
             Endpoint::GenerateContent => Some("contents"),
             Endpoint::Completions => Some("prompt"),
             Endpoint::Embeddings => Some("input"),
-            // A stored prompt or a previous response can stand in for it.
-            Endpoint::Responses => None,
+            // A stored prompt or a previous response can stand in for it; nobody asks at the last two.
+            Endpoint::Responses | Endpoint::CohereChat | Endpoint::OllamaChat => None,
         }
     }
 
@@ -274,7 +274,9 @@ impl Call {
             | Endpoint::Messages
             | Endpoint::CountTokens
             | Endpoint::GenerateContent
-            | Endpoint::Converse => {}
+            | Endpoint::Converse
+            | Endpoint::CohereChat
+            | Endpoint::OllamaChat => {}
         }
         Ok(())
     }

@@ -52,10 +52,12 @@ const EVENT_STREAM: &str = "text/event-stream";
 pub(crate) const EVENTS: HeaderValue = HeaderValue::from_static("text/event-stream; charset=utf-8");
 /// Amazon's frames.
 const FRAMES: &str = "application/vnd.amazon.eventstream";
+/// Ollama's lines.
+const LINES: &str = "application/x-ndjson";
 
 /// True for an answer in events.
 pub(crate) fn is_event_stream(headers: &HeaderMap) -> bool {
-    is_of_kind(headers, EVENT_STREAM) || is_framed(headers)
+    is_of_kind(headers, EVENT_STREAM) || is_of_kind(headers, LINES) || is_framed(headers)
 }
 
 /// True for an answer in Amazon's frames.

@@ -63,9 +63,8 @@ fn wrong_endpoint(all: &[&Arc<Deployment>], resolved: &Resolved<'_, '_>, endpoin
         deployment.upstream(endpoint, &deployment.model_of(&resolved.captured)).is_some()
     };
     let provider = all.first().map_or("its provider", |deployment| &deployment.provider.name);
-    let served: Vec<_> = Endpoint::ALL
-        .iter()
-        .filter(|endpoint| all.iter().any(|deployment| has(deployment, **endpoint)))
+    let served: Vec<_> = Endpoint::of_clients()
+        .filter(|endpoint| all.iter().any(|deployment| has(deployment, *endpoint)))
         .map(|endpoint| endpoint.route())
         .collect();
     let message = format!(

@@ -15,8 +15,7 @@ pub(crate) fn is_a_service(provider: &Provider) -> bool {
 
 /// A declared base URL with the path that requests are appended to.
 ///
-/// For servers that one runs oneself people write `http://host:11434` as they do for LiteLLM, which knows Ollama's own
-/// API; its OpenAI API is under `/v1`, as the table says.
+/// For servers that one runs oneself people write `http://host:1234`; their API is under a path, as the table says.
 pub(crate) fn with_path(provider: &Provider, base: String) -> String {
     let own_path = provider.base_url.as_ref().and_then(|url| url.strip_prefix("http://")?.split_once('/'));
     let bare = base.split_once("://").is_some_and(|(_, rest)| !rest.contains('/'));
@@ -33,8 +32,9 @@ mod tests {
     #[test]
     fn servers_of_ones_own_get_their_path() {
         for (provider, base, expected) in [
-            ("ollama", "http://gpu:11434", "http://gpu:11434/v1"),
-            ("ollama", "http://gpu:11434/v1", "http://gpu:11434/v1"),
+            ("lm_studio", "http://gpu:1234", "http://gpu:1234/v1"),
+            ("lm_studio", "http://gpu:1234/v1", "http://gpu:1234/v1"),
+            ("ollama", "http://gpu:11434", "http://gpu:11434"),
             ("openai", "http://gpu:8000", "http://gpu:8000"),
             ("hosted_vllm", "http://gpu:8000", "http://gpu:8000"),
         ] {

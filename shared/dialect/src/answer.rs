@@ -33,8 +33,9 @@ pub fn read(endpoint: Endpoint, body: &[u8]) -> Option<Answer> {
         let value = part(body, range.clone());
         match name {
             b"model" if value.starts_with(b"\"") => model = Some(range),
-            // Of chat and completions, of messages, of responses and Converse, of Gemini.
+            // Of chat and completions, of messages, of responses and Converse, of Gemini, of Cohere and Ollama.
             b"choices" | b"content" | b"output" | b"candidates" => produced = u64::try_from(value.len()).ok(),
+            b"message" if value.starts_with(b"{") => produced = u64::try_from(value.len()).ok(),
             b"data" => is_answer = true,
             b"error" => said_error = is_error(value),
             _ => reported.take(name, value),
@@ -45,7 +46,9 @@ pub fn read(endpoint: Endpoint, body: &[u8]) -> Option<Answer> {
     }
     let is_failure = said_error && produced.is_none() && !is_answer;
     let usage = match Dialect::of(endpoint) {
-        Some(dialect @ (Dialect::Gemini | Dialect::Converse)) => measure(dialect, body),
+        Some(dialect @ (Dialect::Gemini | Dialect::Converse | Dialect::Cohere | Dialect::Ollama)) => {
+            measure(dialect, body)
+        }
         _ => reported.usage(endpoint),
     };
     Some(Answer {

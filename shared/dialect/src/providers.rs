@@ -60,6 +60,8 @@ enum EndpointName {
     CountTokens,
     GenerateContent,
     Converse,
+    CohereChat,
+    OllamaChat,
 }
 
 impl From<Vec<EndpointName>> for EndpointSet {
@@ -73,6 +75,8 @@ impl From<Vec<EndpointName>> for EndpointSet {
             EndpointName::CountTokens => Endpoint::CountTokens,
             EndpointName::GenerateContent => Endpoint::GenerateContent,
             EndpointName::Converse => Endpoint::Converse,
+            EndpointName::CohereChat => Endpoint::CohereChat,
+            EndpointName::OllamaChat => Endpoint::OllamaChat,
         };
         Self(names.into_iter().map(endpoint).fold(0, |set, endpoint| set | (1 << endpoint.index())))
     }

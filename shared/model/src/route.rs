@@ -32,11 +32,15 @@ pub enum Endpoint {
     GenerateContent,
     /// `POST /model/{model}/converse`, and `/converse-stream` for a stream
     Converse,
+    /// Cohere's `POST /v2/chat`, which only providers have.
+    CohereChat,
+    /// Ollama's own `POST /api/chat`, which only providers have.
+    OllamaChat,
 }
 
 impl Endpoint {
     /// Every endpoint, in the order of [`Endpoint::index`].
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 10] = [
         Self::ChatCompletions,
         Self::Completions,
         Self::Embeddings,
@@ -45,17 +49,34 @@ impl Endpoint {
         Self::CountTokens,
         Self::GenerateContent,
         Self::Converse,
+        Self::CohereChat,
+        Self::OllamaChat,
     ];
+
+    /// True for an endpoint that we ask providers at and no client asks us at.
+    pub const fn is_upstream_only(self) -> bool {
+        matches!(self, Self::CohereChat | Self::OllamaChat)
+    }
+
+    /// Every endpoint that clients ask us at.
+    pub fn of_clients() -> impl Iterator<Item = Self> {
+        Self::ALL.into_iter().filter(|endpoint| !endpoint.is_upstream_only())
+    }
 
     /// A dense number for tables.
     pub const fn index(self) -> usize {
         self as usize
     }
 
-    /// The dialect of request and answer.
+    /// The dialect of request and answer; of those that no client has, the one whose headers they are sent.
     pub const fn dialect(self) -> Dialect {
         match self {
-            Self::ChatCompletions | Self::Completions | Self::Embeddings | Self::Responses => Dialect::OpenAi,
+            Self::ChatCompletions
+            | Self::Completions
+            | Self::Embeddings
+            | Self::Responses
+            | Self::CohereChat
+            | Self::OllamaChat => Dialect::OpenAi,
             Self::Messages | Self::CountTokens => Dialect::Anthropic,
             Self::GenerateContent => Dialect::Gemini,
             Self::Converse => Dialect::Bedrock,
@@ -73,10 +94,12 @@ impl Endpoint {
             Self::CountTokens => "/v1/messages/count_tokens",
             Self::GenerateContent => "/v1beta/models/{model}:generateContent",
             Self::Converse => "/model/{model}/converse",
+            Self::CohereChat => "/v2/chat",
+            Self::OllamaChat => "/api/chat",
         }
     }
 
-    /// The same without a version: a metric label, and the path appended to a provider's base URL.
+    /// The same without a version that base URLs have: a metric label, and the path appended to a provider's base URL.
     pub const fn path(self) -> &'static str {
         match self {
             Self::ChatCompletions => "/chat/completions",
@@ -87,6 +110,8 @@ impl Endpoint {
             Self::CountTokens => "/messages/count_tokens",
             Self::GenerateContent => "/models/{model}:generateContent",
             Self::Converse => "/model/{model}/converse",
+            Self::CohereChat => "/v2/chat",
+            Self::OllamaChat => "/api/chat",
         }
     }
 
@@ -98,7 +123,7 @@ impl Endpoint {
     /// The name in usage records: LiteLLM's `call_type`.
     pub const fn call_type(self) -> &'static str {
         match self {
-            Self::ChatCompletions => "acompletion",
+            Self::ChatCompletions | Self::CohereChat | Self::OllamaChat => "acompletion",
             Self::Completions => "atext_completion",
             Self::Embeddings => "aembedding",
             Self::Responses => "aresponses",

@@ -44,13 +44,20 @@ pub(crate) fn is_foundry(host: &str) -> bool {
     [".services.ai.azure.com", ".openai.azure.com"].iter().any(|domain| host.ends_with(domain))
 }
 
-/// The path of a base URL without what people add by habit: a trailing slash, the endpoint itself. Anthropic's and
-/// Azure's base URLs come without the version that their paths start with.
+/// The path of a base URL without what people add by habit: a trailing slash, the endpoint itself. Base URLs of
+/// Anthropic, Azure, Cohere and Ollama come without the version that their paths start with.
 fn base_path(path: &str, provider: &Provider) -> String {
     let mut path = path.trim_end_matches('/');
-    let endpoints = Endpoint::ALL.iter().map(|endpoint| endpoint.path());
+    let has = |endpoint: &&Endpoint| provider.endpoints.contains(**endpoint);
+    let endpoints = Endpoint::ALL.iter().filter(|it| !it.is_upstream_only() || has(it)).map(|it| it.path());
     for endpoint in endpoints.filter(|endpoint| *endpoint != "/completions").chain(["/completions"]) {
         path = path.strip_suffix(endpoint).unwrap_or(path);
+    }
+    if provider.endpoints.iter().any(Endpoint::is_upstream_only) {
+        // LiteLLM's addresses of Cohere name the endpoint, also that of the version before.
+        let path = path.strip_suffix("/chat").unwrap_or(path);
+        let version = ["/v1", "/v2", "/api"].iter().find_map(|version| path.strip_suffix(version));
+        return version.unwrap_or(path).to_owned();
     }
     match provider.auth {
         Auth::XApiKey if !path.ends_with("/v1") => format!("{path}/v1"),

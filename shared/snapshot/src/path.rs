@@ -48,6 +48,10 @@ impl Base {
                 let action = if stream { "invoke-with-response-stream" } else { "invoke" };
                 format!("{prefix}{}", bedrock_path(own_name(model), action))
             }
+            // What OpenAI has is beside Ollama's own.
+            (Site::Ollama, endpoint) if endpoint != Endpoint::OllamaChat => {
+                format!("{prefix}/v1{}", endpoint.path())
+            }
             (_, Endpoint::Converse) => {
                 let action = if stream { "converse-stream" } else { "converse" };
                 format!("{prefix}{}", bedrock_path(own_name(model), action))
@@ -198,6 +202,23 @@ mod tests {
                 "http://h:1/v1/messages/count_tokens",
             ),
             ("anthropic", Some("http://h:1/v1/messages"), None, Endpoint::Messages, "http://h:1/v1/messages"),
+            ("cohere", None, None, Endpoint::CohereChat, "https://api.cohere.com:443/v2/chat"),
+            ("cohere", Some("http://h:1/v2/chat"), None, Endpoint::CohereChat, "http://h:1/v2/chat"),
+            (
+                "cohere_chat",
+                Some("http://h:1/p/v1/chat/"),
+                None,
+                Endpoint::CohereChat,
+                "http://h:1/p/v2/chat",
+            ),
+            ("cohere_chat", Some("http://h:1/v1"), None, Endpoint::CohereChat, "http://h:1/v2/chat"),
+            ("ollama", None, None, Endpoint::OllamaChat, "http://localhost:11434/api/chat"),
+            ("ollama", Some("http://h:1"), None, Endpoint::OllamaChat, "http://h:1/api/chat"),
+            ("ollama", Some("http://h:1/v1"), None, Endpoint::OllamaChat, "http://h:1/api/chat"),
+            ("ollama_chat", Some("http://h:1/api/chat"), None, Endpoint::OllamaChat, "http://h:1/api/chat"),
+            ("ollama_chat", Some("http://h:1/"), None, Endpoint::Embeddings, "http://h:1/v1/embeddings"),
+            ("ollama", Some("http://h:1/o/v1"), None, Endpoint::Completions, "http://h:1/o/v1/completions"),
+            ("openai", Some("http://h/api/chat"), None, chat, "http://h:80/api/chat/chat/completions"),
             (
                 "azure",
                 Some("https://x.openai.azure.com"),

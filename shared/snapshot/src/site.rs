@@ -12,6 +12,8 @@ pub enum Site {
     Own,
     /// Azure OpenAI: a deployment in the path, or the unversioned API.
     Azure,
+    /// Ollama's own API, with OpenAI's beside it.
+    Ollama,
     /// Claude at Microsoft Foundry.
     FoundryClaude,
     /// Gemini at Vertex AI.
@@ -44,6 +46,7 @@ impl Site {
             ("bedrock", _) => Self::BedrockClaude,
             (_, Auth::Foundry) if is_claude() => Self::FoundryClaude,
             (_, Auth::AzureApiKey) => Self::Azure,
+            _ if provider.endpoints.contains(Endpoint::OllamaChat) => Self::Ollama,
             _ => Self::Own,
         }
     }
@@ -61,7 +64,7 @@ impl Site {
 
     pub(crate) fn has(self, provider: &Provider, endpoint: Endpoint) -> bool {
         match self {
-            Self::Own | Self::Azure | Self::VertexGemini | Self::Converse => {
+            Self::Own | Self::Azure | Self::Ollama | Self::VertexGemini | Self::Converse => {
                 provider.endpoints.contains(endpoint)
             }
             Self::VertexClaude | Self::FoundryClaude => {

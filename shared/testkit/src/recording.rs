@@ -67,16 +67,24 @@ fn recording(folder: &Path) -> Option<Recording> {
         "anthropic.messages" => Endpoint::Messages,
         "gemini.generateContent" | "gemini.streamGenerateContent" => Endpoint::GenerateContent,
         "bedrock.converse" | "bedrock.converse-stream" => Endpoint::Converse,
+        "cohere.chat" => Endpoint::CohereChat,
+        "ollama.chat" => Endpoint::OllamaChat,
         _ => return None,
     };
     let kind = meta.get("kind")?.as_str()?;
+    let sent = json("request.json");
+    // Version 1 of Cohere's chat is another API.
+    let is_older = || sent.get("path").and_then(Value::as_str) == Some("/v1/chat");
+    if endpoint == Endpoint::CohereChat && is_older() {
+        return None;
+    }
     // One was recorded cut.
-    let request = json("request.json").get("body").map(Value::to_string).unwrap_or_default();
+    let request = sent.get("body").map(Value::to_string).unwrap_or_default();
     Some(Recording {
         id: meta.get("id")?.as_str()?.to_owned(),
         endpoint,
         status: meta.get("status")?.as_u64()?,
-        streams: matches!(kind, "sse" | "bin"),
+        streams: matches!(kind, "sse" | "bin" | "ndjson"),
         body: std::fs::read(folder.join(format!("response.{kind}"))).expect("a recorded answer"),
         request: request.into_bytes(),
         meta,

@@ -52,7 +52,7 @@ fn requests(ops: &Ops, table: &Table, page: &mut Page) {
         }
     }
     // What was refused before anybody knew where it would go.
-    for route in Endpoint::ALL.into_iter().map(Some).chain([None]) {
+    for route in Endpoint::of_clients().map(Some).chain([None]) {
         let path = route.map(|route| ["/v1", route.path()].concat()).unwrap_or_default();
         for kind in ErrorKind::ALL {
             let count: u64 = ops.crew.workers().map(|worker| worker.metrics.refusals(route, *kind)).sum();

@@ -130,7 +130,7 @@ pub(super) fn reloads(ops: &Ops, page: &mut Page) {
 pub(super) fn refusals(ops: &Ops, page: &mut Page) {
     let mut family =
         page.counters("refused", "Requests refused before a deployment was chosen, by route and kind");
-    for route in Endpoint::ALL.into_iter().map(Some).chain([None]) {
+    for route in Endpoint::of_clients().map(Some).chain([None]) {
         for kind in ErrorKind::ALL {
             let count: u64 = ops.crew.workers().map(|worker| worker.metrics.refusals(route, *kind)).sum();
             if count > 0 {

@@ -18,7 +18,7 @@ struct Case {
 fn cases() -> Vec<Case> {
     let answers = recordings(&corpus()).into_iter().filter(Recording::is_answer);
     let case = |Recording { id, endpoint, streams, body, .. }| {
-        let dialect = Dialect::of(endpoint).filter(|dialect| Dialect::ALL.contains(dialect))?;
+        let dialect = Dialect::of(endpoint).filter(|dialect| Dialect::UPSTREAMS.contains(dialect))?;
         Some(Case { id, dialect, streams, body })
     };
     answers.filter_map(case).collect()
@@ -63,6 +63,7 @@ fn asks(client: Dialect, upstream: Dialect, number: usize, streams: bool, call_i
         Dialect::Chat if streams => (CHAT.to_owned(), body::chat(model, &prompt).stream_with_usage().text()),
         Dialect::Chat => (CHAT.to_owned(), body::chat(model, &prompt).text()),
         Dialect::Completions => panic!("no provider is asked in it"),
+        Dialect::Cohere | Dialect::Ollama => panic!("no client speaks it"),
         Dialect::Messages => (MESSAGES.to_owned(), streaming(body::messages(model, &prompt)).text()),
         Dialect::Responses => ("/v1/responses".to_owned(), streaming(body::responses(model, &prompt)).text()),
         Dialect::Gemini => {
@@ -84,6 +85,7 @@ fn steps(case: &Case) -> Vec<Step> {
     let kind = match (case.streams, case.dialect) {
         (false, _) => "application/json",
         (true, Dialect::Converse) => "application/vnd.amazon.eventstream",
+        (true, Dialect::Ollama) => "application/x-ndjson",
         (true, _) => "text/event-stream",
     };
     let length = case.body.len();
@@ -110,6 +112,8 @@ async fn recordings_reach_every_client_through_the_gateway() {
     let yaml = yaml.info("mode", "responses");
     let yaml = yaml.deployment("gemini").provider("gemini").base(provider.origin()).key("k");
     let yaml = yaml.deployment("converse").provider("bedrock").base(provider.origin()).key("k");
+    let yaml = yaml.deployment("cohere").provider("cohere").base(provider.origin()).key("k");
+    let yaml = yaml.deployment("ollama").provider("ollama_chat").base(provider.origin()).key("k");
     let gateway = Gateway::with(yaml.text()).start().await;
     let mut client = gateway.client().await;
     for (number, case) in cases.iter().enumerate() {

@@ -134,9 +134,9 @@ fn keys_addresses_and_versions_come_from_the_providers_variables() {
 }
 
 #[test]
-fn ollama_is_reached_where_its_openai_api_is() {
+fn ollama_is_reached_where_it_is_declared() {
     let row = deployment("model: ollama/llama3.3, api_base: \"http://gpu:11434\"");
-    assert_eq!((row.api_base.as_deref(), row.api_key.is_none()), (Some("http://gpu:11434/v1"), true));
+    assert_eq!((row.api_base.as_deref(), row.api_key.is_none()), (Some("http://gpu:11434"), true));
 }
 
 #[test]

@@ -6,7 +6,7 @@ const CONTEXT_CODES: [&str; 3] =
     ["context_length_exceeded", "exceed_context_size_error", "context_window_exceeded"];
 
 /// In lower case, as all patterns here.
-const CONTEXT_WORDS: [&str; 22] = [
+const CONTEXT_WORDS: [&str; 24] = [
     // OpenAI, Azure, vLLM, Mistral, DeepSeek, OpenRouter, Together
     "maximum context length",
     "context_length_exceeded",
@@ -34,6 +34,9 @@ const CONTEXT_WORDS: [&str; 22] = [
     "exceeds the available context size",
     "exceeds context length",
     "exceeds context size",
+    "exceeds the context length",
+    // Cohere; with the colon: others speak of too many tokens in a minute.
+    "too many tokens: ",
     // Fireworks, DashScope
     "maximum model length",
     "range of input length should be",
@@ -120,6 +123,8 @@ mod tests {
             "Please reduce the length of the messages or completion.",
             "This model's maximum prompt length is 131072 but the request contains 537812 tokens.",
             "the request exceeds the available context size, try increasing it",
+            "the input length exceeds the context length",
+            "too many tokens: size limit exceeded by 11326 tokens. Try using shorter or fewer inputs.",
         ] {
             assert!(is_context_window(&said(message)), "{message}");
             assert!(!is_content_policy(&said(message)), "{message}");

@@ -69,7 +69,9 @@ impl StreamFailure {
 }
 
 fn said_status(data: &[u8]) -> Option<u16> {
-    let error = find(data, "error").map_or(data, |range| part(data, range));
+    let nested = find(data, "error").map(|range| part(data, range));
+    // A status may stand beside an error that is a text.
+    let error = nested.filter(|error| error.starts_with(b"{")).unwrap_or(data);
     ["status_code", "code", "status"].iter().find_map(|name| {
         let value = part(error, find(error, name)?);
         status(crate::json::view::inner_text(value).unwrap_or(value))
@@ -114,6 +116,7 @@ mod tests {
             (r#"{"error":{"message":"m","code":1302}}"#, None),
             (r#"{"type":"error","code":null,"message":"m"}"#, None),
             (r#"{"error":"m"}"#, None),
+            (r#"{"error":"m","status":503}"#, Some(503)),
         ] {
             let failure = StreamFailure::read(data.as_bytes());
             assert_eq!((failure.status, failure.message.as_str()), (status, "m"), "{data}");

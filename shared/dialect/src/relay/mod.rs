@@ -247,7 +247,9 @@ impl Relay {
             Endpoint::Responses => responses::read,
             Endpoint::Messages | Endpoint::CountTokens => messages::read,
             // Not relayed here: `translate::Stream::verbatim`.
-            Endpoint::GenerateContent | Endpoint::Converse => return Verdict::Forward,
+            Endpoint::GenerateContent | Endpoint::Converse | Endpoint::CohereChat | Endpoint::OllamaChat => {
+                return Verdict::Forward;
+            }
         };
         read(&data, event, &mut self.progress, &mut self.reading);
         if self.reading.only_usage && self.withhold_usage {

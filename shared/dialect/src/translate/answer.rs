@@ -30,7 +30,7 @@ pub fn answer(
 ) -> Result<Answered, TranslateError> {
     check(body)?;
     let mut reader = Reader::new(upstream, &options);
-    let mut writer = Writer::new(client, options, false);
+    let mut writer = Writer::new(client, options, false).ok_or(TranslateError::NoClient)?;
     let mut out = BytesMut::new();
     let (mut content_bytes, mut failed) = (0u64, false);
     let found = reader.whole(body, &mut |event: Event<'_>| {

@@ -14,6 +14,8 @@ pub(super) enum Framing {
     Sse { boundary: sse::Boundary, at_start: bool },
     /// AWS's frames.
     Frames(frames::Boundary),
+    /// An event a line.
+    Lines,
 }
 
 /// What an event holds.
@@ -28,6 +30,7 @@ impl Framing {
     pub(super) fn of(upstream: Dialect) -> Self {
         match upstream {
             Dialect::Converse => Self::Frames(frames::Boundary::default()),
+            Dialect::Ollama => Self::Lines,
             _ => Self::Sse { boundary: sse::Boundary::default(), at_start: true },
         }
     }
@@ -37,6 +40,7 @@ impl Framing {
         match self {
             Self::Sse { boundary, .. } => boundary.find(bytes),
             Self::Frames(boundary) => boundary.find(bytes),
+            Self::Lines => memchr::memchr(b'\n', bytes).map(|at| at + 1),
         }
     }
 
@@ -50,6 +54,7 @@ impl Framing {
                 }
             }
             Self::Frames(_) => false,
+            Self::Lines => is_object(rest.trim_ascii()),
         }
     }
 
@@ -60,6 +65,10 @@ impl Framing {
                 let fields = Fields::parse(raw, std::mem::take(at_start));
                 let name = fields.event(raw).map(Cow::Borrowed);
                 fields.has_data().then(|| Held::Data { name, data: fields.data(raw) })
+            }
+            Self::Lines => {
+                let data = raw.trim_ascii();
+                (!data.is_empty()).then(|| Held::Data { name: None, data: Cow::Borrowed(data) })
             }
             Self::Frames(_) => Some(match frames::read(raw) {
                 Ok(Frame::Event { name, payload }) => {

@@ -83,7 +83,8 @@ fn name_for(client: Dialect, name: &str) -> &str {
         return name;
     };
     match client {
-        Dialect::Chat | Dialect::Completions => chat,
+        // No client speaks the last two.
+        Dialect::Chat | Dialect::Completions | Dialect::Cohere | Dialect::Ollama => chat,
         Dialect::Messages => messages,
         Dialect::Responses => responses,
         Dialect::Gemini => gemini,
@@ -98,7 +99,7 @@ fn place_for(client: Dialect, place: String) -> String {
     }
     let Some(rest) = place.strip_prefix("messages") else { return name_for(client, &place).to_owned() };
     match client {
-        Dialect::Chat | Dialect::Messages | Dialect::Converse => place,
+        Dialect::Chat | Dialect::Messages | Dialect::Converse | Dialect::Cohere | Dialect::Ollama => place,
         Dialect::Responses => format!("input{rest}"),
         Dialect::Gemini => format!("contents{rest}"),
         Dialect::Completions => "prompt".to_owned(),

@@ -7,6 +7,7 @@
 
 mod answer;
 mod chat;
+mod cohere;
 mod completions;
 mod converse;
 pub mod form;
@@ -15,7 +16,9 @@ mod gemini;
 mod json;
 mod loss;
 mod messages;
+mod ollama;
 mod options;
+mod plain;
 mod reader;
 mod responses;
 mod seal;
@@ -52,11 +55,26 @@ pub enum Dialect {
     Gemini,
     /// Bedrock's Converse and ConverseStream.
     Converse,
+    /// Cohere's chat, version 2, which no client asks us in.
+    Cohere,
+    /// Ollama's own chat, which no client asks us in.
+    Ollama,
 }
 
 impl Dialect {
     /// Every dialect that both clients and providers speak.
     pub const ALL: [Self; 5] = [Self::Chat, Self::Messages, Self::Responses, Self::Gemini, Self::Converse];
+
+    /// Every dialect that providers speak. All but the last two are clients', too.
+    pub const UPSTREAMS: [Self; 7] = [
+        Self::Chat,
+        Self::Messages,
+        Self::Responses,
+        Self::Gemini,
+        Self::Converse,
+        Self::Cohere,
+        Self::Ollama,
+    ];
 
     /// What is spoken at an endpoint, where it can be translated.
     pub const fn of(endpoint: Endpoint) -> Option<Self> {
@@ -67,6 +85,8 @@ impl Dialect {
             Endpoint::Completions => Some(Self::Completions),
             Endpoint::GenerateContent => Some(Self::Gemini),
             Endpoint::Converse => Some(Self::Converse),
+            Endpoint::CohereChat => Some(Self::Cohere),
+            Endpoint::OllamaChat => Some(Self::Ollama),
             Endpoint::Embeddings | Endpoint::CountTokens => None,
         }
     }
@@ -80,21 +100,25 @@ impl Dialect {
             Self::Completions => "completions",
             Self::Gemini => "gemini",
             Self::Converse => "converse",
+            Self::Cohere => "cohere",
+            Self::Ollama => "ollama",
         }
     }
 }
 
 /// The endpoints of providers that can stand in for one of ours, the one that loses least first.
 pub const fn ways(endpoint: Endpoint) -> &'static [Endpoint] {
-    use Endpoint::{ChatCompletions, Converse, GenerateContent, Messages, Responses};
+    use Endpoint::{ChatCompletions, CohereChat, Converse, GenerateContent, Messages, OllamaChat, Responses};
     match endpoint {
-        ChatCompletions => &[Messages, GenerateContent, Converse, Responses],
-        Messages => &[Converse, GenerateContent, ChatCompletions, Responses],
-        Responses => &[ChatCompletions, Messages, GenerateContent, Converse],
-        Endpoint::Completions => &[ChatCompletions, Messages, GenerateContent, Converse, Responses],
-        GenerateContent => &[ChatCompletions, Messages, Converse, Responses],
-        Converse => &[Messages, ChatCompletions, GenerateContent, Responses],
-        Endpoint::Embeddings | Endpoint::CountTokens => &[],
+        ChatCompletions => &[Messages, GenerateContent, Converse, Responses, CohereChat, OllamaChat],
+        Messages => &[Converse, GenerateContent, ChatCompletions, Responses, CohereChat, OllamaChat],
+        Responses => &[ChatCompletions, Messages, GenerateContent, Converse, CohereChat, OllamaChat],
+        Endpoint::Completions => {
+            &[ChatCompletions, Messages, GenerateContent, Converse, Responses, CohereChat, OllamaChat]
+        }
+        GenerateContent => &[ChatCompletions, Messages, Converse, Responses, CohereChat, OllamaChat],
+        Converse => &[Messages, ChatCompletions, GenerateContent, Responses, CohereChat, OllamaChat],
+        Endpoint::Embeddings | Endpoint::CountTokens | CohereChat | OllamaChat => &[],
     }
 }
 
@@ -115,6 +139,9 @@ pub enum TranslateError {
     /// No provider is asked in this dialect.
     #[error("no provider is asked in this dialect")]
     NoUpstream,
+    /// No client asks in this dialect.
+    #[error("no client asks in this dialect")]
+    NoClient,
     /// The answer has none of the members that its dialect requires.
     #[error("the answer is none of its dialect's")]
     NoAnswer,
@@ -150,6 +177,7 @@ pub fn request(
         Dialect::Completions => completions::read_request(body, &mut losses)?,
         Dialect::Gemini => gemini::read_request(body, &mut losses)?,
         Dialect::Converse => converse::read_request(body, schema.as_deref(), &mut losses)?,
+        Dialect::Cohere | Dialect::Ollama => return Err(TranslateError::NoClient),
     };
     request.stream = request.stream.or(options.stream);
     losses.written_for(from);
@@ -161,6 +189,8 @@ pub fn request(
         Dialect::Completions => return Err(TranslateError::NoUpstream),
         Dialect::Gemini => gemini::write_request(&request, options, &mut losses),
         Dialect::Converse => converse::write_request(&request, options, &mut plan, &mut losses),
+        Dialect::Cohere => cohere::write_request(&request, options, &mut losses),
+        Dialect::Ollama => ollama::write_request(&request, options, &mut losses),
     };
     Ok(Translated { body, losses: losses.into_vec(), plan })
 }

@@ -1,7 +1,7 @@
 //! The upstream's side of an answer, whatever its dialect.
 
 use super::form::Event;
-use super::{AnswerOptions, Dialect, chat, converse, gemini, messages, responses};
+use super::{AnswerOptions, Dialect, chat, cohere, converse, gemini, messages, ollama, responses};
 use crate::usage::UsageMeter;
 
 /// Reads an answer into events.
@@ -11,6 +11,8 @@ pub(super) enum Reader {
     Responses(responses::Reader),
     Gemini(gemini::Reader),
     Converse(converse::Reader),
+    Cohere(cohere::Reader),
+    Ollama(ollama::Reader),
 }
 
 impl Reader {
@@ -22,6 +24,8 @@ impl Reader {
             Dialect::Responses => Self::Responses(responses::Reader::default()),
             Dialect::Gemini => Self::Gemini(gemini::Reader::new(options)),
             Dialect::Converse => Self::Converse(converse::Reader::new(options.plan)),
+            Dialect::Cohere => Self::Cohere(cohere::Reader::default()),
+            Dialect::Ollama => Self::Ollama(ollama::Reader::new(options)),
         }
     }
 
@@ -33,6 +37,8 @@ impl Reader {
             Self::Responses(reader) => reader.event(data, name, sink),
             Self::Gemini(reader) => reader.event(data, sink),
             Self::Converse(reader) => reader.event(data, name, sink),
+            Self::Cohere(reader) => reader.event(data, sink),
+            Self::Ollama(reader) => reader.event(data, sink),
         }
     }
 
@@ -44,6 +50,8 @@ impl Reader {
             Self::Responses(reader) => reader.whole(body, sink),
             Self::Gemini(reader) => reader.whole(body, sink),
             Self::Converse(reader) => reader.whole(body, sink),
+            Self::Cohere(reader) => reader.whole(body, sink),
+            Self::Ollama(reader) => reader.whole(body, sink),
         }
     }
 
@@ -51,7 +59,7 @@ impl Reader {
     pub(super) fn may_end(&self) -> bool {
         match self {
             Self::Chat(reader) => reader.may_end(),
-            Self::Messages(_) | Self::Responses(_) => false,
+            Self::Messages(_) | Self::Responses(_) | Self::Cohere(_) | Self::Ollama(_) => false,
             Self::Gemini(reader) => reader.may_end(),
             Self::Converse(reader) => reader.may_end(),
         }
@@ -72,6 +80,8 @@ impl Reader {
             Self::Responses(reader) => &reader.meter,
             Self::Gemini(reader) => &reader.meter,
             Self::Converse(reader) => &reader.meter,
+            Self::Cohere(reader) => &reader.meter,
+            Self::Ollama(reader) => &reader.meter,
         }
     }
 
@@ -83,6 +93,8 @@ impl Reader {
             Self::Responses(reader) => reader.finish.as_deref(),
             Self::Gemini(reader) => reader.finish.as_deref(),
             Self::Converse(reader) => reader.finish.as_deref(),
+            Self::Cohere(reader) => reader.finish.as_deref(),
+            Self::Ollama(reader) => reader.finish.as_deref(),
         }
     }
 }

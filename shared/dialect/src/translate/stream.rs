@@ -51,10 +51,10 @@ impl Progress {
 }
 
 impl Stream {
-    /// A stream before the first byte.
+    /// A stream before the first byte. In a dialect that no client speaks, events leave as they came.
     pub fn new(upstream: Dialect, client: Dialect, options: AnswerOptions) -> Self {
         let read = Self::verbatim(upstream, &options);
-        Self { writer: Some(Writer::new(client, options, true)), ..read }
+        Self { writer: Writer::new(client, options, true), ..read }
     }
 
     /// A stream to a client of the same dialect: events are read, and leave as they came.

@@ -17,15 +17,17 @@ pub(super) enum Writer {
 }
 
 impl Writer {
-    pub(super) fn new(client: Dialect, options: AnswerOptions, streams: bool) -> Self {
-        match client {
+    /// `None` for a dialect that no client speaks.
+    pub(super) fn new(client: Dialect, options: AnswerOptions, streams: bool) -> Option<Self> {
+        Some(match client {
             Dialect::Chat => Self::Chat(chat::Writer::new(options, streams)),
             Dialect::Messages => Self::Messages(messages::Writer::new(options, streams)),
             Dialect::Responses => Self::Responses(Box::new(responses::Writer::new(options, streams))),
             Dialect::Completions => Self::Completions(completions::Writer::new(options, streams)),
             Dialect::Gemini => Self::Gemini(gemini::Writer::new(options, streams)),
             Dialect::Converse => Self::Converse(converse::Writer::new(options, streams)),
-        }
+            Dialect::Cohere | Dialect::Ollama => return None,
+        })
     }
 
     /// Writes one event; in one piece, nothing is in `out` before the end.

@@ -2,7 +2,9 @@
 
 mod anthropic;
 mod bedrock;
+mod cohere;
 mod gemini;
+mod ollama;
 mod openai;
 
 use bulkhead_model::usage::ServiceTier;
@@ -49,8 +51,12 @@ impl<'a> Reported<'a> {
                 tokens.add(self.usage?);
                 tokens.usage()
             }
-            // The last two are read by `translate`.
-            Endpoint::CountTokens | Endpoint::GenerateContent | Endpoint::Converse => None,
+            // All but the first are read by `translate`.
+            Endpoint::CountTokens
+            | Endpoint::GenerateContent
+            | Endpoint::Converse
+            | Endpoint::CohereChat
+            | Endpoint::OllamaChat => None,
         }
     }
 
@@ -118,6 +124,20 @@ impl UsageMeter {
         let tier = tier.map(|name| ServiceTier::from_answer(&name)).unwrap_or_default();
         self.usage = Some(Usage { tier, ..usage });
         self.is_final = true;
+    }
+
+    /// Takes the `usage` of Cohere's that an answer ends with.
+    pub(crate) fn cohere(&mut self, usage: &[u8]) -> Option<Usage> {
+        self.usage = cohere::read(usage);
+        self.is_final = true;
+        self.usage
+    }
+
+    /// Takes what the last piece of an answer of Ollama's reports.
+    pub(crate) fn ollama(&mut self, answer: &[u8]) -> Option<Usage> {
+        self.usage = ollama::read(answer);
+        self.is_final = true;
+        self.usage
     }
 
     /// Takes what an event of Anthropic's reports.

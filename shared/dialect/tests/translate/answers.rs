@@ -90,7 +90,7 @@ fn citations_point_at_the_text_of_their_block() {
 #[test]
 fn an_error_is_no_answer_and_ends_a_stream() {
     let error = json!({"error": {"type": "overloaded_error", "message": "busy"}});
-    for upstream in Dialect::ALL {
+    for upstream in Dialect::UPSTREAMS {
         let body = serde_json::to_vec(&error).unwrap();
         assert_eq!(answer(upstream, Dialect::Chat, &body, options()), Err(TranslateError::NoAnswer));
     }

@@ -10,7 +10,7 @@ use super::cases::{cases, options};
 use super::seen_converse::all_frames;
 
 /// Names and words that mean something to one of the dialects.
-const WORDS: [&str; 150] = [
+const WORDS: [&str; 173] = [
     "model",
     "messages",
     "role",
@@ -161,6 +161,29 @@ const WORDS: [&str; 150] = [
     "jsonSchema",
     "contentBlockIndex",
     "stopReason",
+    "message-start",
+    "content-start",
+    "content-delta",
+    "content-end",
+    "tool-plan-delta",
+    "tool-call-start",
+    "tool-call-delta",
+    "tool-call-end",
+    "citation-start",
+    "message-end",
+    "tool_plan",
+    "sources",
+    "logprobs",
+    "tokens",
+    "input_tokens",
+    "documents",
+    "strict",
+    "num_ctx",
+    "think",
+    "done",
+    "done_reason",
+    "eval_count",
+    "error",
 ];
 
 fn word() -> impl Strategy<Value = String> {
@@ -213,6 +236,8 @@ fn event(dialect: Dialect, name: &'static str, data: &[u8]) -> BytesMut {
     let mut event = BytesMut::new();
     if dialect == Dialect::Converse {
         write_event(name, data.to_vec().into(), &mut event);
+    } else if dialect == Dialect::Ollama {
+        event.extend_from_slice(&[data, b"\n"].concat());
     } else {
         event.extend_from_slice(&[b"data: ", data, b"\n\n"].concat());
     }
@@ -221,10 +246,14 @@ fn event(dialect: Dialect, name: &'static str, data: &[u8]) -> BytesMut {
 
 fn through_everything(body: &[u8]) {
     for from in Dialect::ALL {
-        for to in Dialect::ALL {
+        for to in Dialect::UPSTREAMS {
             if let Ok(done) = request(from, to, body, &RequestOptions::default()) {
                 serde_json::from_slice::<Value>(&done.body).unwrap();
             }
+        }
+    }
+    for from in Dialect::UPSTREAMS {
+        for to in Dialect::ALL {
             if let Ok(done) = answer(from, to, body, options()) {
                 serde_json::from_slice::<Value>(&done.body).unwrap();
             }

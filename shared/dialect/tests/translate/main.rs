@@ -8,6 +8,8 @@
 )]
 
 mod answers;
+mod answers_cohere;
+mod answers_ollama;
 mod answers_responses;
 mod arbitrary;
 mod cases;
@@ -17,12 +19,15 @@ mod golden;
 mod matrix;
 mod parameters;
 mod parameters_between;
+mod parameters_cohere;
 mod parameters_converse;
 mod parameters_gemini;
+mod parameters_ollama;
 mod parameters_responses;
 mod proofs;
 mod recorded;
 mod seen;
+mod seen_cohere;
 mod seen_converse;
 mod seen_gemini;
 mod seen_responses;

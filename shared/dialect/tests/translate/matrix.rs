@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::cases::{Case, cases, options};
 use super::seen::{self, Seen};
-use super::seen_responses;
+use super::{seen_cohere, seen_responses};
 
 /// Least share of the cases that come out as expected.
 const LEAST: f64 = 0.97;
@@ -46,6 +46,7 @@ fn wrong(case: &Case, client: Dialect, seen: &Seen) -> Vec<String> {
     let reasoning = match case.dialect {
         // The recordings expect nothing of it, but they have it.
         Dialect::Responses => seen_responses::recorded_reasoning(&case.body),
+        Dialect::Cohere => seen_cohere::recorded_reasoning(&case.body),
         _ => expected("reasoning").to_owned(),
     };
     check("reasoning", seen.reasoning == reasoning, &seen.reasoning);
@@ -76,7 +77,8 @@ fn same_arguments(expected: &Value, found: &str) -> bool {
     *expected == *found
         || read.is_some_and(|read| {
             read == *expected
-                || (read == serde_json::json!({}) && *expected == "")
+                // Cohere calls what has no parameters with null.
+                || (read == serde_json::json!({}) && (*expected == "" || expected.is_null()))
                 || expected.as_str().is_some_and(|text| read["raw_arguments"] == text)
         })
 }
@@ -91,10 +93,12 @@ fn finish(case: &Case, client: Dialect) -> Option<String> {
         _ if refused => ["stop", "refusal", "completed", "SAFETY", "content_filtered"],
         "tool_calls" | "tool_use" | "function_call" => TOOLS,
         "completed" | "complete" | "STOP" | "UNEXPECTED_TOOL_CALL" if called => TOOLS,
-        "stop" | "end_turn" | "" | "None" | "completed" | "complete" | "STOP" => {
+        "TOOL_CALL" => TOOLS,
+        "stop" | "COMPLETE" if called => TOOLS,
+        "stop" | "end_turn" | "" | "None" | "completed" | "complete" | "STOP" | "COMPLETE" => {
             ["stop", "end_turn", "completed", "STOP", "end_turn"]
         }
-        "stop_sequence" => ["stop", "stop_sequence", "completed", "STOP", "stop_sequence"],
+        "stop_sequence" | "STOP_SEQUENCE" => ["stop", "stop_sequence", "completed", "STOP", "stop_sequence"],
         "length" | "max_tokens" | "incomplete" | "max_output_tokens" | "MAX_TOKENS" => {
             ["length", "max_tokens", "max_output_tokens", "MAX_TOKENS", "max_tokens"]
         }
@@ -106,7 +110,7 @@ fn finish(case: &Case, client: Dialect) -> Option<String> {
         other => panic!("{other}"),
     };
     let finish = match client {
-        Dialect::Chat | Dialect::Completions => chat,
+        Dialect::Chat | Dialect::Completions | Dialect::Cohere | Dialect::Ollama => chat,
         Dialect::Messages => messages,
         Dialect::Responses => responses,
         Dialect::Gemini => gemini,

@@ -27,6 +27,7 @@ pub(crate) fn body(from: Dialect, name: &str, value: Option<&Value>) -> Vec<u8> 
             body = json!({"model": "m", "input": [{"role": "user", "content": "hi"}], "max_output_tokens": 9000});
             body["tools"] = json!([{"type": "function", "name": "f"}]);
         }
+        Dialect::Cohere | Dialect::Ollama => panic!("no client speaks it"),
         Dialect::Completions => body = json!({"model": "m", "prompt": "hi", "max_tokens": 9000}),
         Dialect::Gemini => {
             body = json!({"contents": [{"parts": [{"text": "hi"}]}], "generationConfig": {"maxOutputTokens": 9000}});

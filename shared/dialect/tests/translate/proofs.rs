@@ -39,7 +39,7 @@ fn proved(upstream: Dialect) -> Value {
                 {"functionCall": {"name": "f", "args": {}}, "thoughtSignature": PROOF}
             ]}}]})
         }
-        Dialect::Chat | Dialect::Completions => panic!("proves nothing"),
+        Dialect::Chat | Dialect::Completions | Dialect::Cohere | Dialect::Ollama => panic!("proves nothing"),
     }
 }
 
@@ -51,6 +51,7 @@ fn next(client: Dialect, said: &Value) -> Value {
         Dialect::Responses => json!({"input": said["output"]}),
         Dialect::Gemini => json!({"contents": [said["candidates"][0]["content"]]}),
         Dialect::Converse => json!({"messages": [said["output"]["message"]]}),
+        Dialect::Cohere | Dialect::Ollama => panic!("no client speaks it"),
     }
 }
 

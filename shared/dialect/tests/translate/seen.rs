@@ -35,6 +35,7 @@ pub(crate) fn whole(dialect: Dialect, body: &[u8]) -> Seen {
         Dialect::Completions => completions::whole(&body),
         Dialect::Gemini => seen_gemini::whole(&body),
         Dialect::Converse => converse(&body),
+        Dialect::Cohere | Dialect::Ollama => panic!("no client speaks it"),
     }
 }
 
@@ -67,6 +68,7 @@ pub(crate) fn stream(dialect: Dialect, body: &[u8]) -> Seen {
         Dialect::Completions => completions::stream(&events, done),
         Dialect::Gemini => seen_gemini::stream(&events),
         Dialect::Converse => panic!("its streams are frames"),
+        Dialect::Cohere | Dialect::Ollama => panic!("no client speaks it"),
     }
 }
 

@@ -47,6 +47,30 @@ fn converse_stream() -> Vec<u8> {
     body.to_vec()
 }
 
+fn cohere_stream() -> String {
+    let mut body = String::new();
+    for at in 0..EVENTS {
+        write!(
+            body,
+            "event: content-delta\ndata: {{\"type\":\"content-delta\",\"index\":0,\"delta\":{{\"message\":{{\"content\":{{\"text\":\" token{at}\\n\"}}}}}}}}\n\n"
+        )
+        .unwrap();
+    }
+    body
+}
+
+fn ollama_stream() -> String {
+    let mut body = String::new();
+    for at in 0..EVENTS {
+        write!(
+            body,
+            "{{\"model\":\"m\",\"created_at\":\"2026-01-01T00:00:00.123456Z\",\"message\":{{\"role\":\"assistant\",\"content\":\" token{at}\\n\"}},\"done\":false}}\n"
+        )
+        .unwrap();
+    }
+    body
+}
+
 fn messages_stream() -> String {
     let mut body = String::from(
         "event: message_start\ndata: {\"type\":\"message_start\",\"message\":{\"id\":\"msg_1\",\"model\":\"c\",\"usage\":{\"input_tokens\":9}}}\n\nevent: content_block_start\ndata: {\"type\":\"content_block_start\",\"index\":0,\"content_block\":{\"type\":\"text\",\"text\":\"\"}}\n\n",
@@ -90,13 +114,15 @@ fn gemini_stream() -> String {
 #[test]
 #[ignore = "a benchmark"]
 fn what_a_translation_costs() {
-    for upstream in Dialect::ALL {
+    for upstream in Dialect::UPSTREAMS {
         let body = match upstream {
             Dialect::Chat | Dialect::Completions => chat_stream().into_bytes(),
             Dialect::Messages => messages_stream().into_bytes(),
             Dialect::Responses => responses_stream().into_bytes(),
             Dialect::Gemini => gemini_stream().into_bytes(),
             Dialect::Converse => converse_stream(),
+            Dialect::Cohere => cohere_stream().into_bytes(),
+            Dialect::Ollama => ollama_stream().into_bytes(),
         };
         for client in Dialect::ALL.into_iter().filter(|client| *client != upstream) {
             let mut out = BytesMut::new();

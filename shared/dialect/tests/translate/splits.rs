@@ -102,7 +102,7 @@ fn a_cut_stream_is_not_complete() {
 /// What went through both dialects is what went through one.
 #[test]
 fn a_round_trip_changes_nothing_that_both_dialects_have() {
-    for case in &streams() {
+    for case in streams().iter().filter(|case| Dialect::ALL.contains(&case.dialect)) {
         for between in Dialect::ALL {
             let there = run(case, between, [&case.body[..]]);
             if there.end == End::Truncated || there.failure.is_some() {

@@ -87,6 +87,8 @@ fn prompt_members(endpoint: Endpoint) -> &'static [&'static str] {
         Endpoint::Embeddings => &["input"],
         Endpoint::Responses => &["input", "instructions", "tools"],
         Endpoint::Messages | Endpoint::CountTokens => &["messages", "system", "tools"],
+        Endpoint::CohereChat => &["messages", "tools", "documents"],
+        Endpoint::OllamaChat => &["messages", "tools"],
         Endpoint::GenerateContent | Endpoint::Converse => &[],
     }
 }
@@ -170,6 +172,9 @@ fn token_limit(endpoint: Endpoint, flavour: Flavour, members: &Members<'_>) -> R
     if endpoint == Endpoint::Messages && members.present("max_tokens").is_none() {
         return Err(Problem::missing(flavour, "max_tokens"));
     }
+    if endpoint == Endpoint::OllamaChat {
+        return Ok(members.object("options").and_then(|options| options.get("num_predict")));
+    }
     let Some(name) = names.iter().find(|name| members.present(name).is_some()) else { return Ok(None) };
     match members.get::<i64>(name) {
         Some(limit) if limit > 0 => Ok(u64::try_from(limit).ok()),
@@ -199,7 +204,7 @@ fn cache(endpoint: Endpoint, members: &Members<'_>) -> Cache {
 fn calls(endpoint: Endpoint, members: &Members<'_>) -> Vec<Tool> {
     let tools: Vec<Tool> = members.objects("tools").iter().filter_map(tool).collect();
     let choice = members.present("tool_choice").unwrap_or("\"auto\"");
-    if tools.is_empty() || choice.contains("\"none\"") {
+    if tools.is_empty() || choice.contains("\"none\"") || choice.contains("\"NONE\"") {
         return Vec::new();
     }
     if let Some(named) = forced_name(choice) {
@@ -210,7 +215,8 @@ fn calls(endpoint: Endpoint, members: &Members<'_>) -> Vec<Tool> {
     let result =
         speaks("\"tool_result\"") || speaks("\"function_call_output\"") || speaks("\"role\":\"tool\"");
     let parallel = members.get::<bool>("parallel_tool_calls").unwrap_or(true);
-    let count = match choice.contains("\"required\"") || choice.contains("\"any\"") {
+    let must = ["\"required\"", "\"any\"", "\"REQUIRED\""].iter().any(|word| choice.contains(word));
+    let count = match must {
         _ if !result && parallel && speaks("tools") => 2,
         true => 1,
         false if !result && speaks("tool") => 1,
@@ -251,6 +257,12 @@ fn json_asked(endpoint: Endpoint, members: &Members<'_>) -> Option<Option<serde_
             Some(format) => format,
             None => members.object("output_config")?.object("format")?,
         },
+        Endpoint::CohereChat => return Some(members.object("response_format")?.get("json_schema")),
+        Endpoint::OllamaChat => {
+            return members
+                .present("format")
+                .map(|format| serde_json::from_str(format).ok().filter(is_object));
+        }
         _ => return None,
     };
     match format.get::<String>("type")?.as_str() {
@@ -263,6 +275,10 @@ fn json_asked(endpoint: Endpoint, members: &Members<'_>) -> Option<Option<serde_
     }
 }
 
+fn is_object(value: &serde_json::Value) -> bool {
+    value.is_object()
+}
+
 fn reasons(endpoint: Endpoint, members: &Members<'_>) -> bool {
     let effort = |effort: Option<String>| effort.is_some_and(|effort| effort != "none");
     match endpoint {
@@ -270,7 +286,8 @@ fn reasons(endpoint: Endpoint, members: &Members<'_>) -> bool {
         Endpoint::Responses => {
             effort(members.object("reasoning").and_then(|reasoning| reasoning.get("effort")))
         }
-        Endpoint::Messages => {
+        Endpoint::OllamaChat => members.present("think").is_some_and(|think| think != "false"),
+        Endpoint::Messages | Endpoint::CohereChat => {
             let kind = members.object("thinking").and_then(|thinking| thinking.get::<String>("type"));
             kind.is_some_and(|kind| kind != "disabled")
         }

@@ -12,7 +12,7 @@ use super::errors::{Flavour, Problem, web_page};
 use super::heads::request_id;
 use super::json::Members;
 use super::ledger::Record;
-use super::plan::{Plan, Start, Whole};
+use super::plan::{Framing, Plan, Start, Whole};
 use super::receive::Received;
 use super::route::{Route, Target};
 use super::say::{Say, Voice};
@@ -191,7 +191,7 @@ impl Request<'_> {
         if let Some(answer) = events {
             let error = error_events(endpoint, &problem, flavour);
             let whole = Whole { answer, error, usage: say.usage, reported: None, content: 0 };
-            let plan = Plan::stream(headers, whole, behaviour);
+            let plan = Plan::stream(headers, whole, Framing::of(endpoint), behaviour);
             return Ok(match hosted {
                 Some(hosted) => hosted.send(plan),
                 None => plan,
@@ -233,6 +233,12 @@ fn error_events(endpoint: Endpoint, problem: &Problem, flavour: Flavour) -> Vec<
                 Event::new(Some("error"), Part::Terminal, error),
                 Event::new(Some("response.failed"), Part::Terminal, failed),
             ]
+        }
+        Endpoint::CohereChat => {
+            let message = super::text::quoted(&problem.message);
+            let end =
+                format!(r#"{{"type":"message-end","delta":{{"error":{message},"finish_reason":"ERROR"}}}}"#);
+            vec![Event::new(Some("message-end"), Part::Terminal, end)]
         }
         _ => vec![Event::new(None, Part::Terminal, json)],
     }

@@ -8,6 +8,8 @@ pub(crate) enum Flavour {
     OpenAi,
     Azure,
     Anthropic,
+    Cohere,
+    Ollama,
 }
 
 /// Something the provider refuses or fails to do.
@@ -45,6 +47,10 @@ impl Problem {
     pub(crate) fn missing(flavour: Flavour, member: &str) -> Self {
         let message = match (flavour, member) {
             (Flavour::Anthropic, _) => format!("{member}: Field required"),
+            (Flavour::Cohere, _) => {
+                format!("invalid request: required '{member}' param is missing or empty.")
+            }
+            (Flavour::Ollama, _) => format!("{member} is required"),
             (_, "model") => "you must provide a model parameter".to_owned(),
             (_, "input") => "'$.input' is invalid. Please check the API reference.".to_owned(),
             _ => format!("Missing required parameter: '{member}'."),
@@ -73,6 +79,9 @@ impl Problem {
             (Flavour::Azure, _) => {
                 problem("Access denied due to invalid subscription key or wrong API endpoint.".to_owned())
             }
+            (Flavour::Cohere, None) => problem("no api key supplied".to_owned()),
+            (Flavour::Cohere, Some(_)) => problem("invalid api token".to_owned()),
+            (Flavour::Ollama, _) => problem("unauthorized".to_owned()),
             (Flavour::OpenAi, None) => problem(
                 "You didn't provide an API key. You need to provide your API key in an Authorization header using \
                  Bearer auth (i.e. Authorization: Bearer YOUR_KEY)."
@@ -90,6 +99,11 @@ impl Problem {
         let message = match flavour {
             Flavour::Anthropic => format!("model: {model}"),
             Flavour::Azure => "The API deployment for this resource does not exist.".to_owned(),
+            Flavour::Cohere => format!(
+                "model '{model}' not found, make sure the correct model ID was used and that you have access to the \
+                 model."
+            ),
+            Flavour::Ollama => format!("model '{model}' not found"),
             Flavour::OpenAi => format!("The model `{model}` does not exist or you do not have access to it."),
         };
         let code = if flavour == Flavour::Azure { "DeploymentNotFound" } else { "model_not_found" };
@@ -116,6 +130,10 @@ impl Problem {
     pub(crate) fn context_window(flavour: Flavour) -> Self {
         let message = match flavour {
             Flavour::Anthropic => "prompt is too long: 208310 tokens > 200000 maximum",
+            Flavour::Cohere => {
+                "too many tokens: size limit exceeded by 11326 tokens. Try using shorter or fewer inputs."
+            }
+            Flavour::Ollama => "the input length exceeds the context length",
             _ => {
                 "This model's maximum context length is 128000 tokens. However, your messages resulted in 130310 \
                  tokens. Please reduce the length of the messages."
@@ -136,7 +154,7 @@ impl Problem {
                 "The response was filtered due to the prompt triggering Azure OpenAI's content management policy. \
                  Please modify your prompt and retry.",
             ),
-            Flavour::OpenAi => Self::new(
+            Flavour::OpenAi | Flavour::Cohere | Flavour::Ollama => Self::new(
                 400,
                 "invalid_request_error",
                 "Your request was rejected as a result of our safety system. Your prompt may contain text that is \
@@ -167,6 +185,9 @@ impl Problem {
                 return Self::new(429, "requests", message).code("rate_limit_exceeded");
             }
             529 => ("server_error", "Overloaded"),
+            503 if flavour == Flavour::Ollama => {
+                ("", "server busy, please try again.  maximum pending requests exceeded")
+            }
             503 if flavour != Flavour::Anthropic => {
                 ("server_error", "The engine is currently overloaded, please try again later")
             }
@@ -186,7 +207,7 @@ impl Problem {
         Self { message, ..Self::status(flavour, status) }
     }
 
-    /// The error as OpenAI's and Anthropic's bodies have it.
+    /// The error as the providers' bodies have it.
     pub(crate) fn json(&self, flavour: Flavour, request_id: Option<&str>) -> String {
         let message = quoted(&self.message);
         match flavour {
@@ -195,6 +216,11 @@ impl Problem {
                 let id = request_id.map(|id| format!(",\"request_id\":\"{id}\"")).unwrap_or_default();
                 format!(r#"{{"type":"error","error":{{"type":"{kind}","message":{message}}}{id}}}"#)
             }
+            Flavour::Cohere => {
+                let id = request_id.unwrap_or("00000000-0000-4000-8000-000000000000");
+                format!(r#"{{"id":"{id}","message":{message}}}"#)
+            }
+            Flavour::Ollama => format!(r#"{{"error":{message}}}"#),
             Flavour::Azure if matches!(self.status, 401 | 429) => {
                 format!(r#"{{"error":{{"code":"{}","message":{message}}}}}"#, self.status)
             }

@@ -47,16 +47,32 @@ const ANTHROPIC: [(&str, &str); 12] = [
     ("set-cookie", "_cfuvid=mock-cookie-of-the-provider; path=/; HttpOnly; Secure; SameSite=None"),
 ];
 
+const COHERE: [(&str, &str); 5] = [
+    ("server", "envoy"),
+    ("num_chars", "20"),
+    ("num_tokens", "9"),
+    ("x-envoy-upstream-service-time", "12"),
+    ("via", "1.1 google"),
+];
+
 /// The headers of each flavour, without the request id.
 pub(crate) struct Heads {
     openai: HeaderMap,
     azure: HeaderMap,
     anthropic: HeaderMap,
+    cohere: HeaderMap,
+    ollama: HeaderMap,
 }
 
 impl Heads {
     pub(crate) fn new() -> Self {
-        Self { openai: map(&OPENAI), azure: map(&AZURE), anthropic: map(&ANTHROPIC) }
+        Self {
+            openai: map(&OPENAI),
+            azure: map(&AZURE),
+            anthropic: map(&ANTHROPIC),
+            cohere: map(&COHERE),
+            ollama: HeaderMap::new(),
+        }
     }
 
     /// The headers of one answer.
@@ -65,6 +81,8 @@ impl Heads {
             Flavour::OpenAi => (&self.openai, "x-request-id"),
             Flavour::Azure => (&self.azure, "x-request-id"),
             Flavour::Anthropic => (&self.anthropic, "request-id"),
+            Flavour::Cohere => (&self.cohere, "x-request-id"),
+            Flavour::Ollama => (&self.ollama, "x-request-id"),
         };
         let mut headers = all.clone();
         if let Ok(value) = HeaderValue::try_from(request_id(flavour, seq)) {
@@ -78,7 +96,9 @@ impl Heads {
 pub(crate) fn request_id(flavour: Flavour, seq: u64) -> String {
     match flavour {
         Flavour::Anthropic => id("req_011C", seq, 20),
-        Flavour::OpenAi | Flavour::Azure => format!("req_{:016x}{:016x}", mix(seq), mix(!seq)),
+        Flavour::OpenAi | Flavour::Azure | Flavour::Cohere | Flavour::Ollama => {
+            format!("req_{:016x}{:016x}", mix(seq), mix(!seq))
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use bulkhead_model::Usage;
+use bulkhead_model::{Endpoint, Usage};
 use bytes::Bytes;
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue};
@@ -117,9 +117,18 @@ impl Plan {
     }
 
     /// A streamed answer.
-    pub(crate) fn stream(headers: HeaderMap, whole: Whole<Vec<Event>>, behaviour: &Behaviour) -> Self {
-        let plan = Self::plain(200, headers, "text/event-stream; charset=utf-8", Bytes::new());
-        let (mut steps, ends) = stream_steps(&whole, behaviour);
+    pub(crate) fn stream(
+        headers: HeaderMap,
+        whole: Whole<Vec<Event>>,
+        framing: Framing,
+        behaviour: &Behaviour,
+    ) -> Self {
+        let kind = match framing {
+            Framing::Events => "text/event-stream; charset=utf-8",
+            Framing::Lines => "application/x-ndjson",
+        };
+        let plan = Self::plain(200, headers, kind, Bytes::new());
+        let (mut steps, ends) = stream_steps(&whole, framing, behaviour);
         if behaviour.gzip {
             steps = transport::gzip_each(steps);
         }
@@ -165,6 +174,21 @@ impl Plan {
             self.headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
         }
         self.behaving(behaviour)
+    }
+}
+
+/// How events are cut.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Framing {
+    /// Server-sent events.
+    Events,
+    /// One a line.
+    Lines,
+}
+
+impl Framing {
+    pub(crate) fn of(endpoint: Endpoint) -> Self {
+        if endpoint == Endpoint::OllamaChat { Self::Lines } else { Self::Events }
     }
 }
 
@@ -228,6 +252,7 @@ fn spread(chunk: Chunk, behaviour: &Behaviour) -> Vec<Step> {
 /// Turns events into steps.
 struct Stream<'a> {
     behaviour: &'a Behaviour,
+    framing: Framing,
     /// Pieces of content in the whole stream.
     pieces: usize,
     /// Those sent so far.
@@ -237,10 +262,10 @@ struct Stream<'a> {
     steps: Vec<Step>,
 }
 
-fn stream_steps(whole: &Whole<Vec<Event>>, behaviour: &Behaviour) -> (Vec<Step>, Outcome) {
+fn stream_steps(whole: &Whole<Vec<Event>>, framing: Framing, behaviour: &Behaviour) -> (Vec<Step>, Outcome) {
     let pieces = whole.answer.iter().filter(|event| event.part == Part::Content).count();
     let steps = Vec::with_capacity(whole.answer.len() + 4);
-    let mut stream = Stream { behaviour, pieces, sent: 0, output: whole.usage.output, steps };
+    let mut stream = Stream { behaviour, framing, pieces, sent: 0, output: whole.usage.output, steps };
     if !behaviour.before_event.is_zero() {
         stream.steps.push(Step::Sleep(behaviour.before_event));
     }
@@ -291,7 +316,8 @@ impl Stream<'_> {
     fn send(&mut self, event: &Event) {
         let newline = if self.behaviour.crlf { "\r\n" } else { "\n" };
         let mut text = String::with_capacity(event.data.len() + 64);
-        if self.behaviour.comments {
+        let is_line = self.framing == Framing::Lines;
+        if self.behaviour.comments && !is_line {
             text.extend([": mock comment, to be ignored", newline, newline]);
         }
         if let Some(name) = event.name {
@@ -300,7 +326,11 @@ impl Stream<'_> {
         let is_content = event.part == Part::Content;
         let torn = self.behaviour.bad_json_chunk && is_content && self.sent == self.pieces.min(3) - 1;
         let data = if torn { event.data.split_at(half(&event.data)).0 } else { &event.data };
-        text.extend(["data: ", data, newline, newline]);
+        if is_line {
+            text.extend([data, newline]);
+        } else {
+            text.extend(["data: ", data, newline, newline]);
+        }
         self.sent += usize::from(is_content);
         self.steps.push(Step::Send(Chunk {
             bytes: Bytes::from(text),

@@ -45,6 +45,11 @@ impl Route {
         };
         let rest = rest.strip_prefix("v1/").unwrap_or(rest);
         let target = target(rest);
+        let own = match target {
+            Target::Api(Endpoint::CohereChat) => Some(Flavour::Cohere),
+            Target::Api(Endpoint::OllamaChat) => Some(Flavour::Ollama),
+            _ => None,
+        };
         let anthropic = match target {
             Target::Api(endpoint) => endpoint.dialect() == Dialect::Anthropic,
             _ => headers.contains_key("anthropic-version"),
@@ -52,7 +57,7 @@ impl Route {
         let flavour = match azure {
             Some(_) => Flavour::Azure,
             None if anthropic => Flavour::Anthropic,
-            None => Flavour::OpenAi,
+            None => own.unwrap_or(Flavour::OpenAi),
         };
         Self { target, flavour, deployment, hosted: None }
     }
@@ -116,6 +121,8 @@ mod tests {
             ("/model/claude%3A0/invoke", "/v1/messages", Some("claude:0")),
             ("/v1/publishers/anthropic/models/c:streamRawPredict", "/v1/messages", Some("c")),
             ("/v1/publishers/anthropic/models/count-tokens:rawPredict", "/v1/messages/count_tokens", None),
+            ("/v2/chat", "/v2/chat", None),
+            ("/api/chat", "/api/chat", None),
             ("/v1/nothing", "unknown", None),
         ] {
             let route = Route::of(path, &none);

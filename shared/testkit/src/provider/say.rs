@@ -142,7 +142,7 @@ fn usage(
     let (input, output) = behaviour.tokens.unwrap_or((counted, pieces * ask.n as u64 + reasoned));
     let mut usage = Usage { input, output, ..Usage::default() };
     match (ask.endpoint, ask.cache) {
-        (Endpoint::Completions | Endpoint::Embeddings, _) | (_, Cache::None) => {}
+        (Endpoint::Completions | Endpoint::Embeddings | Endpoint::OllamaChat, _) | (_, Cache::None) => {}
         (_, Cache::Read) => usage.cache_read = input * 3 / 4,
         (_, Cache::Write5m) => usage.cache_write = input / 2,
         (_, Cache::Write1h) => usage.cache_write_1h = input / 2,

@@ -111,6 +111,41 @@ const MESSAGES: &[&str] = &[
     "mcp_servers",
     "cache_control",
 ];
+const COHERE: &[&str] = &[
+    "model",
+    "messages",
+    "stream",
+    "tools",
+    "strict_tools",
+    "tool_choice",
+    "documents",
+    "citation_options",
+    "response_format",
+    "safety_mode",
+    "max_tokens",
+    "stop_sequences",
+    "temperature",
+    "seed",
+    "frequency_penalty",
+    "presence_penalty",
+    "k",
+    "p",
+    "logprobs",
+    "thinking",
+    "priority",
+];
+const OLLAMA: &[&str] = &[
+    "model",
+    "messages",
+    "stream",
+    "tools",
+    "format",
+    "options",
+    "think",
+    "keep_alive",
+    "logprobs",
+    "top_logprobs",
+];
 const BETAS: &[&str] = &[
     "prompt-caching-2024-07-31",
     "extended-cache-ttl-2025-04-11",
@@ -135,6 +170,8 @@ pub(crate) fn check(
         Endpoint::Embeddings => EMBEDDINGS,
         Endpoint::Responses => RESPONSES,
         Endpoint::Messages | Endpoint::CountTokens => MESSAGES,
+        Endpoint::CohereChat => COHERE,
+        Endpoint::OllamaChat => OLLAMA,
         Endpoint::GenerateContent | Endpoint::Converse => &[],
     };
     for (name, value) in members.iter() {

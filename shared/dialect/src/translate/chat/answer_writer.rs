@@ -1,6 +1,7 @@
 //! Events → chat answers, in chunks or whole.
 
 use std::borrow::Cow;
+use std::ops::Range;
 
 use bulkhead_model::{Endpoint, Usage};
 use bytes::{Bytes, BytesMut};
@@ -45,6 +46,8 @@ struct Note {
     choice: u32,
     url: String,
     title: Option<String>,
+    /// Within the block, where that is known.
+    span: Option<Range<u64>>,
 }
 
 impl Writer {
@@ -137,9 +140,9 @@ impl Writer {
     /// Where a cited text ends is known when its block does.
     fn cite(&mut self, choice: u32, citation: Citation<'_>, out: &mut BytesMut) {
         match citation {
-            Citation::Url { url, title, .. } if self.citations.len() < MOST_CITATIONS => {
+            Citation::Url { url, title, span, .. } if self.citations.len() < MOST_CITATIONS => {
                 let title = title.map(Cow::into_owned);
-                self.citations.push(Note { choice, url: url.into_owned(), title });
+                self.citations.push(Note { choice, url: url.into_owned(), title, span });
             }
             Citation::Url { .. } => {}
             Citation::Place(place) if self.streams => self.chunk(choice, None, out, |delta| {
@@ -158,11 +161,12 @@ impl Writer {
         self.block.0 = end;
         let notes = std::mem::take(&mut self.citations);
         for note in notes {
+            let span = note.span.unwrap_or(0..end.saturating_sub(start));
             let annotation = |fields: &mut Fields<'_>| {
                 fields.text("type", "url_citation");
                 fields.object("url_citation", |citation| {
-                    citation.number("start_index", start);
-                    citation.number("end_index", end);
+                    citation.number("start_index", start.saturating_add(span.start));
+                    citation.number("end_index", start.saturating_add(span.end));
                     citation.text("url", &note.url);
                     citation.text("title", note.title.as_deref().unwrap_or_default());
                 });

@@ -167,5 +167,6 @@ fn read_citation(citation: &[u8]) -> Option<Citation<'_>> {
         url: get_text(citation, "url")?,
         title: get_text(citation, "title"),
         cited: get_text(citation, "content"),
+        span: None,
     })
 }

@@ -32,7 +32,7 @@ pub(super) fn read_citation(citation: &[u8], sink: &mut impl FnMut(Event<'_>)) {
     let cited: String = source.filter_map(|part| get_text(part, "text")).collect();
     if let Some(url) = get_text(location, "url") {
         let cited = Some(cited.into()).filter(|cited: &std::borrow::Cow<'_, str>| !cited.is_empty());
-        return give(Citation::Url { url, title, cited });
+        return give(Citation::Url { url, title, cited, span: None });
     }
     let Some((bedrock, anthropic, names)) = KINDS.into_iter().find(|(bedrock, ..)| *bedrock == kind) else {
         return;
@@ -63,7 +63,7 @@ fn index_name(kind: &str) -> &'static str {
 /// Writes a citation.
 pub(super) fn write_citation(citation: &Citation<'_>, out: &mut BytesMut) {
     write::object(out, |fields| match citation {
-        Citation::Url { url, title, cited } => {
+        Citation::Url { url, title, cited, .. } => {
             write_source(fields, title.as_deref(), cited.as_deref());
             fields.object("location", |location| {
                 location.object("web", |web| web.text("url", url));

@@ -1,6 +1,7 @@
 //! The events of an answer. One that comes in one piece is read into the same events as a stream, only fewer.
 
 use std::borrow::Cow;
+use std::ops::Range;
 
 use bulkhead_model::Usage;
 
@@ -122,6 +123,8 @@ pub enum Citation<'a> {
         title: Option<Cow<'a, str>>,
         /// The words that are cited.
         cited: Option<Cow<'a, str>>,
+        /// Where in the text of the open block what it stands for is, in characters; the whole block where nobody says.
+        span: Option<Range<u64>>,
     },
     /// A place in a document of the request, as Anthropic has it.
     Place(&'a [u8]),

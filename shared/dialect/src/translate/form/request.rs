@@ -44,6 +44,21 @@ impl<'a> Request<'a> {
     pub(in super::super) fn setting(&self, knob: Knob) -> Option<&Setting<'a>> {
         self.settings.iter().rev().find(|setting| setting.knob == knob)
     }
+
+    /// The settings, each once: clients may give two names of one knob, and no member may stand twice.
+    pub(in super::super) fn last_settings(&self) -> Vec<&Setting<'a>> {
+        let mut kept: Vec<&Setting<'a>> = Vec::new();
+        for setting in self.settings.iter().rev() {
+            let is_same = |later: &&Setting<'a>| {
+                later.knob == setting.knob && (setting.knob != Knob::Native || later.name == setting.name)
+            };
+            if !kept.iter().any(is_same) {
+                kept.push(setting);
+            }
+        }
+        kept.reverse();
+        kept
+    }
 }
 
 /// Who speaks.

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::super::json::{get_text, items};
-use super::super::{Dialect, chat, completions, converse, gemini, messages, responses};
+use super::super::{Dialect, chat, cohere, completions, converse, gemini, messages, ollama, responses};
 
 /// A member of a request that is one value, the same in every dialect that has it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,6 +48,8 @@ pub enum Knob {
     Guardrail,
     /// How Bedrock trades latency.
     Performance,
+    /// What Cohere or Ollama alone has. Its name is the provider's own.
+    Native,
 }
 
 impl Knob {
@@ -83,10 +85,13 @@ impl Knob {
             Dialect::Completions => completions::name_of(self),
             Dialect::Gemini => gemini::name_of(self),
             Dialect::Converse => converse::name_of(self),
+            Dialect::Cohere => cohere::name_of(self),
+            Dialect::Ollama => ollama::name_of(self),
         }
     }
 
-    /// The knob that a dialect calls so. LiteLLM takes `top_k`, Gemini's and Bedrock's own from chat clients, too.
+    /// The knob that a dialect calls so. LiteLLM takes `top_k` and what Gemini, Bedrock, Cohere and Ollama have for
+    /// themselves from chat clients, too, and operators set it for all of a deployment's.
     pub fn from_name(name: &str, dialect: Dialect) -> Option<Self> {
         match name {
             "max_completion_tokens" if dialect == Dialect::Chat => Some(Self::MaxTokens),
@@ -95,6 +100,7 @@ impl Knob {
             "cached_content" if dialect == Dialect::Chat => Some(Self::CachedContent),
             "guardrailConfig" => Some(Self::Guardrail),
             "performanceConfig" => Some(Self::Performance),
+            _ if cohere::OWN.contains(&name) || ollama::is_own(name) => Some(Self::Native),
             _ => Self::ALL.into_iter().find(|knob| knob.name_in(dialect) == Some(name)),
         }
     }

@@ -19,7 +19,8 @@ pub(super) fn read_citations(sources: &[u8], sink: &mut impl FnMut(Citation<'_>)
                 if let Some(Some(page)) = index.and_then(|index| pages.get(index))
                     && let Some(url) = get_text(page, "uri")
                 {
-                    sink(Citation::Url { url, title: get_text(page, "title"), cited: cited() });
+                    let title = get_text(page, "title");
+                    sink(Citation::Url { url, title, cited: cited(), span: None });
                 }
             }
         }),
@@ -32,6 +33,6 @@ pub(super) fn read_citations(sources: &[u8], sink: &mut impl FnMut(Citation<'_>)
 
 fn cite(page: &[u8], sink: &mut impl FnMut(Citation<'_>)) {
     if let Some(url) = get_text(page, "uri") {
-        sink(Citation::Url { url, title: get_text(page, "title"), cited: None });
+        sink(Citation::Url { url, title: get_text(page, "title"), cited: None, span: None });
     }
 }

@@ -20,7 +20,7 @@ pub(super) fn write_options(
     body: &mut Fields<'_>,
     losses: &mut Losses,
 ) {
-    let settings = last_of_each(&request.settings);
+    let settings = request.last_settings();
     let mut config = BytesMut::new();
     write::object(&mut config, |config| {
         write_settings(&settings, config, losses);
@@ -47,18 +47,6 @@ pub(super) fn write_options(
         None | Some("auto" | "default" | "standard_only") => {}
         Some(_) => losses.asked("service_tier", ""),
     }
-}
-
-/// Clients may give two names of one knob; no member may stand twice.
-fn last_of_each<'s, 'a>(settings: &'s [Setting<'a>]) -> Vec<&'s Setting<'a>> {
-    let mut kept: Vec<&Setting<'a>> = Vec::new();
-    for setting in settings.iter().rev() {
-        if !kept.iter().any(|later| later.knob == setting.knob) {
-            kept.push(setting);
-        }
-    }
-    kept.reverse();
-    kept
 }
 
 fn write_settings(settings: &[&Setting<'_>], config: &mut Fields<'_>, losses: &mut Losses) {

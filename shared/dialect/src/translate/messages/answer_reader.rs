@@ -200,9 +200,12 @@ fn read_start(message: &[u8]) -> Start<'_> {
 
 fn read_citation(citation: &[u8]) -> Citation<'_> {
     match get_text(citation, "url") {
-        Some(url) => {
-            Citation::Url { url, title: get_text(citation, "title"), cited: get_text(citation, "cited_text") }
-        }
+        Some(url) => Citation::Url {
+            url,
+            title: get_text(citation, "title"),
+            cited: get_text(citation, "cited_text"),
+            span: None,
+        },
         None => Citation::Place(citation),
     }
 }

@@ -2,12 +2,10 @@
 
 use std::borrow::Cow;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
-
 use super::super::form::{Block, Part, Request, Role, Source};
 use super::super::json::is_object;
 use super::super::loss::Losses;
+use super::super::plain::plain_text;
 use super::super::seal::is_provable;
 use super::super::write::{Fields, Items};
 use super::cache::write_cache;
@@ -150,10 +148,7 @@ fn document<'a>(source: &'a Source<'_>) -> Option<(&'static str, Source<'a>)> {
             match &**media_type {
                 "application/pdf" => ("document", here(data())),
                 kind if kind.starts_with("image/") => ("image", here(data())),
-                kind if kind.starts_with("text/") => {
-                    let bytes = STANDARD.decode(&*data()).ok()?;
-                    ("document", Source::Text(String::from_utf8(bytes).ok()?.into()))
-                }
+                kind if kind.starts_with("text/") => ("document", Source::Text(plain_text(source)?)),
                 _ => return None,
             }
         }

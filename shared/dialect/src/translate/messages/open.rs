@@ -147,7 +147,7 @@ impl More<'_> {
 fn write_citation(citation: &Citation<'_>, out: &mut BytesMut) {
     match citation {
         Citation::Place(place) => out.extend_from_slice(place),
-        Citation::Url { url, title, cited } => write::object(out, |fields| {
+        Citation::Url { url, title, cited, .. } => write::object(out, |fields| {
             fields.text("type", "web_search_result_location");
             fields.text("url", url);
             fields.text("title", title.as_deref().unwrap_or_default());

@@ -104,8 +104,8 @@ impl Writer {
             Delta::Arguments { call, text } if !self.items.arguments(call, &text, out) => {
                 return Err("the provider went back to a tool call that was over");
             }
-            Delta::Citation(Citation::Url { url, title, .. }) => {
-                self.items.part(false, out).cite(url.into_owned(), title.map(String::from));
+            Delta::Citation(Citation::Url { url, title, span, .. }) => {
+                self.items.part(false, out).cite(url.into_owned(), title.map(String::from), span);
             }
             Delta::Logprobs(logprobs) => self.items.logprobs(logprobs, out),
             Delta::Arguments { .. }

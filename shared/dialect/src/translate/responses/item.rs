@@ -107,10 +107,8 @@ pub(super) fn read_annotation(annotation: &[u8], sink: &mut impl FnMut(Event<'_>
         return;
     }
     let Some(url) = get_text(annotation, "url") else { return };
-    more(
-        Some(Delta::Citation(Citation::Url { url, title: get_text(annotation, "title"), cited: None })),
-        sink,
-    );
+    let title = get_text(annotation, "title");
+    more(Some(Delta::Citation(Citation::Url { url, title, cited: None, span: None })), sink);
 }
 
 /// Tells what there is to tell.

@@ -1,5 +1,7 @@
 //! An item of an answer that is being written: what it has said, as events and the response at the end tell it.
 
+use std::ops::Range;
+
 use bytes::BytesMut;
 
 use super::super::json::get;
@@ -50,7 +52,8 @@ impl Kind {
 pub(super) struct Part {
     pub(super) is_refusal: bool,
     pub(super) text: String,
-    citations: Vec<(String, Option<String>)>,
+    /// Addresses, titles, and what part of the text they stand for, where that is known.
+    citations: Vec<(String, Option<String>, Option<Range<u64>>)>,
     /// Elements, with commas between them.
     logprobs: BytesMut,
 }
@@ -138,9 +141,9 @@ impl Part {
         Self { is_refusal, text: String::new(), citations: Vec::new(), logprobs: BytesMut::new() }
     }
 
-    pub(super) fn cite(&mut self, url: String, title: Option<String>) {
+    pub(super) fn cite(&mut self, url: String, title: Option<String>, span: Option<Range<u64>>) {
         if self.citations.len() < MOST_CITATIONS {
-            self.citations.push((url, title));
+            self.citations.push((url, title, span));
         }
     }
 
@@ -172,14 +175,16 @@ impl Part {
         list(fields, "logprobs", &self.logprobs);
     }
 
-    /// What writes each citation: they point at the whole part.
+    /// What writes each citation: they point at the whole part, where nobody says better.
     pub(super) fn annotations(&self) -> impl Iterator<Item = impl Fn(&mut Fields<'_>)> {
         let end = if self.citations.is_empty() { 0 } else { self.text.chars().count() };
-        self.citations.iter().map(move |(url, title)| {
+        let end = u64::try_from(end).unwrap_or_default();
+        self.citations.iter().map(move |(url, title, span)| {
+            let (start, end) = span.as_ref().map_or((0, end), |span| (span.start, span.end));
             move |fields: &mut Fields<'_>| {
                 fields.text("type", "url_citation");
-                fields.number("start_index", 0);
-                fields.number("end_index", u64::try_from(end).unwrap_or_default());
+                fields.number("start_index", start);
+                fields.number("end_index", end);
                 fields.text("url", url);
                 fields.text("title", title.as_deref().unwrap_or_default());
             }

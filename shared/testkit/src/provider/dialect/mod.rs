@@ -1,10 +1,12 @@
 //! The forms an answer takes: JSON bodies and events of each API.
 
 pub(crate) mod chat;
+pub(crate) mod cohere;
 pub(crate) mod completions;
 pub(crate) mod embeddings;
 pub(crate) mod messages;
 pub(crate) mod models;
+pub(crate) mod ollama;
 pub(crate) mod responses;
 
 use bulkhead_model::{Endpoint, Usage};
@@ -12,7 +14,7 @@ use bulkhead_model::{Endpoint, Usage};
 use super::ask::Ask;
 use super::say::{Say, Voice};
 
-/// One server-sent event.
+/// One event of a stream.
 pub(crate) struct Event {
     /// The `event:` line, where the dialect has one.
     pub(crate) name: Option<&'static str>,
@@ -62,6 +64,8 @@ pub(crate) fn body(ask: &Ask<'_>, say: &Say, voice: &Voice) -> String {
         Endpoint::Responses => responses::body(ask, say, voice),
         Endpoint::Messages => messages::body(say, voice),
         Endpoint::CountTokens => format!("{{\"input_tokens\":{}}}", say.usage.input),
+        Endpoint::CohereChat => cohere::body(say, voice),
+        Endpoint::OllamaChat => ollama::body(say, voice),
         // Not spoken here: no path leads to them.
         Endpoint::GenerateContent | Endpoint::Converse => String::new(),
     }
@@ -74,6 +78,8 @@ pub(crate) fn events(ask: &Ask<'_>, say: &Say, voice: &Voice) -> Option<Vec<Even
         Endpoint::Completions => Some(completions::events(ask, say, voice)),
         Endpoint::Responses => Some(responses::events(ask, say, voice)),
         Endpoint::Messages => Some(messages::events(say, voice)),
+        Endpoint::CohereChat => Some(cohere::events(say, voice)),
+        Endpoint::OllamaChat => Some(ollama::events(say, voice)),
         Endpoint::Embeddings | Endpoint::CountTokens | Endpoint::GenerateContent | Endpoint::Converse => None,
     }
 }
