@@ -41,8 +41,8 @@ pub(crate) async fn serve(
         Route::Inference(asked) => {
             return inference(worker, Received { arrived, asked, path: &path, head }, body).await;
         }
-        Route::Models => listing::models(worker, &head.headers, &path),
-        Route::Model(id) => listing::model(worker, &head.headers, &path, id),
+        Route::Models => listing::models(worker, &head),
+        Route::Model(id) => listing::model(worker, &head, id),
         Route::Plain(plain) => pages::plain(worker, plain, &path),
         Route::Management => pages::management(worker, &path),
         Route::WrongMethod(takes) => Ok(pages::wrong_method(takes)),

@@ -26,6 +26,7 @@ const LONGEST_WAIT: f64 = 3600.0;
 const ERROR_PATIENCE: Duration = Duration::from_secs(10);
 
 /// A request to a provider. Everything of it is kept until the head of the answer is there.
+#[derive(Clone)]
 pub(crate) struct Prepared<'r> {
     settings: &'r Settings,
     deployment: &'r Deployment,
@@ -60,6 +61,13 @@ impl<'r> Prepared<'r> {
         };
         let deployment = &*routed.deployment;
         Ok(Self { settings, deployment, client, dialect, beta, dropped_betas, path, body, waits })
+    }
+
+    /// The same with another body.
+    pub(crate) fn with_body(&self, body: Bytes) -> Self {
+        let mut segments = Segments::default();
+        segments.push(body);
+        Self { body: segments, ..self.clone() }
     }
 
     /// Values of `anthropic-beta` that the provider does not take.

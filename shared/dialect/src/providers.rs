@@ -24,7 +24,7 @@ pub enum Auth {
 /// A set of endpoints.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[serde(from = "Vec<EndpointName>")]
-pub struct EndpointSet(u16);
+pub struct EndpointSet(u32);
 
 impl EndpointSet {
     /// True when the endpoint is in the set.
@@ -49,6 +49,12 @@ enum EndpointName {
     CountTokens,
     GenerateContent,
     Converse,
+    EmbedContent,
+    BatchEmbedContents,
+    GeminiCountTokens,
+    CohereEmbed,
+    InvokeEmbeddings,
+    PredictEmbeddings,
 }
 
 impl From<Vec<EndpointName>> for EndpointSet {
@@ -62,6 +68,12 @@ impl From<Vec<EndpointName>> for EndpointSet {
             EndpointName::CountTokens => Endpoint::CountTokens,
             EndpointName::GenerateContent => Endpoint::GenerateContent,
             EndpointName::Converse => Endpoint::Converse,
+            EndpointName::EmbedContent => Endpoint::EmbedContent,
+            EndpointName::BatchEmbedContents => Endpoint::BatchEmbedContents,
+            EndpointName::GeminiCountTokens => Endpoint::GeminiCountTokens,
+            EndpointName::CohereEmbed => Endpoint::CohereEmbed,
+            EndpointName::InvokeEmbeddings => Endpoint::InvokeEmbeddings,
+            EndpointName::PredictEmbeddings => Endpoint::PredictEmbeddings,
         };
         Self(names.into_iter().map(endpoint).fold(0, |set, endpoint| set | (1 << endpoint.index())))
     }

@@ -32,11 +32,23 @@ pub enum Endpoint {
     GenerateContent,
     /// `POST /model/{model}/converse`, and `/converse-stream` for a stream
     Converse,
+    /// `POST /v1beta/models/{model}:embedContent`
+    EmbedContent,
+    /// `POST /v1beta/models/{model}:batchEmbedContents`
+    BatchEmbedContents,
+    /// `POST /v1beta/models/{model}:countTokens`
+    GeminiCountTokens,
+    /// `POST /v2/embed` of Cohere; nobody asks us there.
+    CohereEmbed,
+    /// `POST /model/{model}/invoke` of Bedrock, for models that embed; nobody asks us there.
+    InvokeEmbeddings,
+    /// `POST …/models/{model}:predict` of Vertex, for models that embed; nobody asks us there.
+    PredictEmbeddings,
 }
 
 impl Endpoint {
     /// Every endpoint, in the order of [`Endpoint::index`].
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 14] = [
         Self::ChatCompletions,
         Self::Completions,
         Self::Embeddings,
@@ -45,6 +57,12 @@ impl Endpoint {
         Self::CountTokens,
         Self::GenerateContent,
         Self::Converse,
+        Self::EmbedContent,
+        Self::BatchEmbedContents,
+        Self::GeminiCountTokens,
+        Self::CohereEmbed,
+        Self::InvokeEmbeddings,
+        Self::PredictEmbeddings,
     ];
 
     /// A dense number for tables.
@@ -59,6 +77,11 @@ impl Endpoint {
             Self::Messages | Self::CountTokens => Dialect::Anthropic,
             Self::GenerateContent => Dialect::Gemini,
             Self::Converse => Dialect::Bedrock,
+            Self::EmbedContent | Self::BatchEmbedContents | Self::GeminiCountTokens => Dialect::Gemini,
+            // It has no clients, and wants no headers of its own.
+            Self::CohereEmbed => Dialect::OpenAi,
+            Self::InvokeEmbeddings => Dialect::Bedrock,
+            Self::PredictEmbeddings => Dialect::Gemini,
         }
     }
 
@@ -73,6 +96,12 @@ impl Endpoint {
             Self::CountTokens => "/v1/messages/count_tokens",
             Self::GenerateContent => "/v1beta/models/{model}:generateContent",
             Self::Converse => "/model/{model}/converse",
+            Self::EmbedContent => "/v1beta/models/{model}:embedContent",
+            Self::BatchEmbedContents => "/v1beta/models/{model}:batchEmbedContents",
+            Self::GeminiCountTokens => "/v1beta/models/{model}:countTokens",
+            Self::CohereEmbed => "/v2/embed",
+            Self::InvokeEmbeddings => "/model/{model}/invoke",
+            Self::PredictEmbeddings => "/models/{model}:predict",
         }
     }
 
@@ -87,12 +116,27 @@ impl Endpoint {
             Self::CountTokens => "/messages/count_tokens",
             Self::GenerateContent => "/models/{model}:generateContent",
             Self::Converse => "/model/{model}/converse",
+            Self::EmbedContent => "/models/{model}:embedContent",
+            Self::BatchEmbedContents => "/models/{model}:batchEmbedContents",
+            Self::GeminiCountTokens => "/models/{model}:countTokens",
+            Self::CohereEmbed => "/embed",
+            Self::InvokeEmbeddings => "/model/{model}/invoke",
+            Self::PredictEmbeddings => "/models/{model}:predict",
         }
     }
 
     /// True where the path says the model and whether to stream, and the body says neither.
     pub const fn is_said_by_path(self) -> bool {
-        matches!(self, Self::GenerateContent | Self::Converse)
+        matches!(
+            self,
+            Self::GenerateContent
+                | Self::Converse
+                | Self::EmbedContent
+                | Self::BatchEmbedContents
+                | Self::GeminiCountTokens
+                | Self::InvokeEmbeddings
+                | Self::PredictEmbeddings
+        )
     }
 
     /// The name in usage records: LiteLLM's `call_type`.
@@ -106,11 +150,30 @@ impl Endpoint {
             Self::CountTokens => "acount_tokens",
             Self::GenerateContent => "agenerate_content",
             Self::Converse => "converse",
+            Self::EmbedContent
+            | Self::BatchEmbedContents
+            | Self::CohereEmbed
+            | Self::InvokeEmbeddings
+            | Self::PredictEmbeddings => "aembedding",
+            Self::GeminiCountTokens => "acount_tokens",
         }
     }
 
     /// False for endpoints that a provider answers without charge and without generating.
     pub const fn is_billed(self) -> bool {
-        !matches!(self, Self::CountTokens)
+        !matches!(self, Self::CountTokens | Self::GeminiCountTokens)
+    }
+
+    /// True where the answer is vectors: nothing is generated, and all tokens are input.
+    pub const fn embeds(self) -> bool {
+        matches!(
+            self,
+            Self::Embeddings
+                | Self::EmbedContent
+                | Self::BatchEmbedContents
+                | Self::CohereEmbed
+                | Self::InvokeEmbeddings
+                | Self::PredictEmbeddings
+        )
     }
 }

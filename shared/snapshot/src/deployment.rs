@@ -255,6 +255,13 @@ impl Deployment {
             (Endpoint::GenerateContent, true) => {
                 format!("{prefix}/models/{}:streamGenerateContent?alt=sse", encode(model))
             }
+            (Endpoint::EmbedContent, _) => format!("{prefix}/models/{}:embedContent", encode(model)),
+            (Endpoint::BatchEmbedContents, _) => {
+                format!("{prefix}/models/{}:batchEmbedContents", encode(model))
+            }
+            (Endpoint::GeminiCountTokens, _) => format!("{prefix}/models/{}:countTokens", encode(model)),
+            (Endpoint::PredictEmbeddings, _) => format!("{prefix}/models/{}:predict", encode(model)),
+            (Endpoint::InvokeEmbeddings, _) => format!("{prefix}/model/{}/invoke", encode(model)),
             (Endpoint::Converse, stream) => format!("{prefix}{}", translate::converse_path(model, stream)),
             _ => self.path_without_model(endpoint, model),
         };

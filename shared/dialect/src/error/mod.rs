@@ -139,7 +139,10 @@ pub fn render(dialect: Dialect, error: &ErrorBody<'_>) -> Bytes {
 /// for complete. `before` is how many events went out, which clients of responses want to be told.
 pub fn render_event(endpoint: Endpoint, error: &ErrorBody<'_>, before: u64) -> Bytes {
     let (name, data) = match endpoint {
-        Endpoint::ChatCompletions | Endpoint::Completions | Endpoint::Embeddings => {
+        Endpoint::ChatCompletions
+        | Endpoint::Completions
+        | Endpoint::Embeddings
+        | Endpoint::CohereEmbed => {
             ("", json(&error.openai()))
         }
         Endpoint::Responses => {
@@ -150,8 +153,12 @@ pub fn render_event(endpoint: Endpoint, error: &ErrorBody<'_>, before: u64) -> B
             )
         }
         Endpoint::Messages | Endpoint::CountTokens => ("event: error\n", json(&error.anthropic())),
-        Endpoint::GenerateContent => ("", render_gemini(error)),
-        Endpoint::Converse => return bedrock::render_frame(error),
+        Endpoint::GenerateContent
+        | Endpoint::EmbedContent
+        | Endpoint::BatchEmbedContents
+        | Endpoint::GeminiCountTokens
+        | Endpoint::PredictEmbeddings => ("", render_gemini(error)),
+        Endpoint::Converse | Endpoint::InvokeEmbeddings => return bedrock::render_frame(error),
     };
     [name.as_bytes(), b"data: ", &data, b"\n\n"].concat().into()
 }

@@ -248,6 +248,13 @@ impl Relay {
             Endpoint::Messages | Endpoint::CountTokens => messages::read,
             // Not relayed here: `translate::Stream::verbatim`.
             Endpoint::GenerateContent | Endpoint::Converse => return Verdict::Forward,
+            // These do not stream.
+            Endpoint::EmbedContent
+            | Endpoint::BatchEmbedContents
+            | Endpoint::GeminiCountTokens
+            | Endpoint::CohereEmbed
+            | Endpoint::InvokeEmbeddings
+            | Endpoint::PredictEmbeddings => return Verdict::Forward,
         };
         read(&data, event, &mut self.progress, &mut self.reading);
         if self.reading.only_usage && self.withhold_usage {

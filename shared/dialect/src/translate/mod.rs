@@ -9,6 +9,8 @@ mod answer;
 mod chat;
 mod completions;
 mod converse;
+mod count;
+pub mod embed;
 pub mod form;
 mod framing;
 mod gemini;
@@ -21,6 +23,8 @@ mod responses;
 mod seal;
 mod speakers;
 mod stream;
+mod way;
+mod within;
 mod write;
 mod writer;
 
@@ -30,9 +34,12 @@ use bytes::Bytes;
 pub(crate) use answer::measure;
 pub use answer::{Answered, answer};
 pub use converse::converse_path;
+pub use count::counted;
+pub use within::{models_within, with_model_within};
 pub use loss::{Loss, Weight};
 pub use options::{AnswerOptions, Plan, ReasoningStyle, RequestOptions};
 pub use stream::Stream;
+pub use way::{Back, Leaving, Way};
 
 use crate::json::{ScanError, Scanner};
 use loss::Losses;
@@ -67,7 +74,14 @@ impl Dialect {
             Endpoint::Completions => Some(Self::Completions),
             Endpoint::GenerateContent => Some(Self::Gemini),
             Endpoint::Converse => Some(Self::Converse),
-            Endpoint::Embeddings | Endpoint::CountTokens => None,
+            Endpoint::Embeddings
+            | Endpoint::EmbedContent
+            | Endpoint::BatchEmbedContents
+            | Endpoint::CohereEmbed
+            | Endpoint::InvokeEmbeddings
+            | Endpoint::PredictEmbeddings
+            | Endpoint::CountTokens
+            | Endpoint::GeminiCountTokens => None,
         }
     }
 
@@ -87,6 +101,7 @@ impl Dialect {
 /// The endpoints of providers that can stand in for one of ours, the one that loses least first.
 pub const fn ways(endpoint: Endpoint) -> &'static [Endpoint] {
     use Endpoint::{ChatCompletions, Converse, GenerateContent, Messages, Responses};
+    use Endpoint::{InvokeEmbeddings, PredictEmbeddings};
     match endpoint {
         ChatCompletions => &[Messages, GenerateContent, Converse, Responses],
         Messages => &[Converse, GenerateContent, ChatCompletions, Responses],
@@ -94,7 +109,15 @@ pub const fn ways(endpoint: Endpoint) -> &'static [Endpoint] {
         Endpoint::Completions => &[ChatCompletions, Messages, GenerateContent, Converse, Responses],
         GenerateContent => &[ChatCompletions, Messages, Converse, Responses],
         Converse => &[Messages, ChatCompletions, GenerateContent, Responses],
-        Endpoint::Embeddings | Endpoint::CountTokens => &[],
+        Endpoint::Embeddings => {
+            &[Endpoint::BatchEmbedContents, Endpoint::CohereEmbed, PredictEmbeddings, InvokeEmbeddings]
+        }
+        Endpoint::EmbedContent | Endpoint::BatchEmbedContents => {
+            &[PredictEmbeddings, Endpoint::Embeddings, Endpoint::CohereEmbed, InvokeEmbeddings]
+        }
+        Endpoint::CountTokens => &[Endpoint::GeminiCountTokens],
+        Endpoint::GeminiCountTokens => &[Endpoint::CountTokens],
+        Endpoint::CohereEmbed | InvokeEmbeddings | PredictEmbeddings => &[],
     }
 }
 
@@ -115,6 +138,17 @@ pub enum TranslateError {
     /// No provider is asked in this dialect.
     #[error("no provider is asked in this dialect")]
     NoUpstream,
+    /// No client asks in this dialect.
+    #[error("no client asks in this dialect")]
+    NoClient,
+    /// The provider does not take what is asked, and it cannot be left out.
+    #[error("'{name}': {what}")]
+    Refused {
+        /// The member that holds it.
+        name: &'static str,
+        /// Why, and what to do.
+        what: &'static str,
+    },
     /// The answer has none of the members that its dialect requires.
     #[error("the answer is none of its dialect's")]
     NoAnswer,

@@ -49,8 +49,15 @@ impl<'a> Reported<'a> {
                 tokens.add(self.usage?);
                 tokens.usage()
             }
-            // The last two are read by `translate`.
-            Endpoint::CountTokens | Endpoint::GenerateContent | Endpoint::Converse => None,
+            Endpoint::CountTokens | Endpoint::GeminiCountTokens => None,
+            // These are read by `translate`.
+            Endpoint::GenerateContent
+            | Endpoint::Converse
+            | Endpoint::EmbedContent
+            | Endpoint::BatchEmbedContents
+            | Endpoint::CohereEmbed
+            | Endpoint::InvokeEmbeddings
+            | Endpoint::PredictEmbeddings => None,
         }
     }
 

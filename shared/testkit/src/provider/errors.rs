@@ -8,6 +8,9 @@ pub(crate) enum Flavour {
     OpenAi,
     Azure,
     Anthropic,
+    Google,
+    /// Cohere's and Amazon's: a message and no more.
+    Plain,
 }
 
 /// Something the provider refuses or fails to do.
@@ -73,6 +76,8 @@ impl Problem {
             (Flavour::Azure, _) => {
                 problem("Access denied due to invalid subscription key or wrong API endpoint.".to_owned())
             }
+            (Flavour::Google, _) => problem("API key not valid. Please pass a valid API key.".to_owned()),
+            (Flavour::Plain, _) => problem("invalid api token".to_owned()),
             (Flavour::OpenAi, None) => problem(
                 "You didn't provide an API key. You need to provide your API key in an Authorization header using \
                  Bearer auth (i.e. Authorization: Bearer YOUR_KEY)."
@@ -90,6 +95,8 @@ impl Problem {
         let message = match flavour {
             Flavour::Anthropic => format!("model: {model}"),
             Flavour::Azure => "The API deployment for this resource does not exist.".to_owned(),
+            Flavour::Google => format!("models/{model} is not found for API version v1beta"),
+            Flavour::Plain => format!("model '{model}' not found"),
             Flavour::OpenAi => format!("The model `{model}` does not exist or you do not have access to it."),
         };
         let code = if flavour == Flavour::Azure { "DeploymentNotFound" } else { "model_not_found" };
@@ -136,7 +143,7 @@ impl Problem {
                 "The response was filtered due to the prompt triggering Azure OpenAI's content management policy. \
                  Please modify your prompt and retry.",
             ),
-            Flavour::OpenAi => Self::new(
+            Flavour::OpenAi | Flavour::Google | Flavour::Plain => Self::new(
                 400,
                 "invalid_request_error",
                 "Your request was rejected as a result of our safety system. Your prompt may contain text that is \
@@ -198,6 +205,11 @@ impl Problem {
             Flavour::Azure if matches!(self.status, 401 | 429) => {
                 format!(r#"{{"error":{{"code":"{}","message":{message}}}}}"#, self.status)
             }
+            Flavour::Google => {
+                let (code, status) = (self.status, google_status(self.status));
+                format!(r#"{{"error":{{"code":{code},"message":{message},"status":"{status}"}}}}"#)
+            }
+            Flavour::Plain => format!(r#"{{"message":{message}}}"#),
             Flavour::OpenAi | Flavour::Azure => {
                 let param = self.param.as_deref().map_or("null".to_owned(), quoted);
                 let code = self.code.map_or("null".to_owned(), quoted);
@@ -207,6 +219,19 @@ impl Problem {
                 )
             }
         }
+    }
+}
+
+fn google_status(status: u16) -> &'static str {
+    match status {
+        401 => "UNAUTHENTICATED",
+        403 => "PERMISSION_DENIED",
+        404 => "NOT_FOUND",
+        429 => "RESOURCE_EXHAUSTED",
+        503 => "UNAVAILABLE",
+        504 => "DEADLINE_EXCEEDED",
+        500.. => "INTERNAL",
+        _ => "INVALID_ARGUMENT",
     }
 }
 

@@ -52,11 +52,19 @@ pub(crate) struct Heads {
     openai: HeaderMap,
     azure: HeaderMap,
     anthropic: HeaderMap,
+    google: HeaderMap,
+    plain: HeaderMap,
 }
 
 impl Heads {
     pub(crate) fn new() -> Self {
-        Self { openai: map(&OPENAI), azure: map(&AZURE), anthropic: map(&ANTHROPIC) }
+        Self {
+            openai: map(&OPENAI),
+            azure: map(&AZURE),
+            anthropic: map(&ANTHROPIC),
+            google: map(&[("server", "scaffolding on HTTPServer2"), ("x-content-type-options", "nosniff")]),
+            plain: HeaderMap::new(),
+        }
     }
 
     /// The headers of one answer.
@@ -65,6 +73,8 @@ impl Heads {
             Flavour::OpenAi => (&self.openai, "x-request-id"),
             Flavour::Azure => (&self.azure, "x-request-id"),
             Flavour::Anthropic => (&self.anthropic, "request-id"),
+            Flavour::Google => (&self.google, "x-goog-request-id"),
+            Flavour::Plain => (&self.plain, "x-amzn-requestid"),
         };
         let mut headers = all.clone();
         if let Ok(value) = HeaderValue::try_from(request_id(flavour, seq)) {
@@ -78,7 +88,7 @@ impl Heads {
 pub(crate) fn request_id(flavour: Flavour, seq: u64) -> String {
     match flavour {
         Flavour::Anthropic => id("req_011C", seq, 20),
-        Flavour::OpenAi | Flavour::Azure => format!("req_{:016x}{:016x}", mix(seq), mix(!seq)),
+        _ => format!("req_{:016x}{:016x}", mix(seq), mix(!seq)),
     }
 }
 

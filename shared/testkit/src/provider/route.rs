@@ -9,7 +9,7 @@ use super::errors::Flavour;
 pub(crate) struct Route {
     pub(crate) target: Target,
     pub(crate) flavour: Flavour,
-    /// Azure names the model in the path.
+    /// Azure, Google and Amazon name the model in the path.
     pub(crate) deployment: Option<String>,
 }
 
@@ -32,7 +32,11 @@ impl Route {
             },
             None => (None, azure.unwrap_or(path).trim_start_matches('/')),
         };
-        let rest = rest.strip_prefix("v1/").unwrap_or(rest);
+        let rest = ["v1/", "v1beta/", "v2/"].iter().find_map(|version| rest.strip_prefix(version)).unwrap_or(rest);
+        if let Some((endpoint, model)) = action_on_model(rest) {
+            let flavour = if endpoint.dialect() == Dialect::Gemini { Flavour::Google } else { Flavour::Plain };
+            return Self { target: Target::Api(endpoint), flavour, deployment: Some(percent_decoded(model)) };
+        }
         let target = target(rest);
         let anthropic = match target {
             Target::Api(endpoint) => endpoint.dialect() == Dialect::Anthropic,
@@ -41,6 +45,7 @@ impl Route {
         let flavour = match azure {
             Some(_) => Flavour::Azure,
             None if anthropic => Flavour::Anthropic,
+            None if matches!(target, Target::Api(Endpoint::CohereEmbed)) => Flavour::Plain,
             None => Flavour::OpenAi,
         };
         Self { target, flavour, deployment }
@@ -54,6 +59,23 @@ impl Route {
             Target::Unknown => "unknown",
         }
     }
+}
+
+/// Google's and Amazon's paths, as far as they are spoken here.
+fn action_on_model(rest: &str) -> Option<(Endpoint, &str)> {
+    let actions = [
+        Endpoint::EmbedContent,
+        Endpoint::BatchEmbedContents,
+        Endpoint::GeminiCountTokens,
+        Endpoint::InvokeEmbeddings,
+        Endpoint::PredictEmbeddings,
+    ];
+    actions.into_iter().find_map(|endpoint| {
+        let (before, after) = endpoint.path().strip_prefix('/')?.split_once("{model}")?;
+        // Vertex has more before it.
+        let at = rest.rfind(before)?;
+        Some((endpoint, rest.get(at + before.len()..)?.strip_suffix(after)?))
+    })
 }
 
 fn target(rest: &str) -> Target {
@@ -102,6 +124,10 @@ mod tests {
             ("/openai/deployments/ok%2Bcrlf/embeddings", "/v1/embeddings", Some("ok+crlf")),
             ("/openai/v1/responses", "/v1/responses", None),
             ("/v1/models/gpt-4o", "/v1/models", None),
+            ("/v1beta/models/m:countTokens", "/v1beta/models/{model}:countTokens", Some("m")),
+            ("/model/titan%3A0/invoke", "/model/{model}/invoke", Some("titan:0")),
+            ("/v1/projects/p/locations/l/publishers/google/models/m:predict", "/models/{model}:predict", Some("m")),
+            ("/v2/embed", "/v2/embed", None),
             ("/v1/nothing", "unknown", None),
         ] {
             let route = Route::of(path, &none);

@@ -6,6 +6,7 @@ pub(crate) mod embeddings;
 pub(crate) mod messages;
 pub(crate) mod models;
 pub(crate) mod responses;
+pub(crate) mod vectors;
 
 use bulkhead_model::{Endpoint, Usage};
 
@@ -62,6 +63,12 @@ pub(crate) fn body(ask: &Ask<'_>, say: &Say, voice: &Voice) -> String {
         Endpoint::Responses => responses::body(ask, say, voice),
         Endpoint::Messages => messages::body(say, voice),
         Endpoint::CountTokens => format!("{{\"input_tokens\":{}}}", say.usage.input),
+        Endpoint::GeminiCountTokens => format!("{{\"totalTokens\":{}}}", say.usage.input),
+        Endpoint::EmbedContent
+        | Endpoint::BatchEmbedContents
+        | Endpoint::CohereEmbed
+        | Endpoint::InvokeEmbeddings
+        | Endpoint::PredictEmbeddings => vectors::body(ask, say),
         // Not spoken here: no path leads to them.
         Endpoint::GenerateContent | Endpoint::Converse => String::new(),
     }
@@ -74,6 +81,6 @@ pub(crate) fn events(ask: &Ask<'_>, say: &Say, voice: &Voice) -> Option<Vec<Even
         Endpoint::Completions => Some(completions::events(ask, say, voice)),
         Endpoint::Responses => Some(responses::events(ask, say, voice)),
         Endpoint::Messages => Some(messages::events(say, voice)),
-        Endpoint::Embeddings | Endpoint::CountTokens | Endpoint::GenerateContent | Endpoint::Converse => None,
+        _ => None,
     }
 }
