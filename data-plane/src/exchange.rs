@@ -32,8 +32,11 @@ pub(crate) async fn serve(
 ) -> Response<OutBody> {
     let (head, body) = request.into_parts();
     let path = head.uri.path().to_owned();
-    let dialect = dialect_of(&path);
     let route = route(&head.method, &path);
+    let dialect = match route {
+        Route::Models | Route::Model(_) => listing::dialect(&head),
+        _ => dialect_of(&path),
+    };
     if let (Some(management), true) = (&worker.node.management, route.is_control_planes()) {
         return manage(worker, management, head, body).await;
     }

@@ -4,7 +4,7 @@ mod google;
 
 use std::collections::BTreeSet;
 
-use bulkhead_model::ErrorKind;
+use bulkhead_model::{Dialect, ErrorKind};
 use bulkhead_snapshot::{Group, Pattern, Shown, Snapshot};
 use http::request::Parts;
 use http::{Response, StatusCode};
@@ -79,6 +79,14 @@ impl Shape {
         } else {
             Self::OpenAi
         }
+    }
+}
+
+/// The dialect that errors are written in.
+pub(crate) fn dialect(head: &Parts) -> Dialect {
+    match Shape::of(head) {
+        Shape::Google => Dialect::Gemini,
+        Shape::OpenAi | Shape::Anthropic => Dialect::OpenAi,
     }
 }
 

@@ -12,9 +12,9 @@ use super::Journey;
 use crate::admission;
 use crate::admit::Permit;
 use crate::attempt::{self, Changes, Edited, Prepared, Waits};
+use crate::counted::ESTIMATED;
 use crate::fault::Outcome;
 use crate::read::{Detour, Size};
-use crate::counted::ESTIMATED;
 use crate::respond::{
     self, AnswerTerms, Buffered, Decoder, Earlier, Facts, Failed, OutBody, Terms, Translation,
 };
@@ -237,10 +237,11 @@ impl Reply<'_> {
         let Ok(decoder) = Decoder::of(&head.headers) else {
             return Err(not_what_was_asked(settle, "a readable stream"));
         };
-        let translated = match self.translation(&settle).map(|it| it.stream(settle.exchange.shown().to_owned())) {
-            Some(None) => return Err(not_what_was_asked(settle, "JSON")),
-            translated => translated.flatten(),
-        };
+        let translated =
+            match self.translation(&settle).map(|it| it.stream(settle.exchange.shown().to_owned())) {
+                Some(None) => return Err(not_what_was_asked(settle, "JSON")),
+                translated => translated.flatten(),
+            };
         let settings = &self.journey.snapshot.settings;
         let terms = Terms {
             waits: self.waits,

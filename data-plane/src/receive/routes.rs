@@ -106,17 +106,15 @@ pub(crate) fn is_known(path: &str) -> bool {
 
 /// The dialect that errors are written in.
 pub(crate) fn dialect_of(path: &str) -> Dialect {
-    match inference(path) {
-        Some(inference) => inference.endpoint.dialect(),
-        None if is_googles_list(path) => Dialect::Gemini,
-        None => Dialect::OpenAi,
-    }
+    inference(path).map_or(Dialect::OpenAi, |inference| inference.endpoint.dialect())
 }
 
 /// True for a list of models, or one of them, at a path that only Google has.
 pub(crate) fn is_googles_list(path: &str) -> bool {
     let whole = ["/v1beta/models", "/v1alpha/models", "/gemini/v1beta/models"];
-    whole.iter().any(|list| path.strip_prefix(list).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')))
+    whole
+        .iter()
+        .any(|list| path.strip_prefix(list).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')))
 }
 
 /// Paths of inference that name no model.

@@ -119,7 +119,7 @@ impl Endpoint {
             Self::EmbedContent => "/models/{model}:embedContent",
             Self::BatchEmbedContents => "/models/{model}:batchEmbedContents",
             Self::GeminiCountTokens => "/models/{model}:countTokens",
-            Self::CohereEmbed => "/embed",
+            Self::CohereEmbed => "/v2/embed",
             Self::InvokeEmbeddings => "/model/{model}/invoke",
             Self::PredictEmbeddings => "/models/{model}:predict",
         }

@@ -139,10 +139,7 @@ pub fn render(dialect: Dialect, error: &ErrorBody<'_>) -> Bytes {
 /// for complete. `before` is how many events went out, which clients of responses want to be told.
 pub fn render_event(endpoint: Endpoint, error: &ErrorBody<'_>, before: u64) -> Bytes {
     let (name, data) = match endpoint {
-        Endpoint::ChatCompletions
-        | Endpoint::Completions
-        | Endpoint::Embeddings
-        | Endpoint::CohereEmbed => {
+        Endpoint::ChatCompletions | Endpoint::Completions | Endpoint::Embeddings | Endpoint::CohereEmbed => {
             ("", json(&error.openai()))
         }
         Endpoint::Responses => {

@@ -35,11 +35,11 @@ pub(crate) use answer::measure;
 pub use answer::{Answered, answer};
 pub use converse::converse_path;
 pub use count::counted;
-pub use within::{models_within, with_model_within};
 pub use loss::{Loss, Weight};
 pub use options::{AnswerOptions, Plan, ReasoningStyle, RequestOptions};
 pub use stream::Stream;
 pub use way::{Back, Leaving, Way};
+pub use within::{models_within, with_model_within};
 
 use crate::json::{ScanError, Scanner};
 use loss::Losses;

@@ -56,7 +56,10 @@ mod tests {
     fn a_model_is_named_anew_wherever_it_stands() {
         for (value, expected) in [
             (r#""models/a""#, Some(r#""models/b""#)),
-            (r#"{"contents":[{"model":"a"}], "model" : "models/a"}"#, Some(r#"{"contents":[{"model":"a"}], "model" : "models/b"}"#)),
+            (
+                r#"{"contents":[{"model":"a"}], "model" : "models/a"}"#,
+                Some(r#"{"contents":[{"model":"a"}], "model" : "models/b"}"#),
+            ),
             (
                 r#"[{"model":"models/a","x":1},{"model":"models/b"},{},{"model":"a"}]"#,
                 Some(r#"[{"model":"models/b","x":1},{"model":"models/b"},{},{"model":"models/b"}]"#),

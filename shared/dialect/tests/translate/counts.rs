@@ -1,6 +1,8 @@
 //! Counting tokens where the provider does it in another dialect.
 
-use bulkhead_dialect::translate::{AnswerOptions, Back, RequestOptions, TranslateError, Way, Weight, counted};
+use bulkhead_dialect::translate::{
+    AnswerOptions, Back, RequestOptions, TranslateError, Way, Weight, counted,
+};
 use bulkhead_model::Endpoint;
 use serde_json::{Value, json};
 
@@ -28,8 +30,15 @@ fn a_prompt_of_messages_is_counted_by_google() {
     assert_eq!(sent["contents"], json!([{"role": "user", "parts": [{"text": "Hi"}]}]));
     assert_eq!(sent["systemInstruction"], json!({"parts": [{"text": "Be brief."}]}));
     assert_eq!(sent["tools"][0]["functionDeclarations"][0]["name"], "f");
-    assert_eq!(losses, [("container".to_owned(), Weight::Aside)], "a count is not refused for what it leaves out");
-    assert_eq!(told(back, r#"{"totalTokens":12,"promptTokensDetails":[]}"#).unwrap(), json!({"input_tokens": 12}));
+    assert_eq!(
+        losses,
+        [("container".to_owned(), Weight::Aside)],
+        "a count is not refused for what it leaves out"
+    );
+    assert_eq!(
+        told(back, r#"{"totalTokens":12,"promptTokensDetails":[]}"#).unwrap(),
+        json!({"input_tokens": 12})
+    );
     assert_eq!(told(back, "{}"), Err(TranslateError::NoAnswer));
 }
 
@@ -45,7 +54,10 @@ fn a_prompt_of_googles_is_counted_by_anthropic() {
     ] {
         let (sent, _, back) = asks(Endpoint::GeminiCountTokens, Endpoint::CountTokens, &body);
         assert_eq!(sent["messages"], json!([{"role": "user", "content": [{"type": "text", "text": "Hi"}]}]));
-        assert_eq!((&sent["model"], sent.get("max_tokens"), sent.get("temperature")), (&json!("m"), None, None));
+        assert_eq!(
+            (&sent["model"], sent.get("max_tokens"), sent.get("temperature")),
+            (&json!("m"), None, None)
+        );
         assert_eq!(sent.get("system").unwrap_or(&Value::Null), &system, "{sent}");
         assert_eq!(told(back, r#"{"input_tokens":12}"#).unwrap(), json!({"totalTokens": 12}));
     }
@@ -53,7 +65,8 @@ fn a_prompt_of_googles_is_counted_by_anthropic() {
 
 #[test]
 fn a_count_is_told_by_the_clients_name() {
-    let told = |endpoint| counted(endpoint, 7).map(|(body, name)| (String::from_utf8(body.to_vec()).unwrap(), name));
+    let told =
+        |endpoint| counted(endpoint, 7).map(|(body, name)| (String::from_utf8(body.to_vec()).unwrap(), name));
     assert_eq!(told(Endpoint::CountTokens), Some((r#"{"input_tokens":7}"#.to_owned(), "input_tokens")));
     assert_eq!(told(Endpoint::GeminiCountTokens), Some((r#"{"totalTokens":7}"#.to_owned(), "totalTokens")));
     assert_eq!(told(Endpoint::Messages), None);

@@ -34,7 +34,8 @@ pub(crate) fn leaves(from: Dialect, to: Dialect, model: &str, body: &Value) -> S
                 serde_json::from_slice::<Value>(body).unwrap();
                 String::from_utf8(body.to_vec()).unwrap()
             });
-            let lost = done.losses.iter().map(|loss| format!("{:?}: {} {}", loss.weight, loss.name, loss.place));
+            let lost =
+                done.losses.iter().map(|loss| format!("{:?}: {} {}", loss.weight, loss.name, loss.place));
             bodies.chain(lost).collect::<Vec<_>>().join("\n  ")
         }
     }
@@ -59,7 +60,11 @@ fn requests_leave_as_they_did() {
         ("pictures", Dialect::OpenAi, json!({"model": "m", "input": [picture, picture]})),
         ("both", Dialect::OpenAi, json!({"model": "m", "input": [["A dog", picture], "A cat"]})),
         ("bytes", Dialect::OpenAi, json!({"model": "m", "input": ["x"], "encoding_format": "int8"})),
-        ("file", Dialect::OpenAi, json!({"model": "m", "input": ["gs://b/a.pdf", {"type": "file", "file": {"file_id": "files/x"}}]})),
+        (
+            "file",
+            Dialect::OpenAi,
+            json!({"model": "m", "input": ["gs://b/a.pdf", {"type": "file", "file": {"file_id": "files/x"}}]}),
+        ),
         ("one", Dialect::GeminiOne, google("One")),
         ("batch", Dialect::GeminiBatch, json!({"requests": [google("One"), google("Two")]})),
     ];
@@ -84,7 +89,9 @@ fn answered(
 /// The vectors of a recording, found without the code that is tested, and what it counted.
 fn recorded(body: &Value) -> (Vec<Value>, Option<u64>) {
     let list = |value: &Value| value.as_array().cloned().unwrap_or_default();
-    let each = |value: &Value, pointer: &str| list(value).iter().filter_map(|one| one.pointer(pointer).cloned()).collect();
+    let each = |value: &Value, pointer: &str| {
+        list(value).iter().filter_map(|one| one.pointer(pointer).cloned()).collect()
+    };
     let vectors: Vec<Value> = if body["data"].is_array() {
         each(&body["data"], "/embedding")
     } else if body["predictions"].is_array() {
@@ -153,7 +160,10 @@ fn recorded_vectors_arrive_whole_and_in_order() {
         let plan = Plan { inputs: vectors.len(), text_bytes: 40, base64: false };
         if vectors.iter().any(Value::is_string) {
             // It was asked for base64 by its client, and we ask for floats.
-            assert_eq!(answered(upstream, Dialect::OpenAi, &[&case.body], plan), Err(TranslateError::NoAnswer));
+            assert_eq!(
+                answered(upstream, Dialect::OpenAi, &[&case.body], plan),
+                Err(TranslateError::NoAnswer)
+            );
             continue;
         }
         for client in Dialect::CLIENTS {
@@ -196,7 +206,8 @@ fn base64_is_what_openai_sends() {
 
 #[test]
 fn answers_to_parts_are_put_together() {
-    let (one, two) = (br#"{"embedding":[1],"inputTextTokenCount":3}"#, br#"{"embedding":[2],"inputTextTokenCount":4}"#);
+    let (one, two) =
+        (br#"{"embedding":[1],"inputTextTokenCount":3}"#, br#"{"embedding":[2],"inputTextTokenCount":4}"#);
     let plan = Plan { inputs: 2, ..Plan::default() };
     let (body, input, is_estimate) = answered(Dialect::Invoke, Dialect::OpenAi, &[one, two], plan).unwrap();
     assert_eq!((seen(Dialect::OpenAi, &body), input, is_estimate), (vec![json!([1]), json!([2])], 7, false));

@@ -91,14 +91,23 @@ fn googles_parameters_leave_or_are_named() {
     };
     let mut text = String::new();
     for (from, body) in [
-        (Dialect::GeminiOne, one(json!({"output_dimensionality": 3, "task_type": "CLUSTERING", "title": "t"}))),
-        (Dialect::GeminiOne, one(json!({"embedContentConfig": {"outputDimensionality": 3, "documentOcr": true}}))),
+        (
+            Dialect::GeminiOne,
+            one(json!({"output_dimensionality": 3, "task_type": "CLUSTERING", "title": "t"})),
+        ),
+        (
+            Dialect::GeminiOne,
+            one(json!({"embedContentConfig": {"outputDimensionality": 3, "documentOcr": true}})),
+        ),
         (Dialect::GeminiOne, one(json!({"taskType": null, "outputDimensionality": -1}))),
         (Dialect::GeminiOne, one(json!({"cachedContent": "c"}))),
         (Dialect::GeminiOne, json!({"content": {"parts": []}})),
         (Dialect::GeminiOne, json!({"content": {"parts": [{"text": "a"}, {"text": "b"}]}})),
         (Dialect::GeminiOne, json!({"content": {"parts": [{"functionCall": {}}]}})),
-        (Dialect::GeminiOne, json!({"content": {"parts": [{"inlineData": {"mimeType": "image/png", "data": "AA"}}]}})),
+        (
+            Dialect::GeminiOne,
+            json!({"content": {"parts": [{"inlineData": {"mimeType": "image/png", "data": "AA"}}]}}),
+        ),
         (Dialect::GeminiBatch, json!({"requests": []})),
         (Dialect::GeminiBatch, json!({"requests": [one(json!({"taskType": "CLUSTERING"})), one(json!({}))]})),
     ] {

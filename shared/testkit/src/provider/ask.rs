@@ -93,7 +93,9 @@ fn prompt_members(endpoint: Endpoint) -> &'static [&'static str] {
         Endpoint::PredictEmbeddings => &["instances"],
         Endpoint::GeminiCountTokens => &["contents", "generateContentRequest"],
         Endpoint::CohereEmbed => &["texts", "images", "inputs"],
-        Endpoint::InvokeEmbeddings => &["inputText", "inputImage", "texts", "images", "singleEmbeddingParams"],
+        Endpoint::InvokeEmbeddings => {
+            &["inputText", "inputImage", "texts", "images", "singleEmbeddingParams"]
+        }
     }
 }
 
@@ -119,10 +121,8 @@ fn below_minimum(name: &str, got: usize) -> Problem {
 /// The prompt is there and, where it is made of messages, their roles are known.
 fn check_prompt(endpoint: Endpoint, flavour: Flavour, members: &Members<'_>) -> Result<(), Problem> {
     let Some(&name) = prompt_members(endpoint).first() else { return Ok(()) };
-    let any = matches!(
-        endpoint,
-        Endpoint::GeminiCountTokens | Endpoint::CohereEmbed | Endpoint::InvokeEmbeddings
-    );
+    let any =
+        matches!(endpoint, Endpoint::GeminiCountTokens | Endpoint::CohereEmbed | Endpoint::InvokeEmbeddings);
     let needed = if any { prompt_members(endpoint) } else { &[name] };
     if needed.iter().all(|name| members.present(name).is_none()) {
         return Err(Problem::missing(flavour, name));

@@ -32,9 +32,10 @@ impl Route {
             },
             None => (None, azure.unwrap_or(path).trim_start_matches('/')),
         };
-        let rest = ["v1/", "v1beta/", "v2/"].iter().find_map(|version| rest.strip_prefix(version)).unwrap_or(rest);
+        let rest = ["v1/", "v1beta/"].iter().find_map(|version| rest.strip_prefix(version)).unwrap_or(rest);
         if let Some((endpoint, model)) = action_on_model(rest) {
-            let flavour = if endpoint.dialect() == Dialect::Gemini { Flavour::Google } else { Flavour::Plain };
+            let flavour =
+                if endpoint.dialect() == Dialect::Gemini { Flavour::Google } else { Flavour::Plain };
             return Self { target: Target::Api(endpoint), flavour, deployment: Some(percent_decoded(model)) };
         }
         let target = target(rest);
@@ -126,7 +127,11 @@ mod tests {
             ("/v1/models/gpt-4o", "/v1/models", None),
             ("/v1beta/models/m:countTokens", "/v1beta/models/{model}:countTokens", Some("m")),
             ("/model/titan%3A0/invoke", "/model/{model}/invoke", Some("titan:0")),
-            ("/v1/projects/p/locations/l/publishers/google/models/m:predict", "/models/{model}:predict", Some("m")),
+            (
+                "/v1/projects/p/locations/l/publishers/google/models/m:predict",
+                "/models/{model}:predict",
+                Some("m"),
+            ),
             ("/v2/embed", "/v2/embed", None),
             ("/v1/nothing", "unknown", None),
         ] {

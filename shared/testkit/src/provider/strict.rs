@@ -60,7 +60,8 @@ const COMPLETIONS: &[&str] = &[
     "seed",
 ];
 const EMBEDDINGS: &[&str] = &["model", "input", "encoding_format", "dimensions", "user"];
-const EMBED_CONTENT: &[&str] = &["model", "content", "taskType", "title", "outputDimensionality"];
+const EMBED_CONTENT: &[&str] =
+    &["model", "content", "taskType", "title", "outputDimensionality", "embedContentConfig"];
 const COHERE_EMBED: &[&str] = &[
     "model",
     "texts",

@@ -108,7 +108,9 @@ fn write_titan(family: Family, input: &Input<'_>, request: &Request<'_>) -> Resu
         match (family, dimensions) {
             (Family::Titan2, Some(dimensions)) => body.raw("dimensions", dimensions.value),
             (Family::TitanImage, Some(dimensions)) => {
-                body.object("embeddingConfig", |config| config.raw("outputEmbeddingLength", dimensions.value));
+                body.object("embeddingConfig", |config| {
+                    config.raw("outputEmbeddingLength", dimensions.value)
+                });
             }
             _ => {}
         }

@@ -130,7 +130,12 @@ impl Input<'_> {
 /// What vectors are for, by its name in Google's, Cohere's and Nova's words. What has no name here goes along as it is.
 const TASKS: [(&str, &[&str], Option<&str>, Option<&str>); 9] = [
     ("RETRIEVAL_QUERY", &["search_query", "query"], Some("search_query"), Some("GENERIC_RETRIEVAL")),
-    ("RETRIEVAL_DOCUMENT", &["search_document", "document", "passage"], Some("search_document"), Some("GENERIC_INDEX")),
+    (
+        "RETRIEVAL_DOCUMENT",
+        &["search_document", "document", "passage"],
+        Some("search_document"),
+        Some("GENERIC_INDEX"),
+    ),
     ("CLASSIFICATION", &["classification"], Some("classification"), Some("CLASSIFICATION")),
     ("CLUSTERING", &["clustering"], Some("clustering"), Some("CLUSTERING")),
     ("SEMANTIC_SIMILARITY", &[], None, None),

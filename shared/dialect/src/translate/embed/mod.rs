@@ -130,7 +130,8 @@ enum Refusal {
     Model(&'static str),
 }
 
-const ONLY_TEXT: Refusal = Refusal::Content("this model takes text only. Send strings.");
+const ONLY_TEXT: Refusal =
+    Refusal::Content("this model takes text only. Leave pictures, sound and files out.");
 
 fn write(
     to: Dialect,

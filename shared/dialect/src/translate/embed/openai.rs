@@ -18,10 +18,7 @@ use crate::usage::Reported;
 /// Forms of vectors that Cohere has beside floats.
 const ENCODINGS: [&str; 4] = ["int8", "uint8", "binary", "ubinary"];
 
-pub(super) fn read_request<'a>(
-    body: &'a [u8],
-    losses: &mut Losses,
-) -> Result<Request<'a>, TranslateError> {
+pub(super) fn read_request<'a>(body: &'a [u8], losses: &mut Losses) -> Result<Request<'a>, TranslateError> {
     let mut request = Request::default();
     for (name, value) in fields(body) {
         let knob = match &*name {
@@ -149,11 +146,9 @@ pub(super) fn write_request(
                 Knob::Dimensions => body.raw("dimensions", value),
                 Knob::User => body.raw("user", value),
                 Knob::Task => losses.aside(name, ""),
-                Knob::Title
-                | Knob::Truncate
-                | Knob::AutoTruncate
-                | Knob::Normalize
-                | Knob::Encoding => losses.asked(name, ""),
+                Knob::Title | Knob::Truncate | Knob::AutoTruncate | Knob::Normalize | Knob::Encoding => {
+                    losses.asked(name, "")
+                }
             }
         }
     });

@@ -63,7 +63,9 @@ fn numbers(text: &str, dimensions: Option<usize>) -> String {
 fn of_content(request: &Members<'_>) -> String {
     let parts = request.object("content").map(|content| content.objects("parts")).unwrap_or_default();
     let texts: Vec<String> = parts.iter().filter_map(|part| part.get("text")).collect();
-    format!(r#"{{"values":{}}}"#, numbers(&texts.join("\n"), request.get("outputDimensionality")))
+    let newer = || request.object("embedContentConfig")?.get("outputDimensionality");
+    let dimensions = request.get("outputDimensionality").or_else(newer);
+    format!(r#"{{"values":{}}}"#, numbers(&texts.join("\n"), dimensions))
 }
 
 fn predictions(members: &Members<'_>, tokens: Option<u64>) -> String {
@@ -74,9 +76,8 @@ fn predictions(members: &Members<'_>, tokens: Option<u64>) -> String {
         let text: String = instance.get("content").unwrap_or_default();
         // All of it with the first, but for what is left over.
         let tokens = tokens.map(|all| if index == 0 { all - all / count * (count - 1) } else { all / count });
-        let statistics = tokens.map(|tokens| {
-            format!(r#","statistics":{{"token_count":{tokens},"truncated":false}}"#)
-        });
+        let statistics =
+            tokens.map(|tokens| format!(r#","statistics":{{"token_count":{tokens},"truncated":false}}"#));
         let values = numbers(&text, dimensions);
         format!(r#"{{"embeddings":{{"values":{values}{}}}}}"#, statistics.unwrap_or_default())
     };
