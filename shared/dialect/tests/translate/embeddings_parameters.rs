@@ -74,6 +74,16 @@ fn inputs_that_are_none_are_refused() {
 }
 
 #[test]
+fn of_two_names_for_one_thing_the_last_counts_and_the_other_is_named() {
+    let body = json!({"model": "m", "input": "x", "input_type": "clustering", "task_type": "CLASSIFICATION"});
+    let said = leaves(Dialect::OpenAi, Dialect::Cohere, "m", &body);
+    assert!(
+        said.contains(r#""input_type":"classification""#) && said.ends_with("Aside: input_type "),
+        "{said}"
+    );
+}
+
+#[test]
 fn more_than_a_model_takes_one_at_a_time_are_refused() {
     let body = json!({"model": "m", "input": vec!["x"; 129]});
     let said = leaves(Dialect::OpenAi, Dialect::Invoke, "amazon.titan-embed-text-v2:0", &body);

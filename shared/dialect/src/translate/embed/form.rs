@@ -6,6 +6,7 @@ use bulkhead_model::Usage;
 
 use super::super::TranslateError;
 use super::super::json::text;
+use super::super::loss::Losses;
 
 /// A request.
 #[derive(Debug, Default)]
@@ -93,9 +94,22 @@ pub(super) fn invalid(name: &str) -> TranslateError {
 }
 
 impl<'a> Request<'a> {
+    /// Takes a setting. Each knob has one; a second name for it counts in its place.
+    pub(super) fn say(&mut self, setting: Setting<'a>, losses: &mut Losses) {
+        match self.settings.iter_mut().find(|said| said.knob == setting.knob) {
+            Some(said) => {
+                if said.name != setting.name {
+                    losses.aside(&said.name, "");
+                }
+                *said = setting;
+            }
+            None => self.settings.push(setting),
+        }
+    }
+
     /// The value of a knob.
     pub(super) fn setting(&self, knob: Knob) -> Option<&Setting<'a>> {
-        self.settings.iter().rev().find(|setting| setting.knob == knob)
+        self.settings.iter().find(|setting| setting.knob == knob)
     }
 
     /// The text of a knob's value.

@@ -34,7 +34,7 @@ pub(super) fn read_one<'a>(body: &'a [u8], losses: &mut Losses) -> Result<Reques
             "embedContentConfig" => {
                 for (name, value) in names::fields(value) {
                     match knob_of(&name) {
-                        Some(knob) => request.settings.push(Setting { knob, name, value }.check()?),
+                        Some(knob) => request.say(Setting { knob, name, value }.check()?, losses),
                         None => losses.asked(&name, "embedContentConfig"),
                     }
                 }
@@ -43,7 +43,7 @@ pub(super) fn read_one<'a>(body: &'a [u8], losses: &mut Losses) -> Result<Reques
             other => knob_of(other),
         };
         match knob {
-            Some(knob) => request.settings.push(Setting { knob, name, value }.check()?),
+            Some(knob) => request.say(Setting { knob, name, value }.check()?, losses),
             None => losses.asked(&name, ""),
         }
     }

@@ -31,13 +31,13 @@ pub(super) fn read_request<'a>(body: &'a [u8], losses: &mut Losses) -> Result<Re
                 continue;
             }
             "encoding_format" => {
-                read_encoding(name, value, &mut request)?;
+                read_encoding(name, value, &mut request, losses)?;
                 continue;
             }
             "embedding_types" => {
                 let mut types = items(value);
                 match (types.next(), types.next()) {
-                    (Some(one), None) => read_encoding(name, one, &mut request)?,
+                    (Some(one), None) => read_encoding(name, one, &mut request, losses)?,
                     _ => losses.asked(&name, ""),
                 }
                 continue;
@@ -54,7 +54,7 @@ pub(super) fn read_request<'a>(body: &'a [u8], losses: &mut Losses) -> Result<Re
                 continue;
             }
         };
-        request.settings.push(Setting { knob, name, value }.check()?);
+        request.say(Setting { knob, name, value }.check()?, losses);
     }
     if request.inputs.is_empty() {
         return Err(invalid("input"));
@@ -66,12 +66,13 @@ fn read_encoding<'a>(
     name: Cow<'a, str>,
     value: &'a [u8],
     request: &mut Request<'a>,
+    losses: &mut Losses,
 ) -> Result<(), TranslateError> {
     match text(value).as_deref() {
         Some("float") => {}
         Some("base64") => request.base64 = true,
         Some(other) if ENCODINGS.contains(&other) => {
-            request.settings.push(Setting { knob: Knob::Encoding, name, value });
+            request.say(Setting { knob: Knob::Encoding, name, value }, losses);
         }
         _ => return Err(invalid(&name)),
     }
