@@ -222,7 +222,9 @@ def test_what_the_provider_lacks_is_named(client, model):
 @pytest.mark.parametrize("model", ["gemini-embed", "embed", "cohere-embed", "titan-embed"])
 def test_embeddings(client, model):
     config = types.EmbedContentConfig(output_dimensionality=8)
-    answer = client.models.embed_content(model=model, contents=["One", "Two"], config=config)
+    # The SDK makes one content of several texts where a model's name sounds multimodal.
+    contents = [types.UserContent("One"), types.UserContent("Two")]
+    answer = client.models.embed_content(model=model, contents=contents, config=config)
     assert [len(vector.values) for vector in answer.embeddings] == [8, 8]
     one = client.models.embed_content(model=model, contents="One", config=config)
     assert one.embeddings[0].values == answer.embeddings[0].values != answer.embeddings[1].values
