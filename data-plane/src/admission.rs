@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bulkhead_model::rows::{BudgetRow, Limits, Spend};
-use bulkhead_model::{Endpoint, ErrorKind, NanoUsd};
+use bulkhead_model::{ErrorKind, NanoUsd};
 use bulkhead_pricing::Rates;
 use bulkhead_snapshot::{Key, Snapshot, Team, User};
 use http::{HeaderName, HeaderValue};
@@ -41,7 +41,7 @@ pub(crate) fn ask(
     let input = size.input;
     let limit = token_limit(claims);
     let output = match (call.endpoint, size.max_output) {
-        (Endpoint::Embeddings, _) => 0,
+        (endpoint, _) if endpoint.embeds() => 0,
         (_, Some(most)) => most.min(worker.typical.output(&routed.deployment.group).max(PLENTY)),
         (_, None) => worker.typical.output(&routed.deployment.group).min(limit / 4),
     };

@@ -1,11 +1,11 @@
-//! `/v1/messages/count_tokens` of a model whose provider cannot count: an estimate by the length of the prompt, which says
-//! that it is one. LiteLLM answers for such models as well, with a tokenizer that is none of theirs.
+//! Tokens of a model whose provider cannot count them: an estimate by the length of the prompt, which says that it is
+//! one. LiteLLM answers for such models as well, with a tokenizer that is none of theirs.
 
+use bulkhead_dialect::translate::counted;
 use http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use http::{HeaderMap, Response, StatusCode};
 use tokio::time::Instant;
 
-use bulkhead_model::Endpoint;
 use bulkhead_snapshot::{Deployment, Snapshot};
 
 use crate::fault::Outcome;
@@ -14,7 +14,8 @@ use crate::read::Call;
 use crate::respond::{Facts, OutBody, add_facts, response};
 use crate::route::resolve;
 
-const ESTIMATED: HeaderName = HeaderName::from_static("x-bulkhead-estimated");
+/// Names what of an answer is an estimate.
+pub(crate) const ESTIMATED: HeaderName = HeaderName::from_static("x-bulkhead-estimated");
 
 /// The answer, where no provider of the model has the endpoint. Nothing is asked of anybody, and nothing is charged.
 pub(crate) fn estimated(
@@ -24,9 +25,7 @@ pub(crate) fn estimated(
     call_id: &HeaderValue,
     arrived: Instant,
 ) -> Outcome<Option<Response<OutBody>>> {
-    if call.endpoint != Endpoint::CountTokens {
-        return Ok(None);
-    }
+    let Some((body, name)) = counted(call.endpoint, call.input_estimate()) else { return Ok(None) };
     let resolved = resolve(snapshot, caller, caller.meaning(&call.model))?;
     let counts = |deployment: &Deployment| {
         deployment.upstream(call.endpoint, &deployment.model_of(&resolved.captured)).is_some()
@@ -36,8 +35,7 @@ pub(crate) fn estimated(
     }
     let mut headers = HeaderMap::with_capacity(8);
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    headers.insert(ESTIMATED, HeaderValue::from_static("input_tokens"));
+    headers.insert(ESTIMATED, HeaderValue::from_static(name));
     add_facts(&mut headers, &Facts::of_nothing(call_id, arrived.elapsed()));
-    let body = format!("{{\"input_tokens\":{}}}", call.input_estimate());
     Ok(Some(response(StatusCode::OK, headers, OutBody::full(body))))
 }

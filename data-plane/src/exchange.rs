@@ -32,8 +32,11 @@ pub(crate) async fn serve(
 ) -> Response<OutBody> {
     let (head, body) = request.into_parts();
     let path = head.uri.path().to_owned();
-    let dialect = dialect_of(&path);
     let route = route(&head.method, &path);
+    let dialect = match route {
+        Route::Models | Route::Model(_) => listing::dialect(&head),
+        _ => dialect_of(&path),
+    };
     if let (Some(management), true) = (&worker.node.management, route.is_control_planes()) {
         return manage(worker, management, head, body).await;
     }
@@ -41,8 +44,8 @@ pub(crate) async fn serve(
         Route::Inference(asked) => {
             return inference(worker, Received { arrived, asked, path: &path, head }, body).await;
         }
-        Route::Models => listing::models(worker, &head.headers, &path),
-        Route::Model(id) => listing::model(worker, &head.headers, &path, id),
+        Route::Models => listing::models(worker, &head),
+        Route::Model(id) => listing::model(worker, &head, id),
         Route::Plain(plain) => pages::plain(worker, plain, &path),
         Route::Management => pages::management(worker, &path),
         Route::WrongMethod(takes) => Ok(pages::wrong_method(takes)),

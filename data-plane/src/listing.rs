@@ -1,15 +1,19 @@
 //! `/v1/models`: what the caller may use.
 
+mod google;
+
 use std::collections::BTreeSet;
 
-use bulkhead_model::ErrorKind;
+use bulkhead_model::{Dialect, ErrorKind};
 use bulkhead_snapshot::{Group, Pattern, Shown, Snapshot};
-use http::{HeaderMap, Response, StatusCode};
+use http::request::Parts;
+use http::{Response, StatusCode};
 use serde::Serialize;
 
 use crate::fault::{Fault, Outcome};
 use crate::identify::{Caller, Meant, identify, permit_route};
 use crate::pages::json_bytes;
+use crate::receive::is_googles_list;
 use crate::respond::OutBody;
 use crate::worker::Worker;
 
@@ -54,35 +58,66 @@ struct AnthropicList {
     data: Vec<AnthropicModel>,
 }
 
-/// `GET /v1/models`, in Anthropic's shape for a client that names Anthropic's version.
-pub(crate) fn models(worker: &Worker, headers: &HeaderMap, path: &str) -> Outcome<Response<OutBody>> {
-    let models = visible(worker, headers, path)?;
-    let text = if headers.contains_key("anthropic-version") {
-        let data: Vec<_> = models.into_iter().map(anthropic).collect();
-        let first_id = data.first().map(|model| model.id.clone());
-        let last_id = data.last().map(|model| model.id.clone());
-        serde_json::to_vec(&AnthropicList { first_id, last_id, has_more: false, data })
-    } else {
-        serde_json::to_vec(&OpenAiList { data: models, object: "list" })
-    };
-    written(text)
+/// Whose clients ask for models.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Shape {
+    OpenAi,
+    /// They name Anthropic's version.
+    Anthropic,
+    /// They ask at Google's path, or bring their key as Google wants it.
+    Google,
+}
+
+impl Shape {
+    fn of(head: &Parts) -> Self {
+        if is_googles_list(head.uri.path()) {
+            Self::Google
+        } else if head.headers.contains_key("anthropic-version") {
+            Self::Anthropic
+        } else if head.headers.contains_key("x-goog-api-key") {
+            Self::Google
+        } else {
+            Self::OpenAi
+        }
+    }
+}
+
+/// The dialect that errors are written in.
+pub(crate) fn dialect(head: &Parts) -> Dialect {
+    match Shape::of(head) {
+        Shape::Google => Dialect::Gemini,
+        Shape::OpenAi | Shape::Anthropic => Dialect::OpenAi,
+    }
+}
+
+/// `GET /v1/models`, and Google's `/v1beta/models`.
+pub(crate) fn models(worker: &Worker, head: &Parts) -> Outcome<Response<OutBody>> {
+    let models = visible(worker, head)?;
+    written(match Shape::of(head) {
+        Shape::OpenAi => serde_json::to_vec(&OpenAiList { data: models, object: "list" }),
+        Shape::Anthropic => {
+            let data: Vec<_> = models.into_iter().map(anthropic).collect();
+            let first_id = data.first().map(|model| model.id.clone());
+            let last_id = data.last().map(|model| model.id.clone());
+            serde_json::to_vec(&AnthropicList { first_id, last_id, has_more: false, data })
+        }
+        Shape::Google => serde_json::to_vec(&google::page(models, head.uri.query().unwrap_or_default())?),
+    })
 }
 
 /// `GET /v1/models/{id}`.
-pub(crate) fn model(
-    worker: &Worker,
-    headers: &HeaderMap,
-    path: &str,
-    id: &str,
-) -> Outcome<Response<OutBody>> {
-    let models = visible(worker, headers, path)?;
+pub(crate) fn model(worker: &Worker, head: &Parts, id: &str) -> Outcome<Response<OutBody>> {
+    let models = visible(worker, head)?;
     let id = bulkhead_front::decoded(id);
     let Some(model) = models.into_iter().find(|model| model.id == id) else {
         let message = format!("The model '{id}' does not exist or is not available for this API key.");
         return Err(Fault::new(ErrorKind::NotFound, message).param("model"));
     };
-    let anthropic_shape = headers.contains_key("anthropic-version");
-    written(if anthropic_shape { serde_json::to_vec(&anthropic(model)) } else { serde_json::to_vec(&model) })
+    written(match Shape::of(head) {
+        Shape::OpenAi => serde_json::to_vec(&model),
+        Shape::Anthropic => serde_json::to_vec(&anthropic(model)),
+        Shape::Google => serde_json::to_vec(&google::described(model)),
+    })
 }
 
 fn written(text: serde_json::Result<Vec<u8>>) -> Outcome<Response<OutBody>> {
@@ -101,13 +136,13 @@ fn anthropic(model: Model) -> AnthropicModel {
     }
 }
 
-fn visible(worker: &Worker, headers: &HeaderMap, path: &str) -> Outcome<Vec<Model>> {
+fn visible(worker: &Worker, head: &Parts) -> Outcome<Vec<Model>> {
     let snapshot = worker.node.snapshot.load();
     let Some(snapshot) = snapshot.as_deref() else {
         return Err(worker.node.not_ready());
     };
-    let caller = identify(snapshot, headers, worker.node.clock.now())?;
-    permit_route(&caller, path, None)?;
+    let caller = identify(snapshot, &head.headers, worker.node.clock.now())?;
+    permit_route(&caller, head.uri.path(), None)?;
     Ok(list(snapshot, &caller))
 }
 

@@ -2,7 +2,7 @@
 
 use bulkhead_dialect::json::view::{find, is_object, part};
 use bulkhead_dialect::json::{Kind, Member, Scan, Segments, Splice};
-use bulkhead_dialect::translate::Plan;
+use bulkhead_dialect::translate::{Back, models_within, with_model_within};
 use bulkhead_model::rows::JsonMember;
 use bulkhead_model::{Endpoint, ErrorKind};
 use bulkhead_snapshot::Deployment;
@@ -29,8 +29,10 @@ pub(crate) struct Changes {
     pub(crate) dropped: Vec<String>,
     /// The usage chunk was asked for by the gateway, not by the client.
     pub(crate) usage_added: bool,
-    /// It was translated.
-    pub(crate) plan: Option<Plan>,
+    /// It was translated, and its answer goes back this way.
+    pub(crate) back: Option<Back>,
+    /// Bodies to be sent after it, one after the other, for one answer.
+    pub(crate) more: Vec<Bytes>,
 }
 
 /// Edits a body for a deployment. `instead` goes into the place of what the client sent.
@@ -39,6 +41,7 @@ pub(crate) fn edit(call: &Call, routed: &Routed, instead: &[JsonMember], hosted:
     let (mut splice, dropped) = take_out(call, deployment)?;
     replace_model(call, routed, &mut splice);
     put_instead(call, instead, deployment, &mut splice);
+    name_model_within(call, routed, &mut splice);
     let usage_added = ask_for_usage(call, deployment, &mut splice);
     // Options of a stream are an error without one.
     let skips = |name: &str| {
@@ -50,7 +53,7 @@ pub(crate) fn edit(call: &Call, routed: &Routed, instead: &[JsonMember], hosted:
     add_defaults(&call.scan, &call.removed, defaults, &mut splice);
     hosted.write(&call.scan, &mut splice);
     let body = if splice.is_empty() { call.body.clone() } else { splice.apply(&call.body) };
-    Ok(Edited { body, changes: Changes { dropped, usage_added, plan: None } })
+    Ok(Edited { body, changes: Changes { dropped, usage_added, back: None, more: Vec::new() } })
 }
 
 /// Takes out what is not for the provider, and says what of it the client may have meant.
@@ -94,6 +97,16 @@ fn replace_model(call: &Call, routed: &Routed, splice: &mut Splice<'_>) {
         }
         // The path named the model; the provider wants it in the body, and where it does not, ignores it.
         None => splice.append("model", &routed.model_json),
+    }
+}
+
+/// Google's requests say the model again within, and it has to be the one that the path says.
+fn name_model_within(call: &Call, routed: &Routed, splice: &mut Splice<'_>) {
+    let Some(name) = models_within(call.endpoint) else { return };
+    let Some(member) = call.scan.find(name) else { return };
+    let Some(value) = call.body.bytes(member.value.clone(), call.body.len()) else { return };
+    if let Some(renamed) = with_model_within(&value, &routed.model) {
+        splice.replace(member, renamed);
     }
 }
 

@@ -28,6 +28,7 @@ const LONGEST_WAIT: f64 = 3600.0;
 const ERROR_PATIENCE: Duration = Duration::from_secs(10);
 
 /// A request to a provider. Everything of it is kept until the head of the answer is there.
+#[derive(Clone)]
 pub(crate) struct Prepared<'r> {
     settings: &'r Settings,
     pub(super) deployment: &'r Deployment,
@@ -62,6 +63,13 @@ impl<'r> Prepared<'r> {
             false => to.dialect(),
         };
         Ok(Self { settings, deployment, client, dialect, beta: hosted.header, path, body, waits })
+    }
+
+    /// The same with another body.
+    pub(crate) fn with_body(&self, body: Bytes) -> Self {
+        let mut segments = Segments::default();
+        segments.push(body);
+        Self { body: segments, ..self.clone() }
     }
 
     pub(super) fn headers(&self) -> HeaderMap {

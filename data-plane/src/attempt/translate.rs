@@ -6,7 +6,7 @@
 use bulkhead_dialect::json::{Scanner, Segments, Splice};
 use bulkhead_dialect::providers::Auth;
 use bulkhead_dialect::translate::{
-    Dialect, Loss, ReasoningStyle, RequestOptions, TranslateError, Translated, Weight, request,
+    Dialect, Leaving, Loss, ReasoningStyle, RequestOptions, TranslateError, Way, Weight,
 };
 use bulkhead_model::rows::JsonMember;
 use bulkhead_model::{Endpoint, ErrorKind};
@@ -34,13 +34,13 @@ pub(crate) async fn translate(
     book: &PriceBook,
 ) -> Outcome<Edited> {
     let deployment = &*routed.deployment;
-    let (Some(from), Some(into)) = (Dialect::of(call.endpoint), Dialect::of(to)) else {
+    let Some(way) = Way::between(call.endpoint, to) else {
         return Err(Fault::new(ErrorKind::Internal, "The request cannot be translated."));
     };
     let (mut splice, mut dropped) = take_out(call, deployment)?;
     put_instead(call, instead, deployment, &mut splice);
-    // LiteLLM's names are those of chat.
-    let is_upstreams = into == Dialect::Chat;
+    // LiteLLM's names are those of chat and embeddings.
+    let is_upstreams = way.leads_to_openai();
     let said = |name: &str| instead.iter().any(|member| member.name == name);
     if !is_upstreams {
         let is_free = |param: &&JsonMember| !said(&param.name) && !hosted.writes(&param.name);
@@ -49,17 +49,24 @@ pub(crate) async fn translate(
     }
     let text = splice.apply(&call.body).into_bytes();
     let model = routed.model.clone();
-    let options = options(call, deployment, &model, into, book);
-    let work = move || request(from, into, &text, &RequestOptions { model: Some(&model), ..options });
+    let base_model = deployment.base_model.clone();
+    let options = options(call, deployment, &model, way.upstream(), book);
+    let work = move || {
+        let (model, base_model) = (Some(&*model), base_model.as_deref());
+        way.request(&text, &RequestOptions { model, base_model, ..options })
+    };
     let translated = apart(call.body.len(), work).await;
-    let Translated { body, losses, plan } = translated
+    let Leaving { body, more, losses, back } = translated
         .ok_or_else(|| Fault::new(ErrorKind::Internal, "The request could not be translated."))?
         .map_err(|error| not_translated(&error))?;
     dropped.extend(lost(losses, deployment, &call.model)?);
     let params = deployment.call_params.iter().filter(|_| is_upstreams);
     let added = params.chain(&deployment.extra_body).filter(|member| !hosted.writes(&member.name));
     let added = added.collect::<Vec<_>>();
-    let changes = Changes { dropped, usage_added: false, plan: Some(plan) };
+    let mut changes = Changes { dropped, usage_added: false, back: Some(back), more: Vec::new() };
+    for body in more {
+        changes.more.push(with_members(body, &added, hosted)?.into_bytes());
+    }
     Ok(Edited { body: with_members(body, &added, hosted)?, changes })
 }
 
@@ -68,26 +75,27 @@ fn options(
     call: &Call,
     deployment: &Deployment,
     model: &str,
-    into: Dialect,
+    into: Option<Dialect>,
     book: &PriceBook,
 ) -> RequestOptions<'static> {
     let provider = deployment.provider;
     let abilities = deployment.abilities_of(model, book);
     RequestOptions {
         model: None,
+        base_model: None,
         stream: call.endpoint.is_said_by_path().then_some(call.stream),
         max_tokens: deployment.max_output_tokens.unwrap_or(MAX_TOKENS),
         // Of a model that nobody knows, whoever asks it to reason may know better.
         reasoning: match abilities {
-            _ if into == Dialect::Gemini && is_gemini_3(model) => ReasoningStyle::Adaptive,
+            _ if into == Some(Dialect::Gemini) && is_gemini_3(model) => ReasoningStyle::Adaptive,
             // Of Ollama's models the price book knows few, and of none whether it reasons.
-            _ if into == Dialect::Ollama => ReasoningStyle::Fixed,
+            _ if into == Some(Dialect::Ollama) => ReasoningStyle::Fixed,
             None => ReasoningStyle::Fixed,
             Some(abilities) if abilities.adaptive_thinking => ReasoningStyle::Adaptive,
             Some(abilities) if abilities.reasoning => ReasoningStyle::Fixed,
             Some(_) => ReasoningStyle::None,
         },
-        output_schema: !matches!(into, Dialect::Messages | Dialect::Converse)
+        output_schema: !matches!(into, Some(Dialect::Messages | Dialect::Converse))
             || abilities.is_some_and(|can| can.output_schema),
         cache_control: provider.cache_control,
         reasoning_content: provider.reasoning_content,
@@ -95,8 +103,8 @@ fn options(
             || (matches!(provider.auth, Auth::AzureApiKey | Auth::Foundry)
                 && abilities.is_some_and(|can| can.reasoning)),
         stream_usage: provider.stream_usage && !deployment.drops_always("stream_options"),
-        // Gemini's own API knows them; Vertex refuses what it does not know.
-        call_ids: deployment.site(model) != Site::VertexGemini,
+        // Vertex refuses what it does not know.
+        gemini_api: deployment.site(model) != Site::VertexGemini,
     }
 }
 
@@ -132,6 +140,7 @@ fn not_translated(error: &TranslateError) -> Box<Fault> {
             Fault::field(name, format!("Invalid value for '{name}' in {place}."))
         }
         TranslateError::Json(error) => Fault::new(ErrorKind::BadJson, error.to_string()),
+        TranslateError::Refused { name, what } => Fault::field(name, format!("'{name}': {what}")),
         TranslateError::NoUpstream | TranslateError::NoClient | TranslateError::NoAnswer => {
             Fault::new(ErrorKind::Internal, "The request cannot be translated.")
         }

@@ -1,6 +1,6 @@
 //! One leg: a request at one deployment, up to the first content of its answer.
 
-use bulkhead_dialect::translate::{Dialect, Plan};
+use bulkhead_dialect::translate::{Back, Dialect, Plan};
 use bulkhead_model::{Endpoint, ErrorKind, NanoUsd, UnixMillis};
 use bulkhead_pricing::Rates;
 use bulkhead_snapshot::{Deployment, Resolved};
@@ -12,9 +12,12 @@ use super::Journey;
 use crate::admission;
 use crate::admit::Permit;
 use crate::attempt::{self, Changes, Edited, Hosted, Prepared, Waits};
+use crate::counted::ESTIMATED;
 use crate::fault::Outcome;
 use crate::read::{Detour, Size};
-use crate::respond::{self, AnswerTerms, Buffered, Decoder, Facts, Failed, OutBody, Terms, Translation};
+use crate::respond::{
+    self, AnswerTerms, Buffered, Decoder, Earlier, Facts, Failed, OutBody, Terms, Translation,
+};
 use crate::route::{Picked, Routed, Rule};
 use crate::settle::{Exchange, Settle};
 use crate::upstream::AnswerBody;
@@ -93,7 +96,7 @@ impl Journey {
         let exchange = settle.exchange.clone();
         let Routed { deployment, model, .. } = &exchange.routed;
         let to = deployment.upstream(self.call.endpoint, model).unwrap_or(self.call.endpoint);
-        let (prepared, changes) = match self.prepare(&exchange.routed, to, detour, waits).await {
+        let (prepared, mut changes) = match self.prepare(&exchange.routed, to, detour, waits).await {
             Ok(prepared) => prepared,
             Err(fault) => {
                 settle.fail(fault.kind);
@@ -102,15 +105,20 @@ impl Journey {
         };
         self.worker.metrics.dropped_params.add(u64::try_from(changes.dropped.len()).unwrap_or_default());
         settle.sent();
-        let answer = match attempt::run(&self.worker, prepared).await {
-            Ok(answer) => answer,
+        let more = std::mem::take(&mut changes.more);
+        let sent = match more.is_empty() {
+            true => attempt::run(&self.worker, prepared).await.map(|answer| (answer, Earlier::default())),
+            false => self.in_parts(prepared, more, &mut settle, &waits).await,
+        };
+        let (answer, earlier) = match sent {
+            Ok(sent) => sent,
             Err(fault) => {
                 settle.refused_by(&fault);
                 return Err(Failed { fault, settle });
             }
         };
         settle.answered();
-        let reply = Reply { journey: self, waits, to, changes };
+        let reply = Reply { journey: self, waits, to, changes, earlier };
         let told = self.told_at.is_some_and(|told_at| Instant::now() >= told_at);
         match (self.call.stream, respond::is_event_stream(answer.headers())) {
             (true, true) => reply.events(answer, settle).await,
@@ -191,16 +199,18 @@ struct Reply<'j> {
     /// The provider's endpoint.
     to: Endpoint,
     changes: Changes,
+    earlier: Earlier,
 }
 
 impl Reply<'_> {
     async fn whole(
-        self,
+        mut self,
         answer: Response<AnswerBody>,
         settle: Box<Settle>,
     ) -> Result<Response<OutBody>, Failed> {
         let (head, body) = answer.into_parts();
         let decoder = Decoder::of(&head.headers);
+        self.earlier.add_input(&head.headers);
         let mut headers = self.headers(head.headers, &settle);
         let terms = AnswerTerms {
             upstream: self.to,
@@ -208,18 +218,21 @@ impl Reply<'_> {
             expose_auth: self.journey.snapshot.settings.expose_upstream_auth,
         };
         let buffered = respond::buffered(decoder, body, settle, &self.waits, terms).await?;
-        if self.changes.plan.is_some() {
+        if self.changes.back.is_some() {
             headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        }
+        if buffered.is_estimate {
+            headers.insert(ESTIMATED, HeaderValue::from_static("usage"));
         }
         self.tell(&mut headers, buffered.settle(), buffered.settle().and_then(Settle::cost));
         // What it used counts before it is told.
-        let Buffered { body, settle } = buffered;
+        let Buffered { body, settle, is_estimate: _ } = buffered;
         drop(settle);
         Ok(respond::response(head.status, headers, body))
     }
 
     async fn events(
-        self,
+        mut self,
         answer: Response<AnswerBody>,
         settle: Box<Settle>,
     ) -> Result<Response<OutBody>, Failed> {
@@ -229,12 +242,17 @@ impl Reply<'_> {
         };
         // Bedrock puts other makers' events into its own frames.
         let framed = self.to == Endpoint::Messages && respond::is_framed(&head.headers);
+        let translated =
+            match self.translation(&settle).map(|it| it.stream(settle.exchange.shown().to_owned())) {
+                Some(None) => return Err(not_what_was_asked(settle, "JSON")),
+                translated => translated.flatten(),
+            };
         let settings = &self.journey.snapshot.settings;
         let terms = Terms {
             waits: self.waits,
             upstream: self.to,
             framed,
-            translation: self.translation(&settle),
+            translated,
             withhold_usage: self.changes.usage_added,
             keepalive: respond::keepalive(&self.journey.call, settings.keepalive),
             expose_auth: settings.expose_upstream_auth,
@@ -242,7 +260,7 @@ impl Reply<'_> {
         let mut headers = self.headers(head.headers, &settle);
         let relaying = respond::streamed(body, decoder, settle, terms).await?;
         respond::add_stream_headers(&mut headers);
-        if self.changes.plan.is_some() || self.journey.call.as_array || framed {
+        if self.changes.back.is_some() || self.journey.call.as_array || framed {
             headers.insert(CONTENT_TYPE, respond::stream_type(&self.journey.call));
         }
         // Whether the head of a stream knows its cost would depend on how its events arrive.
@@ -250,14 +268,14 @@ impl Reply<'_> {
         Ok(respond::response(head.status, headers, OutBody::Relay(relaying)))
     }
 
-    fn translation(&self, settle: &Settle) -> Option<Translation> {
+    fn translation(&mut self, settle: &Settle) -> Option<Translation> {
         let Journey { call, worker, .. } = self.journey;
         // An array is made of Google's own events, too.
-        let plan = self.changes.plan.or_else(|| call.as_array.then(Plan::default))?;
+        let same = || Back::Conversation(Dialect::Gemini, Dialect::Gemini, Plan::default());
+        let back = self.changes.back.or_else(|| call.as_array.then(same))?;
         Some(Translation {
-            plan,
-            upstream: Dialect::of(self.to)?,
-            client: Dialect::of(call.endpoint)?,
+            back,
+            earlier: std::mem::take(&mut self.earlier),
             id: settle.exchange.call_id.to_str().unwrap_or_default().to_owned(),
             now: worker.node.clock.now(),
             json_array: call.as_array,

@@ -5,6 +5,7 @@
 
 mod hops;
 mod leg;
+mod parts;
 
 use std::sync::Arc;
 

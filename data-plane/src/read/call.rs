@@ -150,7 +150,7 @@ impl Call {
                 }
                 seen.push(name);
             }
-            content |= call.takes_content(field);
+            content |= call.content_field() == Some(name);
             call.take(field, name, member)?;
         }
         if let Some(model) = path_model {
@@ -174,19 +174,18 @@ impl Call {
                 Some("messages")
             }
             Endpoint::GenerateContent => Some("contents"),
+            Endpoint::EmbedContent => Some("content"),
+            Endpoint::BatchEmbedContents => Some("requests"),
             Endpoint::Completions => Some("prompt"),
             Endpoint::Embeddings => Some("input"),
-            // A stored prompt or a previous response can stand in for it; nobody asks at the last two.
-            Endpoint::Responses | Endpoint::CohereChat | Endpoint::OllamaChat => None,
-        }
-    }
-
-    fn takes_content(&self, field: Field) -> bool {
-        match self.content_field() {
-            Some("messages") => field == Field::Messages,
-            Some("prompt") => field == Field::Prompt,
-            Some("contents") => field == Field::Contents,
-            _ => field == Field::Input,
+            // A stored prompt or a previous response can stand in for it, or a whole request.
+            Endpoint::Responses | Endpoint::GeminiCountTokens => None,
+            // Nobody asks us there.
+            Endpoint::CohereChat
+            | Endpoint::OllamaChat
+            | Endpoint::CohereEmbed
+            | Endpoint::InvokeEmbeddings
+            | Endpoint::PredictEmbeddings => None,
         }
     }
 
@@ -270,13 +269,7 @@ impl Call {
                 self.removed.push(member.ordinal);
                 self.tags.extend(metadata.tags.unwrap_or_default());
             }
-            Endpoint::Responses
-            | Endpoint::Messages
-            | Endpoint::CountTokens
-            | Endpoint::GenerateContent
-            | Endpoint::Converse
-            | Endpoint::CohereChat
-            | Endpoint::OllamaChat => {}
+            _ => {}
         }
         Ok(())
     }

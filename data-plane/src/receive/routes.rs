@@ -109,6 +109,14 @@ pub(crate) fn dialect_of(path: &str) -> Dialect {
     inference(path).map_or(Dialect::OpenAi, |inference| inference.endpoint.dialect())
 }
 
+/// True for a list of models, or one of them, at a path that only Google has.
+pub(crate) fn is_googles_list(path: &str) -> bool {
+    let whole = ["/v1beta/models", "/v1alpha/models", "/gemini/v1beta/models"];
+    whole
+        .iter()
+        .any(|list| path.strip_prefix(list).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')))
+}
+
 /// Paths of inference that name no model.
 const INFERENCE: &[(&str, Endpoint)] = &[
     ("/v1/chat/completions", Endpoint::ChatCompletions),
@@ -133,6 +141,9 @@ const BEFORE_BEDROCK: &[&str] = &["/model/", "/bedrock/model/"];
 const AFTER_MODEL: &[(&str, Endpoint, bool)] = &[
     (":generateContent", Endpoint::GenerateContent, false),
     (":streamGenerateContent", Endpoint::GenerateContent, true),
+    (":embedContent", Endpoint::EmbedContent, false),
+    (":batchEmbedContents", Endpoint::BatchEmbedContents, false),
+    (":countTokens", Endpoint::GeminiCountTokens, false),
     ("/converse", Endpoint::Converse, false),
     ("/converse-stream", Endpoint::Converse, true),
 ];
@@ -140,6 +151,9 @@ const AFTER_MODEL: &[(&str, Endpoint, bool)] = &[
 const READ: &[(&str, Route<'static>)] = &[
     ("/v1/models", Route::Models),
     ("/models", Route::Models),
+    ("/v1beta/models", Route::Models),
+    ("/v1alpha/models", Route::Models),
+    ("/gemini/v1beta/models", Route::Models),
     ("/health/liveliness", Route::Plain(Plain::Liveliness)),
     ("/health/liveness", Route::Plain(Plain::Liveliness)),
     ("/health/readiness", Route::Plain(Plain::Readiness)),
@@ -147,7 +161,9 @@ const READ: &[(&str, Route<'static>)] = &[
     ("/metrics", Route::Plain(Plain::Metrics)),
     ("/metrics/", Route::Plain(Plain::Metrics)),
 ];
-const BEFORE_MODEL_ID: &[&str] = &["/v1/models/", "/models/"];
+/// Before a model's name: OpenAI's and Anthropic's paths, and Google's own.
+const BEFORE_MODEL_ID: &[&str] =
+    &["/v1/models/", "/models/", "/v1beta/models/", "/v1alpha/models/", "/gemini/v1beta/models/"];
 const BEFORE_RESPONSE_ID: &[&str] = &["/v1/responses/", "/responses/"];
 
 /// Every path that a load balancer has to send to a data plane; one that ends with `/*` stands for all below it.

@@ -12,17 +12,21 @@ use super::decode::{Decoder, Undecodable};
 use super::out::{OutBody, Through};
 use super::translation::Translation;
 use crate::apart::apart;
-use crate::attempt::{Waits, connection_lost, stream_refusal, timed_out};
+use crate::attempt::{Waits, bad_answer, connection_lost, stream_refusal, timed_out};
+use crate::fault::Fault;
 use crate::settle::Settle;
 use crate::upstream::AnswerBody;
 
 /// Larger answers are forwarded as they come (design §5).
 const HELD: usize = 16 << 20;
+const UNREADABLE: &str = "the answer could not be read";
 
 /// What to do with an answer that was read.
 pub(crate) struct Buffered {
     pub(crate) body: OutBody,
     pub(crate) settle: Option<Box<Settle>>,
+    /// What it says was used is estimated.
+    pub(crate) is_estimate: bool,
 }
 
 impl Buffered {
@@ -54,43 +58,26 @@ pub(crate) async fn buffered(
 ) -> Result<Buffered, Failed> {
     let deployment = settle.exchange.routed.deployment.clone();
     let Ok(mut decoder) = decoder else { return Err(unreadable(settle)) };
-    let mut read = Segments::default();
-    loop {
-        let deadline = waits.next_byte();
-        let chunk = match timeout_at(deadline, std::future::poll_fn(|cx| body.poll_chunk(cx))).await {
-            Err(_) => {
-                settle.fail(ErrorKind::UpstreamTimeout);
-                return Err(Failed { fault: timed_out(waits, waits.limit_at(deadline)), settle });
-            }
-            Ok(None) => break,
-            Ok(Some(Err(error))) => {
-                tracing::debug!(deployment = %deployment.id, %error, "the provider's answer broke off");
-                settle.fail(ErrorKind::UpstreamConnection);
-                return Err(Failed { fault: connection_lost(&deployment), settle });
-            }
-            Ok(Some(Ok(chunk))) => match decoder.feed(chunk, HELD) {
-                Ok(chunk) => chunk,
-                Err(_) => return Err(unreadable(settle)),
-            },
-        };
-        settle.heard(Instant::now());
-        read.push(chunk);
-        if read.len() > HELD {
-            if !matches!(decoder, Decoder::Identity) || terms.translation.is_some() {
-                return Err(unreadable(settle));
-            }
-            let (waits, deadline) = (*waits, Box::pin(tokio::time::sleep_until(waits.next_byte())));
-            let through = Through {
-                first: read.into_chunks(),
-                rest: body,
-                passed: 0,
-                settle,
-                waits,
-                deadline,
-                ended: false,
-            };
-            return Ok(Buffered { body: OutBody::Through(Box::new(through)), settle: None });
+    let read = match gather(&mut decoder, &mut body, &mut settle, waits).await {
+        Ok(read) => read,
+        Err(fault) => return Err(Failed { fault, settle }),
+    };
+    if read.len() > HELD {
+        if !matches!(decoder, Decoder::Identity) || terms.translation.is_some() {
+            return Err(unreadable(settle));
         }
+        let (waits, deadline) = (*waits, Box::pin(tokio::time::sleep_until(waits.next_byte())));
+        let through = Through {
+            first: read.into_chunks(),
+            rest: body,
+            passed: 0,
+            settle,
+            waits,
+            deadline,
+            ended: false,
+        };
+        let body = OutBody::Through(Box::new(through));
+        return Ok(Buffered { body, settle: None, is_estimate: false });
     }
     let shown = settle.exchange.clone();
     let AnswerTerms { upstream, translation, expose_auth } = terms;
@@ -118,13 +105,62 @@ pub(crate) async fn buffered(
     if answer.usage.is_none() {
         settle.produced(answer.produced);
     }
-    settle.report(answer.usage, true);
+    let is_estimate = answer.is_estimate;
+    settle.report(answer.usage, !is_estimate);
     settle.complete();
-    Ok(Buffered { body: OutBody::full(text), settle: Some(settle) })
+    Ok(Buffered { body: OutBody::full(text), settle: Some(settle), is_estimate })
+}
+
+/// Reads an answer up to its end, or until it is longer than what is held.
+async fn gather(
+    decoder: &mut Decoder,
+    body: &mut AnswerBody,
+    settle: &mut Settle,
+    waits: &Waits,
+) -> Result<Segments, Box<Fault>> {
+    let deployment = settle.exchange.routed.deployment.clone();
+    let mut read = Segments::default();
+    while read.len() <= HELD {
+        let deadline = waits.next_byte();
+        let chunk = match timeout_at(deadline, std::future::poll_fn(|cx| body.poll_chunk(cx))).await {
+            Err(_) => {
+                settle.fail(ErrorKind::UpstreamTimeout);
+                return Err(timed_out(waits, waits.limit_at(deadline)));
+            }
+            Ok(None) => break,
+            Ok(Some(Err(error))) => {
+                tracing::debug!(deployment = %deployment.id, %error, "the provider's answer broke off");
+                settle.fail(ErrorKind::UpstreamConnection);
+                return Err(connection_lost(&deployment));
+            }
+            Ok(Some(Ok(chunk))) => decoder.feed(chunk, HELD).map_err(|_| not_readable(settle))?,
+        };
+        settle.heard(Instant::now());
+        read.push(chunk);
+    }
+    Ok(read)
+}
+
+/// Reads an answer that others go on from.
+pub(crate) async fn whole(
+    answer: Response<AnswerBody>,
+    settle: &mut Settle,
+    waits: &Waits,
+) -> Result<Bytes, Box<Fault>> {
+    let (head, mut body) = answer.into_parts();
+    let mut decoder = Decoder::of(&head.headers).map_err(|_| not_readable(settle))?;
+    let read = gather(&mut decoder, &mut body, settle, waits).await?;
+    if read.len() > HELD { Err(not_readable(settle)) } else { Ok(read.into_bytes()) }
+}
+
+fn not_readable(settle: &mut Settle) -> Box<Fault> {
+    let fault = bad_answer(&settle.exchange.routed.deployment, UNREADABLE);
+    settle.fail(fault.kind);
+    fault
 }
 
 fn unreadable(settle: Box<Settle>) -> Failed {
-    Failed::bad_answer(settle, "the answer could not be read")
+    Failed::bad_answer(settle, UNREADABLE)
 }
 
 /// The answer with `model` set to the name that was asked for.

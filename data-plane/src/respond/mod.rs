@@ -11,7 +11,7 @@ mod stream;
 mod translation;
 
 pub(crate) use awaited::{Awaited, Opening};
-pub(crate) use buffered::{AnswerTerms, Buffered, buffered, response};
+pub(crate) use buffered::{AnswerTerms, Buffered, buffered, response, whole};
 pub(crate) use credentials::without_credentials;
 pub(crate) use decode::Decoder;
 pub(crate) use headers::{
@@ -19,7 +19,7 @@ pub(crate) use headers::{
 };
 pub(crate) use out::{BrokenOff, OutBody};
 pub(crate) use stream::{Terms, streamed};
-pub(crate) use translation::Translation;
+pub(crate) use translation::{Earlier, Translation};
 
 use std::time::Duration;
 

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use bulkhead_dialect::invoke::Unframed;
 use bulkhead_dialect::relay::RelayOptions;
+use bulkhead_dialect::translate::Stream;
 use bulkhead_model::{Endpoint, ErrorKind};
 use bytes::{Bytes, BytesMut};
 use tokio::time::{Instant, Sleep, sleep_until};
@@ -16,14 +17,14 @@ use tokio::time::{Instant, Sleep, sleep_until};
 use super::Failed;
 use super::credentials::conceal_credentials;
 use super::decode::Decoder;
-use super::translation::{Passage, Translation, same};
+use super::translation::{Passage, same};
 use crate::attempt::{Waits, bad_answer, connection_lost, stream_refusal, timed_out};
 use crate::fault::{Fault, Outcome, shutting_down};
 use crate::settle::Settle;
 use crate::upstream::AnswerBody;
 
 /// The largest event; a larger one is no answer.
-const MAX_EVENT: usize = 16 << 20;
+pub(super) const MAX_EVENT: usize = 16 << 20;
 /// Held before the first content.
 const HELD: usize = 64 << 10;
 /// Put together for one write.
@@ -73,7 +74,7 @@ pub(crate) struct Terms {
     /// Its events come in frames that are not of their dialect.
     pub(crate) framed: bool,
     /// Where the client speaks another dialect.
-    pub(crate) translation: Option<Translation>,
+    pub(crate) translated: Option<Box<Stream>>,
     /// The chunk that has only usage is not the client's.
     pub(crate) withhold_usage: bool,
     /// Silence after which the client hears a comment; zero is never.
@@ -103,11 +104,11 @@ pub(crate) async fn streamed(
 
 impl Relaying {
     fn new(body: AnswerBody, decoder: Decoder, settle: Box<Settle>, terms: Terms) -> Box<Self> {
-        let Terms { waits, upstream, framed, translation, withhold_usage, keepalive, expose_auth } = terms;
+        let Terms { waits, upstream, framed, translated, withhold_usage, keepalive, expose_auth } = terms;
         let now = Instant::now();
         let shown = settle.exchange.shown().to_owned();
-        let relay = match translation {
-            Some(translation) => Passage::Translated(Box::new(translation.stream(shown, MAX_EVENT))),
+        let relay = match translated {
+            Some(stream) => Passage::Translated(stream),
             None => same(RelayOptions {
                 endpoint: upstream,
                 shown_model: Some(shown),

@@ -3,18 +3,21 @@
 use bulkhead_dialect::answer::Answer;
 use bulkhead_dialect::error::{ErrorBody, render_event};
 use bulkhead_dialect::relay::{End, Relay, RelayError, RelayOptions, StreamFailure};
-use bulkhead_dialect::translate::{AnswerOptions, Dialect, Plan, Stream, answer};
+use bulkhead_dialect::translate::{AnswerOptions, Back, Dialect, Plan, Stream};
 use bulkhead_model::{Endpoint, UnixMillis, Usage};
 use bytes::{Bytes, BytesMut};
+use http::HeaderMap;
 
+use super::stream::MAX_EVENT;
 use crate::fault::Fault;
+
+const INPUT_TOKENS: &str = "x-amzn-bedrock-input-token-count";
 
 /// From which dialect to which, and what has to be known for it.
 pub(crate) struct Translation {
-    pub(crate) upstream: Dialect,
-    pub(crate) client: Dialect,
-    /// From the request.
-    pub(crate) plan: Plan,
+    pub(crate) back: Back,
+    /// What the answer goes on from, where the request was sent in several parts.
+    pub(crate) earlier: Earlier,
     /// The answer's id where the provider gives none.
     pub(crate) id: String,
     pub(crate) now: UnixMillis,
@@ -25,26 +28,50 @@ pub(crate) struct Translation {
 impl Translation {
     /// An answer in one piece, in the client's dialect; `None` where it is none of the provider's.
     pub(super) fn answer(self, text: &[u8], shown: &str) -> Option<(Answer, Bytes)> {
-        let (upstream, client) = (self.upstream, self.client);
-        let done = answer(upstream, client, text, self.options(shown.to_owned(), usize::MAX)).ok()?;
-        let read = Answer { usage: done.usage, produced: done.content_bytes, ..Answer::default() };
+        let Self { back, earlier: Earlier { bodies, .. }, .. } = &self;
+        let done = back.answer(bodies, text, self.options(shown.to_owned(), usize::MAX)).ok()?;
+        let (usage, is_estimate) = (done.usage, done.is_estimate);
+        let read = Answer { usage, is_estimate, produced: done.content_bytes, ..Answer::default() };
         Some((read, done.body))
     }
 
-    pub(super) fn stream(self, shown: String, max_event: usize) -> Stream {
-        Stream::new(self.upstream, self.client, self.options(shown, max_event))
+    /// An answer in events; `None` where the client's dialect has none.
+    pub(crate) fn stream(self, shown: String) -> Option<Box<Stream>> {
+        self.back.stream(self.options(shown, MAX_EVENT)).map(Box::new)
     }
 
-    fn options(self, shown: String, max_event: usize) -> AnswerOptions {
+    fn options(&self, shown: String, max_event: usize) -> AnswerOptions {
         let created = u64::try_from(self.now.0 / 1000).unwrap_or_default();
         AnswerOptions {
             shown_model: Some(shown),
-            id: self.id,
+            id: self.id.clone(),
             created,
-            plan: self.plan,
+            plan: Plan::default(),
             max_event,
+            input_tokens: self.earlier.input_tokens,
             json_array: self.json_array,
         }
+    }
+}
+
+/// Answers to parts of a request that came before the last one.
+#[derive(Default)]
+pub(crate) struct Earlier {
+    pub(crate) bodies: Vec<Bytes>,
+    /// What headers of all of them said of the input, the last one's included.
+    pub(crate) input_tokens: Option<u64>,
+}
+
+impl Earlier {
+    /// Counts what Bedrock says of the input in the headers of one more answer; what one of them does not say is
+    /// not known of all.
+    pub(crate) fn add_input(&mut self, headers: &HeaderMap) {
+        let said = headers.get(INPUT_TOKENS).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+        self.input_tokens = match (self.bodies.is_empty(), self.input_tokens, said) {
+            (true, None, said) => said,
+            (_, Some(before), Some(said)) => Some(before.saturating_add(said)),
+            _ => None,
+        };
     }
 }
 

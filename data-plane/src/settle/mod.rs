@@ -225,7 +225,7 @@ impl Settle {
     /// Generated text seen so far; reserves more where the answer outgrows what was expected.
     pub(crate) fn produced(&mut self, content_bytes: u64) {
         // An embedding is no text: its tokens are the input's.
-        if self.exchange.endpoint == Endpoint::Embeddings {
+        if self.exchange.endpoint.embeds() {
             return;
         }
         self.content_bytes = content_bytes;

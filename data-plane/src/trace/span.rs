@@ -119,7 +119,7 @@ fn status_of(event: &UsageEvent) -> Option<Status> {
 fn operation(endpoint: Endpoint) -> &'static str {
     match endpoint {
         Endpoint::Completions => "text_completion",
-        Endpoint::Embeddings => "embeddings",
+        endpoint if endpoint.embeds() => "embeddings",
         _ => "chat",
     }
 }

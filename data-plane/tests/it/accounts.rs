@@ -95,6 +95,30 @@ async fn what_goes_to_bedrock_is_signed_with_static_keys() {
     }
 }
 
+/// Titan takes one text at a time.
+#[tokio::test]
+async fn each_part_of_a_request_is_signed() {
+    let vectors = |_: &Asked| {
+        let body = json!({"embedding": [0.5], "inputTextTokenCount": 1}).to_string();
+        vec![Step::Send(answer("200 OK", &[("content-type", "application/json")], &body))]
+    };
+    let upstream = Upstream::start(vectors).await;
+    let yaml = GatewayYaml::new().master_key(MASTER).deployment("titan").provider("bedrock");
+    let yaml = yaml.model("amazon.titan-embed-text-v2:0").base(upstream.origin());
+    let yaml = with_keys(yaml.param("aws_region_name", STATIC.region));
+    let gateway = Gateway::with(yaml.text()).start().await;
+    let body = json!({"model": "titan", "input": ["a", "b", "c"]}).to_string();
+    let answer = gateway.post("/v1/embeddings", MASTER, body).await;
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    assert_eq!(answer.json()["data"].as_array().unwrap().len(), 3);
+    let asked = upstream.asked();
+    assert_eq!(asked.len(), 3);
+    for asked in &asked {
+        assert!(asked.head.contains("/model/amazon.titan-embed-text-v2%3A0/invoke "), "{}", asked.head);
+        assert_signed(asked, STATIC);
+    }
+}
+
 #[tokio::test]
 async fn what_a_client_signed_for_the_gateway_does_not_go_on() {
     let upstream = Upstream::start(converse).await;

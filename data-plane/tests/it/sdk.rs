@@ -5,7 +5,8 @@ use std::process::Command;
 
 use bulkhead_testkit::{MockProvider, canary};
 
-use crate::support::{Builder, Gateway, faulty, yaml};
+use crate::support::{Builder, Gateway, faulty};
+use crate::translation::embeddings::embedding_yaml;
 
 /// The environment that `make test` makes, one for each state of the lock file.
 pub(crate) fn python() -> PathBuf {
@@ -49,7 +50,8 @@ fn gateway(mock: &MockProvider) -> Builder {
         ("claude-clean-end", "clean-end-after-3"),
         ("claude-error-mid", "error-after-3"),
     ];
-    let yaml = faults.iter().fold(yaml(mock), |yaml, (group, model)| faulty(yaml, mock, group, model));
+    let yaml =
+        faults.iter().fold(embedding_yaml(mock), |yaml, (group, model)| faulty(yaml, mock, group, model));
     Gateway::with(yaml.virtual_key(canary::VIRTUAL_KEY).text())
 }
 

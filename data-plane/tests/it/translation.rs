@@ -1,6 +1,7 @@
 //! Clients at models whose provider speaks another dialect.
 
 mod corpus;
+pub(crate) mod embeddings;
 mod native;
 
 use bulkhead_testkit::client::{Answer, End, Request};

@@ -217,3 +217,32 @@ def test_what_the_provider_lacks_is_named(client, model):
     config = types.GenerateContentConfig(top_k=3, cached_content="cachedContents/x")
     with pytest.raises(errors.ClientError, match="cachedContent"):
         client.models.generate_content(model=model, contents="Hello", config=config)
+
+
+@pytest.mark.parametrize("model", ["gemini-embed", "embed", "cohere-embed", "titan-embed"])
+def test_embeddings(client, model):
+    config = types.EmbedContentConfig(output_dimensionality=8)
+    # The SDK makes one content of several texts where a model's name sounds multimodal.
+    contents = [types.UserContent("One"), types.UserContent("Two")]
+    answer = client.models.embed_content(model=model, contents=contents, config=config)
+    assert [len(vector.values) for vector in answer.embeddings] == [8, 8]
+    one = client.models.embed_content(model=model, contents="One", config=config)
+    assert one.embeddings[0].values == answer.embeddings[0].values != answer.embeddings[1].values
+
+
+@pytest.mark.parametrize("model", ["gemini-embed", "claude", "gpt"])
+def test_tokens_are_counted(client, model):
+    assert client.models.count_tokens(model=model, contents="Hello").total_tokens > 0
+
+
+@pytest.mark.parametrize("version", ["v1", "v1beta"])
+def test_models(version):
+    with google(api_version=version) as client:
+        names = [model.name for model in client.models.list(config={"page_size": 5})]
+        assert {"models/gpt", "models/claude", "models/gemini-embed"} <= set(names)
+        assert len(names) == len(set(names)) > 5
+        model = client.models.get(model="gemini-embed")
+        assert (model.name, model.supported_actions[0]) == ("models/gemini-embed", "embedContent")
+        with pytest.raises(errors.ClientError) as raised:
+            client.models.get(model="nobody-has-this")
+        assert raised.value.code == 404

@@ -226,3 +226,19 @@ def test_a_stream_that_breaks_raises_for_messages_too(claude, model):
             for piece in stream.text_stream:
                 text += piece
     assert text and whole.startswith(text) and text != whole
+
+
+@pytest.mark.parametrize("model", ["gemini-embed", "cohere-embed", "titan-embed", "bedrock-cohere", "nova-embed"])
+def test_embeddings(client, model):
+    asked = {"model": model, "input": ["One", "Two"], "dimensions": 8}
+    # The SDK asks for base64 of its own accord, and shows numbers in any case.
+    packed = client.embeddings.create(**asked)
+    plain = client.embeddings.create(**asked, encoding_format="float")
+    for one, other in zip(packed.data, plain.data, strict=True):
+        # Base64 is of floats of 32 bits.
+        assert one.embedding == pytest.approx(other.embedding, abs=1e-6)
+    assert [(item.index, len(item.embedding)) for item in plain.data] == [(0, 8), (1, 8)]
+    assert (plain.model, plain.object) == (model, "list")
+    assert plain.usage.total_tokens == plain.usage.prompt_tokens > 0
+    with pytest.raises(openai.BadRequestError, match="not tokens"):
+        client.embeddings.create(model=model, input=[[1, 2]])

@@ -6,7 +6,7 @@ use bulkhead_model::{Endpoint, Usage};
 
 use crate::json::view::{members, part};
 use crate::relay::StreamFailure;
-use crate::translate::{Dialect, measure};
+use crate::translate::{Dialect, embed, measure};
 use crate::usage::Reported;
 
 /// What the gateway reads out of an answer.
@@ -16,6 +16,8 @@ pub struct Answer {
     pub model: Option<Range<usize>>,
     /// The usage reported.
     pub usage: Option<Usage>,
+    /// The usage is estimated by length.
+    pub is_estimate: bool,
     /// Bytes of what was generated, as it is spelled. For estimates.
     pub produced: u64,
     /// It is an error, although its status says otherwise.
@@ -49,11 +51,13 @@ pub fn read(endpoint: Endpoint, body: &[u8]) -> Option<Answer> {
         Some(dialect @ (Dialect::Gemini | Dialect::Converse | Dialect::Cohere | Dialect::Ollama)) => {
             measure(dialect, body)
         }
+        _ if endpoint.embeds() && endpoint != Endpoint::Embeddings => embed::measure(endpoint, body),
         _ => reported.usage(endpoint),
     };
     Some(Answer {
         model,
         usage,
+        is_estimate: false,
         produced: produced.unwrap_or_default(),
         failure: is_failure.then(|| StreamFailure::read(body)),
     })

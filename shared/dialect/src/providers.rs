@@ -35,7 +35,7 @@ pub fn is_google_key(text: &str) -> bool {
 /// A set of endpoints.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[serde(from = "Vec<EndpointName>")]
-pub struct EndpointSet(u16);
+pub struct EndpointSet(u32);
 
 impl EndpointSet {
     /// True when the endpoint is in the set.
@@ -62,6 +62,12 @@ enum EndpointName {
     Converse,
     CohereChat,
     OllamaChat,
+    EmbedContent,
+    BatchEmbedContents,
+    GeminiCountTokens,
+    CohereEmbed,
+    InvokeEmbeddings,
+    PredictEmbeddings,
 }
 
 impl From<Vec<EndpointName>> for EndpointSet {
@@ -77,6 +83,12 @@ impl From<Vec<EndpointName>> for EndpointSet {
             EndpointName::Converse => Endpoint::Converse,
             EndpointName::CohereChat => Endpoint::CohereChat,
             EndpointName::OllamaChat => Endpoint::OllamaChat,
+            EndpointName::EmbedContent => Endpoint::EmbedContent,
+            EndpointName::BatchEmbedContents => Endpoint::BatchEmbedContents,
+            EndpointName::GeminiCountTokens => Endpoint::GeminiCountTokens,
+            EndpointName::CohereEmbed => Endpoint::CohereEmbed,
+            EndpointName::InvokeEmbeddings => Endpoint::InvokeEmbeddings,
+            EndpointName::PredictEmbeddings => Endpoint::PredictEmbeddings,
         };
         Self(names.into_iter().map(endpoint).fold(0, |set, endpoint| set | (1 << endpoint.index())))
     }

@@ -36,11 +36,23 @@ pub enum Endpoint {
     CohereChat,
     /// Ollama's own `POST /api/chat`, which only providers have.
     OllamaChat,
+    /// `POST /v1beta/models/{model}:embedContent`
+    EmbedContent,
+    /// `POST /v1beta/models/{model}:batchEmbedContents`
+    BatchEmbedContents,
+    /// `POST /v1beta/models/{model}:countTokens`
+    GeminiCountTokens,
+    /// Cohere's `POST /v2/embed`, which only providers have.
+    CohereEmbed,
+    /// Bedrock's `POST /model/{model}/invoke` for models that embed, which only providers have.
+    InvokeEmbeddings,
+    /// Vertex' `POST …/models/{model}:predict` for models that embed, which only providers have.
+    PredictEmbeddings,
 }
 
 impl Endpoint {
     /// Every endpoint, in the order of [`Endpoint::index`].
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 16] = [
         Self::ChatCompletions,
         Self::Completions,
         Self::Embeddings,
@@ -51,11 +63,24 @@ impl Endpoint {
         Self::Converse,
         Self::CohereChat,
         Self::OllamaChat,
+        Self::EmbedContent,
+        Self::BatchEmbedContents,
+        Self::GeminiCountTokens,
+        Self::CohereEmbed,
+        Self::InvokeEmbeddings,
+        Self::PredictEmbeddings,
     ];
 
     /// True for an endpoint that we ask providers at and no client asks us at.
     pub const fn is_upstream_only(self) -> bool {
-        matches!(self, Self::CohereChat | Self::OllamaChat)
+        matches!(
+            self,
+            Self::CohereChat
+                | Self::OllamaChat
+                | Self::CohereEmbed
+                | Self::InvokeEmbeddings
+                | Self::PredictEmbeddings
+        )
     }
 
     /// Every endpoint that clients ask us at.
@@ -76,10 +101,15 @@ impl Endpoint {
             | Self::Embeddings
             | Self::Responses
             | Self::CohereChat
-            | Self::OllamaChat => Dialect::OpenAi,
+            | Self::OllamaChat
+            | Self::CohereEmbed => Dialect::OpenAi,
             Self::Messages | Self::CountTokens => Dialect::Anthropic,
-            Self::GenerateContent => Dialect::Gemini,
-            Self::Converse => Dialect::Bedrock,
+            Self::GenerateContent
+            | Self::EmbedContent
+            | Self::BatchEmbedContents
+            | Self::GeminiCountTokens
+            | Self::PredictEmbeddings => Dialect::Gemini,
+            Self::Converse | Self::InvokeEmbeddings => Dialect::Bedrock,
         }
     }
 
@@ -96,6 +126,12 @@ impl Endpoint {
             Self::Converse => "/model/{model}/converse",
             Self::CohereChat => "/v2/chat",
             Self::OllamaChat => "/api/chat",
+            Self::EmbedContent => "/v1beta/models/{model}:embedContent",
+            Self::BatchEmbedContents => "/v1beta/models/{model}:batchEmbedContents",
+            Self::GeminiCountTokens => "/v1beta/models/{model}:countTokens",
+            Self::CohereEmbed => "/v2/embed",
+            Self::InvokeEmbeddings => "/model/{model}/invoke",
+            Self::PredictEmbeddings => "/models/{model}:predict",
         }
     }
 
@@ -112,12 +148,27 @@ impl Endpoint {
             Self::Converse => "/model/{model}/converse",
             Self::CohereChat => "/v2/chat",
             Self::OllamaChat => "/api/chat",
+            Self::EmbedContent => "/models/{model}:embedContent",
+            Self::BatchEmbedContents => "/models/{model}:batchEmbedContents",
+            Self::GeminiCountTokens => "/models/{model}:countTokens",
+            Self::CohereEmbed => "/v2/embed",
+            Self::InvokeEmbeddings => "/model/{model}/invoke",
+            Self::PredictEmbeddings => "/models/{model}:predict",
         }
     }
 
     /// True where the path says the model and whether to stream, and the body says neither.
     pub const fn is_said_by_path(self) -> bool {
-        matches!(self, Self::GenerateContent | Self::Converse)
+        matches!(
+            self,
+            Self::GenerateContent
+                | Self::Converse
+                | Self::EmbedContent
+                | Self::BatchEmbedContents
+                | Self::GeminiCountTokens
+                | Self::InvokeEmbeddings
+                | Self::PredictEmbeddings
+        )
     }
 
     /// The name in usage records: LiteLLM's `call_type`.
@@ -131,11 +182,30 @@ impl Endpoint {
             Self::CountTokens => "acount_tokens",
             Self::GenerateContent => "agenerate_content",
             Self::Converse => "converse",
+            Self::EmbedContent
+            | Self::BatchEmbedContents
+            | Self::CohereEmbed
+            | Self::InvokeEmbeddings
+            | Self::PredictEmbeddings => "aembedding",
+            Self::GeminiCountTokens => "acount_tokens",
         }
     }
 
     /// False for endpoints that a provider answers without charge and without generating.
     pub const fn is_billed(self) -> bool {
-        !matches!(self, Self::CountTokens)
+        !matches!(self, Self::CountTokens | Self::GeminiCountTokens)
+    }
+
+    /// True where the answer is vectors: nothing is generated, and all tokens are input.
+    pub const fn embeds(self) -> bool {
+        matches!(
+            self,
+            Self::Embeddings
+                | Self::EmbedContent
+                | Self::BatchEmbedContents
+                | Self::CohereEmbed
+                | Self::InvokeEmbeddings
+                | Self::PredictEmbeddings
+        )
     }
 }

@@ -75,26 +75,29 @@ pub enum RouteAccess {
     /// Those of the groups, and paths that fit a pattern.
     Listed {
         /// One bit per [`Endpoint::index`], and the highest bit for `/v1/models`.
-        bits: u16,
+        bits: u32,
         /// Paths as clients write them, `*` allowed.
         paths: Box<[Pattern]>,
     },
 }
 
 /// The bit of `/v1/models` in [`RouteAccess::Listed`].
-const MODELS_BIT: u16 = 1 << 15;
+const MODELS_BIT: u32 = 1 << 31;
 
-const fn bit(endpoint: Endpoint) -> u16 {
+const fn bit(endpoint: Endpoint) -> u32 {
     1 << endpoint.index()
 }
 
-const OPENAI: u16 = bit(Endpoint::ChatCompletions)
+const OPENAI: u32 = bit(Endpoint::ChatCompletions)
     | bit(Endpoint::Completions)
     | bit(Endpoint::Embeddings)
     | bit(Endpoint::Responses)
     | MODELS_BIT;
-const ANTHROPIC: u16 = bit(Endpoint::Messages) | bit(Endpoint::CountTokens);
-const GOOGLE: u16 = bit(Endpoint::GenerateContent);
+const ANTHROPIC: u32 = bit(Endpoint::Messages) | bit(Endpoint::CountTokens);
+const GOOGLE: u32 = bit(Endpoint::GenerateContent)
+    | bit(Endpoint::EmbedContent)
+    | bit(Endpoint::BatchEmbedContents)
+    | bit(Endpoint::GeminiCountTokens);
 
 impl RouteAccess {
     /// Compiles an `allowed_routes` list; an empty one allows every inference route.

@@ -53,9 +53,9 @@ fn base_path(path: &str, provider: &Provider) -> String {
     for endpoint in endpoints.filter(|endpoint| *endpoint != "/completions").chain(["/completions"]) {
         path = path.strip_suffix(endpoint).unwrap_or(path);
     }
-    if provider.endpoints.iter().any(Endpoint::is_upstream_only) {
+    if provider.endpoints.iter().any(|it| matches!(it, Endpoint::CohereChat | Endpoint::OllamaChat)) {
         // LiteLLM's addresses of Cohere name the endpoint, also that of the version before.
-        let path = path.strip_suffix("/chat").unwrap_or(path);
+        let path = ["/chat", "/embed"].iter().find_map(|end| path.strip_suffix(end)).unwrap_or(path);
         let version = ["/v1", "/v2", "/api"].iter().find_map(|version| path.strip_suffix(version));
         return version.unwrap_or(path).to_owned();
     }

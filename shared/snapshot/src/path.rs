@@ -34,7 +34,7 @@ impl Base {
         match (site, endpoint) {
             (Site::Azure, _) => self.azure(endpoint, model),
             (Site::FoundryClaude, _) => format!("{}/anthropic/v1{}", foundry(prefix), endpoint.path()),
-            (Site::VertexGemini, Endpoint::GenerateContent) => self.vertex_gemini(model, stream),
+            (Site::VertexGemini, _) => self.vertex_gemini(model, action(endpoint, stream)),
             (Site::VertexClaude, Endpoint::CountTokens) => {
                 let models = self.models_of("anthropic");
                 format!("{models}/count-tokens:rawPredict")
@@ -52,13 +52,16 @@ impl Base {
             (Site::Ollama, endpoint) if endpoint != Endpoint::OllamaChat => {
                 format!("{prefix}/v1{}", endpoint.path())
             }
-            (_, Endpoint::Converse) => {
-                let action = if stream { "converse-stream" } else { "converse" };
-                format!("{prefix}{}", bedrock_path(own_name(model), action))
+            (_, Endpoint::Converse | Endpoint::InvokeEmbeddings) => {
+                format!("{prefix}{}", bedrock_path(own_name(model), action(endpoint, stream)))
             }
-            (_, Endpoint::GenerateContent) => {
-                format!("{prefix}/models/{}:{}", encode(model), content_action(stream))
-            }
+            (
+                _,
+                Endpoint::GenerateContent
+                | Endpoint::EmbedContent
+                | Endpoint::BatchEmbedContents
+                | Endpoint::GeminiCountTokens,
+            ) => format!("{prefix}/models/{}:{}", encode(model), action(endpoint, stream)),
             _ => self.plain(endpoint),
         }
     }
@@ -91,10 +94,9 @@ impl Base {
     }
 
     /// A model that was tuned has a number, and an endpoint of its own.
-    fn vertex_gemini(&self, model: &str, stream: bool) -> String {
+    fn vertex_gemini(&self, model: &str, action: &str) -> String {
         let own =
             ["gemini/", "google/"].iter().find_map(|prefix| model.strip_prefix(prefix)).unwrap_or(model);
-        let action = content_action(stream);
         if self.names_model() {
             return format!("{}:{action}", self.prefix);
         }
@@ -125,8 +127,19 @@ impl Base {
     }
 }
 
-fn content_action(stream: bool) -> &'static str {
-    if stream { "streamGenerateContent?alt=sse" } else { "generateContent" }
+/// What is done with the model that Google's and Amazon's paths name.
+fn action(endpoint: Endpoint, stream: bool) -> &'static str {
+    match endpoint {
+        Endpoint::Converse if stream => "converse-stream",
+        Endpoint::Converse => "converse",
+        Endpoint::InvokeEmbeddings => "invoke",
+        Endpoint::EmbedContent => "embedContent",
+        Endpoint::BatchEmbedContents => "batchEmbedContents",
+        Endpoint::GeminiCountTokens => "countTokens",
+        Endpoint::PredictEmbeddings => "predict",
+        _ if stream => "streamGenerateContent?alt=sse",
+        _ => "generateContent",
+    }
 }
 
 /// Bedrock's name of a model, without LiteLLM's word for how it is asked.
@@ -210,6 +223,29 @@ mod tests {
                 None,
                 Endpoint::CohereChat,
                 "http://h:1/p/v2/chat",
+            ),
+            ("cohere", Some("http://h:1/v2/embed"), None, Endpoint::CohereEmbed, "http://h:1/v2/embed"),
+            ("cohere", Some("http://h:1/p/v1/embed"), None, Endpoint::CohereChat, "http://h:1/p/v2/chat"),
+            (
+                "gemini",
+                Some("http://h:1/v1beta"),
+                None,
+                Endpoint::GeminiCountTokens,
+                "http://h:1/v1beta/models/a%2Fb:countTokens",
+            ),
+            (
+                "gemini",
+                Some("http://h:1/v1beta"),
+                None,
+                Endpoint::BatchEmbedContents,
+                "http://h:1/v1beta/models/a%2Fb:batchEmbedContents",
+            ),
+            (
+                "gemini",
+                Some("http://h:1/v1beta"),
+                None,
+                Endpoint::EmbedContent,
+                "http://h:1/v1beta/models/a%2Fb:embedContent",
             ),
             ("cohere_chat", Some("http://h:1/v1"), None, Endpoint::CohereChat, "http://h:1/v2/chat"),
             ("ollama", None, None, Endpoint::OllamaChat, "http://localhost:11434/api/chat"),
@@ -296,6 +332,18 @@ mod tests {
                 "endpoints/4965075652664360960:streamGenerateContent?alt=sse",
             ),
             (
+                "gemini-2.5-pro",
+                Endpoint::GeminiCountTokens,
+                "publishers/google/models/gemini-2.5-pro:countTokens",
+                "publishers/google/models/gemini-2.5-pro:countTokens",
+            ),
+            (
+                "text-embedding-005",
+                Endpoint::PredictEmbeddings,
+                "publishers/google/models/text-embedding-005:predict",
+                "publishers/google/models/text-embedding-005:predict",
+            ),
+            (
                 "claude-sonnet-4-5@20250929",
                 messages,
                 "publishers/anthropic/models/claude-sonnet-4-5@20250929:rawPredict",
@@ -342,6 +390,9 @@ mod tests {
             paths("bedrock", base, None, Endpoint::Messages, model),
             [format!("{at}/invoke"), format!("{at}/invoke-with-response-stream")]
         );
+        let titan = "invoke/amazon.titan-embed-text-v2:0";
+        let path = "/model/amazon.titan-embed-text-v2%3A0/invoke";
+        assert_eq!(paths("bedrock", base, None, Endpoint::InvokeEmbeddings, titan)[0], path);
         let model = model.replace("invoke/", "converse/");
         assert_eq!(
             paths("bedrock", base, None, Endpoint::Converse, &model),

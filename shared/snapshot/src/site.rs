@@ -71,7 +71,7 @@ impl Site {
                 matches!(endpoint, Endpoint::Messages | Endpoint::CountTokens)
             }
             Self::VertexRaw(_) | Self::VertexOpen => endpoint == Endpoint::ChatCompletions,
-            Self::BedrockClaude => endpoint == Endpoint::Messages || provider.endpoints.contains(endpoint),
+            Self::BedrockClaude => matches!(endpoint, Endpoint::Messages | Endpoint::Converse),
             Self::BedrockInvoke => endpoint == Endpoint::Messages,
         }
     }
@@ -119,7 +119,9 @@ fn at_vertex(model: &str) -> Site {
 mod tests {
     use super::*;
     use bulkhead_dialect::providers::provider;
-    use bulkhead_model::Endpoint::{ChatCompletions, Converse, CountTokens, GenerateContent, Messages};
+    use bulkhead_model::Endpoint::{
+        ChatCompletions, Converse, CountTokens, GeminiCountTokens, GenerateContent, Messages,
+    };
 
     #[test]
     fn a_model_says_where_it_stands_and_so_what_it_is_asked() {
@@ -137,8 +139,24 @@ mod tests {
                 Messages,
                 Some(CountTokens),
             ),
-            ("vertex_ai", "gemini-2.5-pro", None, Site::VertexGemini, GenerateContent, GenerateContent, None),
-            ("vertex_ai", "gemini/123", None, Site::VertexGemini, GenerateContent, GenerateContent, None),
+            (
+                "vertex_ai",
+                "gemini-2.5-pro",
+                None,
+                Site::VertexGemini,
+                GenerateContent,
+                GenerateContent,
+                Some(GeminiCountTokens),
+            ),
+            (
+                "vertex_ai",
+                "gemini/123",
+                None,
+                Site::VertexGemini,
+                GenerateContent,
+                GenerateContent,
+                Some(GeminiCountTokens),
+            ),
             (
                 "vertex_ai",
                 "claude-sonnet-4-5@20250929",
@@ -179,6 +197,26 @@ mod tests {
             assert_eq!(found.upstream(provider, ChatCompletions), Some(chat), "{at}/{model}");
             assert_eq!(found.upstream(provider, Messages), Some(messages), "{at}/{model}");
             assert_eq!(found.upstream(provider, CountTokens), count, "{at}/{model}");
+        }
+    }
+
+    #[test]
+    fn a_model_is_asked_for_embeddings_where_it_has_them() {
+        for (at, model, embeddings) in [
+            ("openai", "text-embedding-3-small", Some(Endpoint::Embeddings)),
+            ("gemini", "gemini-embedding-001", Some(Endpoint::BatchEmbedContents)),
+            ("vertex_ai", "text-embedding-005", Some(Endpoint::PredictEmbeddings)),
+            ("vertex_ai", "claude-x", None),
+            ("cohere", "embed-v4.0", Some(Endpoint::CohereEmbed)),
+            ("cohere_chat", "embed-v4.0", Some(Endpoint::CohereEmbed)),
+            ("ollama", "nomic-embed-text", Some(Endpoint::Embeddings)),
+            ("bedrock", "amazon.titan-embed-text-v2:0", Some(Endpoint::InvokeEmbeddings)),
+            ("bedrock", "anthropic.claude-x", None),
+            ("bedrock", "invoke/anthropic.claude-x", None),
+        ] {
+            let provider = provider(at).unwrap();
+            let site = Site::of(provider, model, None);
+            assert_eq!(site.upstream(provider, Endpoint::Embeddings), embeddings, "{at}/{model}");
         }
     }
 }

@@ -59,10 +59,16 @@ fn recording(folder: &Path) -> Option<Recording> {
         serde_json::from_slice(&text).expect("a recording's JSON")
     };
     let meta = json("meta.json");
+    let kind = meta.get("kind")?.as_str()?;
     let endpoint = match meta.get("api")?.as_str()? {
         "openai.chat" => Endpoint::ChatCompletions,
         "openai.completions" => Endpoint::Completions,
         "openai.embeddings" => Endpoint::Embeddings,
+        "cohere.embed" => Endpoint::CohereEmbed,
+        "gemini.embed" => Endpoint::BatchEmbedContents,
+        "gemini.countTokens" => Endpoint::GeminiCountTokens,
+        "vertex.predict" => Endpoint::PredictEmbeddings,
+        "bedrock.invoke" if kind == "json" && embeds(&json("response.json")) => Endpoint::InvokeEmbeddings,
         "openai.responses" => Endpoint::Responses,
         "anthropic.messages" => Endpoint::Messages,
         "gemini.generateContent" | "gemini.streamGenerateContent" => Endpoint::GenerateContent,
@@ -71,7 +77,6 @@ fn recording(folder: &Path) -> Option<Recording> {
         "ollama.chat" => Endpoint::OllamaChat,
         _ => return None,
     };
-    let kind = meta.get("kind")?.as_str()?;
     let sent = json("request.json");
     // Version 1 of Cohere's chat is another API.
     let is_older = || sent.get("path").and_then(Value::as_str) == Some("/v1/chat");
@@ -89,4 +94,9 @@ fn recording(folder: &Path) -> Option<Recording> {
         request: request.into_bytes(),
         meta,
     })
+}
+
+/// An answer of vectors: conversations are recorded under the same name.
+fn embeds(answer: &Value) -> bool {
+    ["embedding", "embeddings"].iter().any(|name| answer.get(name).is_some())
 }

@@ -33,6 +33,7 @@ fn expected(case: &Case, client: Dialect, call_id: &str) -> Option<Vec<u8>> {
         plan: Plan { include_usage: true, ..Plan::default() },
         max_event: 1 << 24,
         json_array: false,
+        input_tokens: None,
     };
     if !case.streams {
         return translated(case.dialect, client, &case.body, options).ok().map(|done| done.body.to_vec());

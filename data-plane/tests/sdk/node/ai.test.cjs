@@ -5,7 +5,7 @@ const assert = require("node:assert/strict");
 const { test } = require("node:test");
 const { createAnthropic } = require("@ai-sdk/anthropic");
 const { createOpenAI } = require("@ai-sdk/openai");
-const { APICallError, Output, generateText, jsonSchema, stepCountIs, streamText, tool } = require("ai");
+const { APICallError, Output, embed, embedMany, generateText, jsonSchema, stepCountIs, streamText, tool } = require("ai");
 const { FAULTS, GATEWAY, KEY, MODELS, PARAMETERS, Person, all, isPrefix } = require("./common.cjs");
 
 const openai = createOpenAI({ baseURL: `${GATEWAY}/v1`, apiKey: KEY });
@@ -74,4 +74,15 @@ for (const [dialect, provider] of Object.entries(PROVIDERS)) {
       });
     }
   }
+}
+
+for (const name of ["embed", "gemini-embed", "cohere-embed", "titan-embed"]) {
+  test(`embeddings at ${name}`, async () => {
+    const asked = { model: openai.embedding(name), maxRetries: 0, providerOptions: { openai: { dimensions: 8 } } };
+    const many = await embedMany({ ...asked, values: ["One", "Two"] });
+    assert.deepEqual(many.embeddings.map((vector) => vector.length), [8, 8]);
+    assert.ok(many.usage.tokens > 0);
+    const { embedding } = await embed({ ...asked, value: "Two" });
+    assert.deepEqual(embedding, many.embeddings[1]);
+  });
 }

@@ -12,6 +12,18 @@ const tools = [
   { functionDeclarations: [{ name: "weather", description: "The weather of a city", parametersJsonSchema: PARAMETERS }] },
 ];
 
+test("embeddings, counts and models", async () => {
+  for (const model of ["gemini-embed", "embed"]) {
+    const config = { outputDimensionality: 8 };
+    const { embeddings } = await models.embedContent({ model, contents: ["One", "Two"], config });
+    assert.deepEqual(embeddings.map((vector) => vector.values.length), [8, 8]);
+    assert.ok((await models.countTokens({ model, contents })).totalTokens > 0);
+    assert.equal((await models.get({ model })).name, `models/${model}`);
+  }
+  const names = (await all(await models.list({ config: { pageSize: 5 } }))).map((model) => model.name);
+  assert.ok(names.includes("models/gpt") && new Set(names).size === names.length && names.length > 5);
+});
+
 for (const model of MODELS) {
   test(`text at ${model}`, async () => {
     const answer = await models.generateContent({ model, contents });

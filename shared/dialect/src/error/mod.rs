@@ -139,12 +139,13 @@ pub fn render(dialect: Dialect, error: &ErrorBody<'_>) -> Bytes {
 /// for complete. `before` is how many events went out, which clients of responses want to be told.
 pub fn render_event(endpoint: Endpoint, error: &ErrorBody<'_>, before: u64) -> Bytes {
     let (name, data) = match endpoint {
-        // No client asks at the last two.
+        // No client asks at the last three.
         Endpoint::ChatCompletions
         | Endpoint::Completions
         | Endpoint::Embeddings
         | Endpoint::CohereChat
-        | Endpoint::OllamaChat => ("", json(&error.openai())),
+        | Endpoint::OllamaChat
+        | Endpoint::CohereEmbed => ("", json(&error.openai())),
         Endpoint::Responses => {
             let ErrorBody { message, code, param, .. } = *error;
             (
@@ -153,8 +154,12 @@ pub fn render_event(endpoint: Endpoint, error: &ErrorBody<'_>, before: u64) -> B
             )
         }
         Endpoint::Messages | Endpoint::CountTokens => ("event: error\n", json(&error.anthropic())),
-        Endpoint::GenerateContent => ("", render_gemini(error)),
-        Endpoint::Converse => return bedrock::render_frame(error),
+        Endpoint::GenerateContent
+        | Endpoint::EmbedContent
+        | Endpoint::BatchEmbedContents
+        | Endpoint::GeminiCountTokens
+        | Endpoint::PredictEmbeddings => ("", render_gemini(error)),
+        Endpoint::Converse | Endpoint::InvokeEmbeddings => return bedrock::render_frame(error),
     };
     [name.as_bytes(), b"data: ", &data, b"\n\n"].concat().into()
 }

@@ -250,6 +250,13 @@ impl Relay {
             Endpoint::GenerateContent | Endpoint::Converse | Endpoint::CohereChat | Endpoint::OllamaChat => {
                 return Verdict::Forward;
             }
+            // These do not stream.
+            Endpoint::EmbedContent
+            | Endpoint::BatchEmbedContents
+            | Endpoint::GeminiCountTokens
+            | Endpoint::CohereEmbed
+            | Endpoint::InvokeEmbeddings
+            | Endpoint::PredictEmbeddings => return Verdict::Forward,
         };
         read(&data, event, &mut self.progress, &mut self.reading);
         if self.reading.only_usage && self.withhold_usage {

@@ -15,6 +15,8 @@ pub struct Answered {
     pub body: Bytes,
     /// The usage reported.
     pub usage: Option<Usage>,
+    /// The provider did not report it: it is estimated by length.
+    pub is_estimate: bool,
     /// Why the answer ended, in the upstream's own words; of several choices, the last one's.
     pub finish_reason: Option<String>,
     /// Bytes of text, reasoning and tool arguments. For estimates.
@@ -45,6 +47,7 @@ pub fn answer(
     Ok(Answered {
         body: writer.into_whole(),
         usage: reader.meter().usage(),
+        is_estimate: false,
         finish_reason: reader.finish_reason().map(str::to_owned),
         content_bytes,
     })

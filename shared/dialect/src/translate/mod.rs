@@ -10,6 +10,8 @@ mod chat;
 mod cohere;
 mod completions;
 mod converse;
+mod count;
+pub mod embed;
 pub mod form;
 mod framing;
 mod gemini;
@@ -24,6 +26,8 @@ mod responses;
 mod seal;
 mod speakers;
 mod stream;
+mod way;
+mod within;
 mod write;
 mod writer;
 
@@ -33,9 +37,12 @@ use bytes::Bytes;
 pub(crate) use answer::measure;
 pub use answer::{Answered, answer};
 pub use converse::bedrock_path;
+pub use count::counted;
 pub use loss::{Loss, Weight};
 pub use options::{AnswerOptions, Plan, ReasoningStyle, RequestOptions};
 pub use stream::Stream;
+pub use way::{Back, Leaving, Way};
+pub use within::{models_within, with_model_within};
 
 use crate::json::{ScanError, Scanner};
 use loss::Losses;
@@ -87,7 +94,14 @@ impl Dialect {
             Endpoint::Converse => Some(Self::Converse),
             Endpoint::CohereChat => Some(Self::Cohere),
             Endpoint::OllamaChat => Some(Self::Ollama),
-            Endpoint::Embeddings | Endpoint::CountTokens => None,
+            Endpoint::Embeddings
+            | Endpoint::EmbedContent
+            | Endpoint::BatchEmbedContents
+            | Endpoint::CohereEmbed
+            | Endpoint::InvokeEmbeddings
+            | Endpoint::PredictEmbeddings
+            | Endpoint::CountTokens
+            | Endpoint::GeminiCountTokens => None,
         }
     }
 
@@ -109,6 +123,7 @@ impl Dialect {
 /// The endpoints of providers that can stand in for one of ours, the one that loses least first.
 pub const fn ways(endpoint: Endpoint) -> &'static [Endpoint] {
     use Endpoint::{ChatCompletions, CohereChat, Converse, GenerateContent, Messages, OllamaChat, Responses};
+    use Endpoint::{InvokeEmbeddings, PredictEmbeddings};
     match endpoint {
         ChatCompletions => &[Messages, GenerateContent, Converse, Responses, CohereChat, OllamaChat],
         Messages => &[Converse, GenerateContent, ChatCompletions, Responses, CohereChat, OllamaChat],
@@ -118,7 +133,15 @@ pub const fn ways(endpoint: Endpoint) -> &'static [Endpoint] {
         }
         GenerateContent => &[ChatCompletions, Messages, Converse, Responses, CohereChat, OllamaChat],
         Converse => &[Messages, ChatCompletions, GenerateContent, Responses, CohereChat, OllamaChat],
-        Endpoint::Embeddings | Endpoint::CountTokens | CohereChat | OllamaChat => &[],
+        Endpoint::Embeddings => {
+            &[Endpoint::BatchEmbedContents, Endpoint::CohereEmbed, PredictEmbeddings, InvokeEmbeddings]
+        }
+        Endpoint::EmbedContent | Endpoint::BatchEmbedContents => {
+            &[PredictEmbeddings, Endpoint::Embeddings, Endpoint::CohereEmbed, InvokeEmbeddings]
+        }
+        Endpoint::CountTokens => &[Endpoint::GeminiCountTokens],
+        Endpoint::GeminiCountTokens => &[Endpoint::CountTokens],
+        CohereChat | OllamaChat | Endpoint::CohereEmbed | InvokeEmbeddings | PredictEmbeddings => &[],
     }
 }
 
@@ -142,6 +165,14 @@ pub enum TranslateError {
     /// No client asks in this dialect.
     #[error("no client asks in this dialect")]
     NoClient,
+    /// The provider does not take what is asked, and it cannot be left out.
+    #[error("'{name}': {what}")]
+    Refused {
+        /// The member that holds it.
+        name: &'static str,
+        /// Why, and what to do.
+        what: &'static str,
+    },
     /// The answer has none of the members that its dialect requires.
     #[error("the answer is none of its dialect's")]
     NoAnswer,

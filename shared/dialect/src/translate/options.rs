@@ -5,6 +5,8 @@
 pub struct RequestOptions<'a> {
     /// The model's name at the upstream; `None` keeps the client's.
     pub model: Option<&'a str>,
+    /// The name by which the model is known, where its name at the upstream does not tell.
+    pub base_model: Option<&'a str>,
     /// Whether the client wants a stream, where its dialect says that in the path.
     pub stream: Option<bool>,
     /// `max_tokens` where the client names none and the dialect requires it.
@@ -21,14 +23,16 @@ pub struct RequestOptions<'a> {
     pub max_completion_tokens: bool,
     /// Ask for the usage of a stream.
     pub stream_usage: bool,
-    /// The upstream takes ids of calls where its dialect may do without.
-    pub call_ids: bool,
+    /// Google's models are asked at the Gemini API, which takes ids of calls and counts whole requests; Vertex does
+    /// neither.
+    pub gemini_api: bool,
 }
 
 impl Default for RequestOptions<'_> {
     fn default() -> Self {
         Self {
             model: None,
+            base_model: None,
             stream: None,
             max_tokens: 4096,
             reasoning: ReasoningStyle::Fixed,
@@ -37,7 +41,7 @@ impl Default for RequestOptions<'_> {
             reasoning_content: false,
             max_completion_tokens: false,
             stream_usage: true,
-            call_ids: true,
+            gemini_api: true,
         }
     }
 }
@@ -76,6 +80,8 @@ pub struct AnswerOptions {
     pub plan: Plan,
     /// The longest event of a stream in bytes, its blank line included.
     pub max_event: usize,
+    /// Tokens of the input, where the provider tells them beside the answer.
+    pub input_tokens: Option<u64>,
     /// A stream of Gemini goes out as one JSON array, as it does without `alt=sse`.
     pub json_array: bool,
 }

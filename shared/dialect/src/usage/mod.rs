@@ -51,12 +51,17 @@ impl<'a> Reported<'a> {
                 tokens.add(self.usage?);
                 tokens.usage()
             }
-            // All but the first are read by `translate`.
-            Endpoint::CountTokens
-            | Endpoint::GenerateContent
+            Endpoint::CountTokens | Endpoint::GeminiCountTokens => None,
+            // These are read by `translate`.
+            Endpoint::GenerateContent
             | Endpoint::Converse
             | Endpoint::CohereChat
-            | Endpoint::OllamaChat => None,
+            | Endpoint::OllamaChat
+            | Endpoint::EmbedContent
+            | Endpoint::BatchEmbedContents
+            | Endpoint::CohereEmbed
+            | Endpoint::InvokeEmbeddings
+            | Endpoint::PredictEmbeddings => None,
         }
     }
 

@@ -25,6 +25,7 @@ pub(crate) fn options() -> AnswerOptions {
         plan: Plan { include_usage: true, ..Plan::default() },
         max_event: 1 << 20,
         json_array: false,
+        input_tokens: None,
     }
 }
 

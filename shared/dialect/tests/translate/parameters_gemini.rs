@@ -281,8 +281,8 @@ fn calls_have_no_ids_where_they_are_not_taken() {
         {"role": "tool", "tool_call_id": "c1", "content": "done"},
     ]});
     let body = serde_json::to_vec(&body).unwrap();
-    for call_ids in [true, false] {
-        let options = RequestOptions { call_ids, ..RequestOptions::default() };
+    for gemini_api in [true, false] {
+        let options = RequestOptions { gemini_api, ..RequestOptions::default() };
         let done = request(Dialect::Chat, Dialect::Gemini, &body, &options).unwrap();
         let sent: Value = serde_json::from_slice(&done.body).unwrap();
         let (call, result) = (
@@ -290,7 +290,7 @@ fn calls_have_no_ids_where_they_are_not_taken() {
             &sent["contents"][2]["parts"][0]["functionResponse"],
         );
         assert_eq!((&call["name"], &result["name"]), (&json!("f"), &json!("f")), "{sent}");
-        let id = call_ids.then(|| json!("c1"));
+        let id = gemini_api.then(|| json!("c1"));
         assert_eq!((call.get("id"), result.get("id")), (id.as_ref(), id.as_ref()), "{sent}");
     }
 }

@@ -90,6 +90,14 @@ fn prompt_members(endpoint: Endpoint) -> &'static [&'static str] {
         Endpoint::CohereChat => &["messages", "tools", "documents"],
         Endpoint::OllamaChat => &["messages", "tools"],
         Endpoint::GenerateContent | Endpoint::Converse => &[],
+        Endpoint::EmbedContent => &["content"],
+        Endpoint::BatchEmbedContents => &["requests"],
+        Endpoint::PredictEmbeddings => &["instances"],
+        Endpoint::GeminiCountTokens => &["contents", "generateContentRequest"],
+        Endpoint::CohereEmbed => &["texts", "images", "inputs"],
+        Endpoint::InvokeEmbeddings => {
+            &["inputText", "inputImage", "texts", "images", "singleEmbeddingParams"]
+        }
     }
 }
 
@@ -115,7 +123,10 @@ fn below_minimum(name: &str, got: usize) -> Problem {
 /// The prompt is there and, where it is made of messages, their roles are known.
 fn check_prompt(endpoint: Endpoint, flavour: Flavour, members: &Members<'_>) -> Result<(), Problem> {
     let Some(&name) = prompt_members(endpoint).first() else { return Ok(()) };
-    if members.present(name).is_none() {
+    let any =
+        matches!(endpoint, Endpoint::GeminiCountTokens | Endpoint::CohereEmbed | Endpoint::InvokeEmbeddings);
+    let needed = if any { prompt_members(endpoint) } else { &[name] };
+    if needed.iter().all(|name| members.present(name).is_none()) {
         return Err(Problem::missing(flavour, name));
     }
     let anthropic = flavour == Flavour::Anthropic;

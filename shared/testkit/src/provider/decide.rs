@@ -177,6 +177,7 @@ impl Request<'_> {
         if behaviour.strict {
             strict::check(endpoint, flavour, &members, &self.head.headers)?;
         }
+        dialect::vectors::check(endpoint, &record.model, &members)?;
         let mut ask = Ask::read(endpoint, flavour, members)?;
         ask.stream |= record.stream;
         let tier =
@@ -185,7 +186,10 @@ impl Request<'_> {
         let say = Say::to(&ask, behaviour, echoed, tier.as_deref());
         let model = format!("{}{}", record.model, self.provider.model_suffix);
         let voice = Voice { seq: record.seq, model, tier, azure: flavour == Flavour::Azure };
-        let headers = self.headers(record.seq);
+        let mut headers = self.headers(record.seq);
+        if let (Endpoint::InvokeEmbeddings, Some(usage)) = (endpoint, say.reported) {
+            headers.insert("x-amzn-bedrock-input-token-count", usage.input.into());
+        }
         let problem = mid_answer(flavour);
         let events = ask.stream.then(|| dialect::events(&ask, &say, &voice)).flatten();
         if let Some(answer) = events {
@@ -205,7 +209,7 @@ impl Request<'_> {
             error: self.error_body(record.seq, &problem),
             usage: if billed { say.usage } else { Default::default() },
             reported: say.reported.filter(|_| billed),
-            content: if endpoint == Endpoint::Embeddings || !billed { 0 } else { say.bytes() },
+            content: if endpoint.embeds() || !billed { 0 } else { say.bytes() },
         };
         Ok(Plan::json(headers, whole, behaviour))
     }
@@ -248,7 +252,8 @@ fn error_events(endpoint: Endpoint, problem: &Problem, flavour: Flavour) -> Vec<
 fn key(headers: &HeaderMap) -> Option<&str> {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     let bearer = text(AUTHORIZATION.as_str()).and_then(|value| value.strip_prefix("Bearer "));
-    bearer.or_else(|| text("x-api-key")).or_else(|| text("api-key")).filter(|key| !key.trim().is_empty())
+    let key = bearer.or_else(|| text("x-api-key")).or_else(|| text("api-key"));
+    key.or_else(|| text("x-goog-api-key")).filter(|key| !key.trim().is_empty())
 }
 
 fn last_four(key: &str) -> String {

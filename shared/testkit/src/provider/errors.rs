@@ -10,6 +10,8 @@ pub(crate) enum Flavour {
     Anthropic,
     Cohere,
     Ollama,
+    Google,
+    Amazon,
 }
 
 /// Something the provider refuses or fails to do.
@@ -82,6 +84,8 @@ impl Problem {
             (Flavour::Cohere, None) => problem("no api key supplied".to_owned()),
             (Flavour::Cohere, Some(_)) => problem("invalid api token".to_owned()),
             (Flavour::Ollama, _) => problem("unauthorized".to_owned()),
+            (Flavour::Google, _) => problem("API key not valid. Please pass a valid API key.".to_owned()),
+            (Flavour::Amazon, _) => problem("The security token included in the request is invalid.".to_owned()),
             (Flavour::OpenAi, None) => problem(
                 "You didn't provide an API key. You need to provide your API key in an Authorization header using \
                  Bearer auth (i.e. Authorization: Bearer YOUR_KEY)."
@@ -103,7 +107,8 @@ impl Problem {
                 "model '{model}' not found, make sure the correct model ID was used and that you have access to the \
                  model."
             ),
-            Flavour::Ollama => format!("model '{model}' not found"),
+            Flavour::Ollama | Flavour::Amazon => format!("model '{model}' not found"),
+            Flavour::Google => format!("models/{model} is not found for API version v1beta"),
             Flavour::OpenAi => format!("The model `{model}` does not exist or you do not have access to it."),
         };
         let code = if flavour == Flavour::Azure { "DeploymentNotFound" } else { "model_not_found" };
@@ -154,7 +159,7 @@ impl Problem {
                 "The response was filtered due to the prompt triggering Azure OpenAI's content management policy. \
                  Please modify your prompt and retry.",
             ),
-            Flavour::OpenAi | Flavour::Cohere | Flavour::Ollama => Self::new(
+            Flavour::OpenAi | Flavour::Cohere | Flavour::Ollama | Flavour::Google | Flavour::Amazon => Self::new(
                 400,
                 "invalid_request_error",
                 "Your request was rejected as a result of our safety system. Your prompt may contain text that is \
@@ -224,6 +229,11 @@ impl Problem {
             Flavour::Azure if matches!(self.status, 401 | 429) => {
                 format!(r#"{{"error":{{"code":"{}","message":{message}}}}}"#, self.status)
             }
+            Flavour::Google => {
+                let (code, status) = (self.status, google_status(self.status));
+                format!(r#"{{"error":{{"code":{code},"message":{message},"status":"{status}"}}}}"#)
+            }
+            Flavour::Amazon => format!(r#"{{"message":{message}}}"#),
             Flavour::OpenAi | Flavour::Azure => {
                 let param = self.param.as_deref().map_or("null".to_owned(), quoted);
                 let code = self.code.map_or("null".to_owned(), quoted);
@@ -233,6 +243,19 @@ impl Problem {
                 )
             }
         }
+    }
+}
+
+fn google_status(status: u16) -> &'static str {
+    match status {
+        401 => "UNAUTHENTICATED",
+        403 => "PERMISSION_DENIED",
+        404 => "NOT_FOUND",
+        429 => "RESOURCE_EXHAUSTED",
+        503 => "UNAVAILABLE",
+        504 => "DEADLINE_EXCEEDED",
+        500.. => "INTERNAL",
+        _ => "INVALID_ARGUMENT",
     }
 }
 

@@ -62,6 +62,8 @@ pub(crate) struct Heads {
     anthropic: HeaderMap,
     cohere: HeaderMap,
     ollama: HeaderMap,
+    google: HeaderMap,
+    amazon: HeaderMap,
 }
 
 impl Heads {
@@ -72,6 +74,8 @@ impl Heads {
             anthropic: map(&ANTHROPIC),
             cohere: map(&COHERE),
             ollama: HeaderMap::new(),
+            google: map(&[("server", "scaffolding on HTTPServer2"), ("x-content-type-options", "nosniff")]),
+            amazon: HeaderMap::new(),
         }
     }
 
@@ -83,6 +87,8 @@ impl Heads {
             Flavour::Anthropic => (&self.anthropic, "request-id"),
             Flavour::Cohere => (&self.cohere, "x-request-id"),
             Flavour::Ollama => (&self.ollama, "x-request-id"),
+            Flavour::Google => (&self.google, "x-goog-request-id"),
+            Flavour::Amazon => (&self.amazon, "x-amzn-requestid"),
         };
         let mut headers = all.clone();
         if let Ok(value) = HeaderValue::try_from(request_id(flavour, seq)) {
@@ -96,9 +102,7 @@ impl Heads {
 pub(crate) fn request_id(flavour: Flavour, seq: u64) -> String {
     match flavour {
         Flavour::Anthropic => id("req_011C", seq, 20),
-        Flavour::OpenAi | Flavour::Azure | Flavour::Cohere | Flavour::Ollama => {
-            format!("req_{:016x}{:016x}", mix(seq), mix(!seq))
-        }
+        _ => format!("req_{:016x}{:016x}", mix(seq), mix(!seq)),
     }
 }
 

@@ -52,7 +52,9 @@ impl Hosted {
             return Some(hosted(Cloud::Vertex, streams, model));
         }
         let (model, action) = path.strip_prefix("/model/")?.split_once('/')?;
+        // Other models are asked here for embeddings.
         match action {
+            _ if !model.contains("claude") => None,
             "invoke" => Some(hosted(Cloud::Bedrock, false, model)),
             "invoke-with-response-stream" => Some(hosted(Cloud::Bedrock, true, model)),
             _ => None,

@@ -10,7 +10,7 @@ use super::hosted::Hosted;
 pub(crate) struct Route {
     pub(crate) target: Target,
     pub(crate) flavour: Flavour,
-    /// Azure names the model in the path.
+    /// Azure, Google and Amazon name the model in the path.
     pub(crate) deployment: Option<String>,
     /// A cloud serves the API, in its own way.
     pub(crate) hosted: Option<Hosted>,
@@ -43,10 +43,20 @@ impl Route {
             },
             None => (None, azure.unwrap_or(path).trim_start_matches('/')),
         };
-        let rest = rest.strip_prefix("v1/").unwrap_or(rest);
+        let rest = ["v1/", "v1beta/"].iter().find_map(|version| rest.strip_prefix(version)).unwrap_or(rest);
+        if let Some((endpoint, model)) = action_on_model(rest) {
+            let flavour =
+                if endpoint.dialect() == Dialect::Gemini { Flavour::Google } else { Flavour::Amazon };
+            return Self {
+                target: Target::Api(endpoint),
+                flavour,
+                deployment: Some(percent_decoded(model)),
+                hosted: None,
+            };
+        }
         let target = target(rest);
         let own = match target {
-            Target::Api(Endpoint::CohereChat) => Some(Flavour::Cohere),
+            Target::Api(Endpoint::CohereChat | Endpoint::CohereEmbed) => Some(Flavour::Cohere),
             Target::Api(Endpoint::OllamaChat) => Some(Flavour::Ollama),
             _ => None,
         };
@@ -70,6 +80,23 @@ impl Route {
             Target::Unknown => "unknown",
         }
     }
+}
+
+/// Google's and Amazon's paths, as far as they are spoken here.
+fn action_on_model(rest: &str) -> Option<(Endpoint, &str)> {
+    let actions = [
+        Endpoint::EmbedContent,
+        Endpoint::BatchEmbedContents,
+        Endpoint::GeminiCountTokens,
+        Endpoint::InvokeEmbeddings,
+        Endpoint::PredictEmbeddings,
+    ];
+    actions.into_iter().find_map(|endpoint| {
+        let (before, after) = endpoint.path().strip_prefix('/')?.split_once("{model}")?;
+        // Vertex has more before it.
+        let at = rest.rfind(before)?;
+        Some((endpoint, rest.get(at + before.len()..)?.strip_suffix(after)?))
+    })
 }
 
 fn target(rest: &str) -> Target {
@@ -123,6 +150,14 @@ mod tests {
             ("/v1/publishers/anthropic/models/count-tokens:rawPredict", "/v1/messages/count_tokens", None),
             ("/v2/chat", "/v2/chat", None),
             ("/api/chat", "/api/chat", None),
+            ("/v1beta/models/m:countTokens", "/v1beta/models/{model}:countTokens", Some("m")),
+            ("/model/titan%3A0/invoke", "/model/{model}/invoke", Some("titan:0")),
+            (
+                "/v1/projects/p/locations/l/publishers/google/models/m:predict",
+                "/models/{model}:predict",
+                Some("m"),
+            ),
+            ("/v2/embed", "/v2/embed", None),
             ("/v1/nothing", "unknown", None),
         ] {
             let route = Route::of(path, &none);

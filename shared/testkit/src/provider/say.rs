@@ -70,7 +70,7 @@ impl Say {
     pub(crate) fn to(ask: &Ask<'_>, behaviour: &Behaviour, body: &[u8], tier: Option<&str>) -> Self {
         let (content, finish) = content(ask, behaviour, body);
         let reasoning = behaviour.reasoning.or_else(|| {
-            let can = !matches!(ask.endpoint, Endpoint::Completions | Endpoint::Embeddings);
+            let can = ask.endpoint != Endpoint::Completions && !ask.endpoint.embeds();
             (can && ask.reasons).then_some(Reasoning { tokens: REASONING, shown: false })
         });
         let pieces = match &content {
@@ -142,7 +142,8 @@ fn usage(
     let (input, output) = behaviour.tokens.unwrap_or((counted, pieces * ask.n as u64 + reasoned));
     let mut usage = Usage { input, output, ..Usage::default() };
     match (ask.endpoint, ask.cache) {
-        (Endpoint::Completions | Endpoint::Embeddings | Endpoint::OllamaChat, _) | (_, Cache::None) => {}
+        (Endpoint::Completions | Endpoint::OllamaChat, _) | (_, Cache::None) => {}
+        (endpoint, _) if endpoint.embeds() => {}
         (_, Cache::Read) => usage.cache_read = input * 3 / 4,
         (_, Cache::Write5m) => usage.cache_write = input / 2,
         (_, Cache::Write1h) => usage.cache_write_1h = input / 2,
@@ -151,7 +152,7 @@ fn usage(
         usage.reasoning = reasoned.min(output);
         usage.tier = tier.map(ServiceTier::from_answer).unwrap_or_default();
     }
-    if ask.endpoint == Endpoint::Embeddings {
+    if ask.endpoint.embeds() {
         usage.output = 0;
     }
     usage

@@ -60,6 +60,37 @@ const COMPLETIONS: &[&str] = &[
     "seed",
 ];
 const EMBEDDINGS: &[&str] = &["model", "input", "encoding_format", "dimensions", "user"];
+const EMBED_CONTENT: &[&str] =
+    &["model", "content", "taskType", "title", "outputDimensionality", "embedContentConfig"];
+const COHERE_EMBED: &[&str] = &[
+    "model",
+    "texts",
+    "images",
+    "inputs",
+    "input_type",
+    "embedding_types",
+    "output_dimension",
+    "truncate",
+    "max_tokens",
+];
+const INVOKE: &[&str] = &[
+    "inputText",
+    "inputImage",
+    "dimensions",
+    "normalize",
+    "embeddingTypes",
+    "embeddingConfig",
+    "texts",
+    "images",
+    "inputs",
+    "input_type",
+    "embedding_types",
+    "output_dimension",
+    "truncate",
+    "schemaVersion",
+    "taskType",
+    "singleEmbeddingParams",
+];
 const RESPONSES: &[&str] = &[
     "model",
     "input",
@@ -173,6 +204,12 @@ pub(crate) fn check(
         Endpoint::CohereChat => COHERE,
         Endpoint::OllamaChat => OLLAMA,
         Endpoint::GenerateContent | Endpoint::Converse => &[],
+        Endpoint::EmbedContent => EMBED_CONTENT,
+        Endpoint::BatchEmbedContents => &["requests"],
+        Endpoint::GeminiCountTokens => &["contents", "generateContentRequest"],
+        Endpoint::CohereEmbed => COHERE_EMBED,
+        Endpoint::InvokeEmbeddings => INVOKE,
+        Endpoint::PredictEmbeddings => &["instances", "parameters"],
     };
     for (name, value) in members.iter() {
         let (code, message) = match flavour {

@@ -31,7 +31,7 @@ const ENDINGS: [(&str, &str); 19] = [
 ];
 
 /// The media type of what a URL leads to, by its ending.
-pub(super) fn of_url(url: &str) -> Option<&'static str> {
+pub(in super::super) fn of_url(url: &str) -> Option<&'static str> {
     let path = url.split(['?', '#']).next().unwrap_or_default();
     let ends = |ending: &str| {
         path.len()
@@ -90,7 +90,7 @@ pub(super) fn elsewhere<'a>(
 }
 
 /// Base64 as every provider takes it: Google takes the alphabet for URLs, too, and no padding, and so send its clients.
-pub(super) fn standard(data: Cow<'_, str>) -> Cow<'_, str> {
+pub(in super::super) fn standard(data: Cow<'_, str>) -> Cow<'_, str> {
     if data.len().is_multiple_of(4) && memchr::memchr2(b'-', b'_', data.as_bytes()).is_none() {
         return data;
     }

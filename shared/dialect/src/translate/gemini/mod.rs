@@ -9,7 +9,7 @@ mod content;
 mod grounding;
 mod logprobs;
 mod media;
-mod names;
+pub(super) mod names;
 mod openapi;
 mod options_writer;
 mod partial;
@@ -21,6 +21,8 @@ mod usage;
 
 pub(super) use answer_reader::Reader;
 pub(super) use answer_writer::Writer;
+pub(super) use media::{of_url, standard};
+pub(super) use names::get;
 pub(super) use openapi::with_json_schemas;
 pub(super) use request_reader::read_request;
 pub(super) use request_writer::write_request;

@@ -5,22 +5,22 @@ use std::borrow::Cow;
 use super::super::json;
 
 /// The members of an object with their names in camelCase, without those that are null.
-pub(super) fn fields(object: &[u8]) -> impl Iterator<Item = (Cow<'_, str>, &[u8])> {
+pub(in super::super) fn fields(object: &[u8]) -> impl Iterator<Item = (Cow<'_, str>, &[u8])> {
     json::fields(object).map(|(name, value)| (camel(name), value))
 }
 
 /// The value of the last member of this name, which is given in camelCase.
-pub(super) fn get<'a>(object: &'a [u8], name: &str) -> Option<&'a [u8]> {
+pub(in super::super) fn get<'a>(object: &'a [u8], name: &str) -> Option<&'a [u8]> {
     fields(object).filter(|(found, _)| found == name).last().map(|(_, value)| value)
 }
 
 /// The text of the member of this name.
-pub(super) fn get_text<'a>(object: &'a [u8], name: &str) -> Option<Cow<'a, str>> {
+pub(in super::super) fn get_text<'a>(object: &'a [u8], name: &str) -> Option<Cow<'a, str>> {
     get(object, name).and_then(json::text)
 }
 
 /// The elements of a list; Google takes one element without its list.
-pub(super) fn items(value: &[u8]) -> impl Iterator<Item = &[u8]> {
+pub(in super::super) fn items(value: &[u8]) -> impl Iterator<Item = &[u8]> {
     let single = value.starts_with(b"{").then_some(value);
     json::items(value).chain(single)
 }

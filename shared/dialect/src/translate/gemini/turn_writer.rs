@@ -58,7 +58,7 @@ pub(super) fn write_contents(
             _ => contents.push((from_model, parts)),
         }
     }
-    let (signed, ids) = (options.reasoning == ReasoningStyle::Adaptive, options.call_ids);
+    let (signed, ids) = (options.reasoning == ReasoningStyle::Adaptive, options.gemini_api);
     body.array("contents", |items| {
         // Google wants a user to say something, even where there is only a system prompt.
         if contents.is_empty() {

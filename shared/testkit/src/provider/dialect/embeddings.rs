@@ -9,7 +9,7 @@ use crate::provider::say::{Say, Voice};
 use crate::provider::text::{mix, quoted};
 
 /// Numbers in a vector where the request does not say.
-const DIMENSIONS: usize = 256;
+pub(super) const DIMENSIONS: usize = 256;
 
 pub(crate) fn body(ask: &Ask<'_>, say: &Say, voice: &Voice) -> String {
     let input = ask.members.present("input").unwrap_or_default();
@@ -45,7 +45,7 @@ fn inputs(input: &str) -> Vec<&str> {
 }
 
 /// Numbers in -1..1 that follow from the text.
-fn vector(text: &str, dimensions: usize) -> Vec<f32> {
+pub(super) fn vector(text: &str, dimensions: usize) -> Vec<f32> {
     let mut state = text.bytes().fold(0, |state, byte| mix(state ^ u64::from(byte)));
     let mut next = || {
         state = mix(state);

@@ -8,6 +8,7 @@ pub(crate) mod messages;
 pub(crate) mod models;
 pub(crate) mod ollama;
 pub(crate) mod responses;
+pub(crate) mod vectors;
 
 use bulkhead_model::{Endpoint, Usage};
 
@@ -66,6 +67,12 @@ pub(crate) fn body(ask: &Ask<'_>, say: &Say, voice: &Voice) -> String {
         Endpoint::CountTokens => format!("{{\"input_tokens\":{}}}", say.usage.input),
         Endpoint::CohereChat => cohere::body(say, voice),
         Endpoint::OllamaChat => ollama::body(say, voice),
+        Endpoint::GeminiCountTokens => format!("{{\"totalTokens\":{}}}", say.usage.input),
+        Endpoint::EmbedContent
+        | Endpoint::BatchEmbedContents
+        | Endpoint::CohereEmbed
+        | Endpoint::InvokeEmbeddings
+        | Endpoint::PredictEmbeddings => vectors::body(ask, say),
         // Not spoken here: no path leads to them.
         Endpoint::GenerateContent | Endpoint::Converse => String::new(),
     }
@@ -80,6 +87,6 @@ pub(crate) fn events(ask: &Ask<'_>, say: &Say, voice: &Voice) -> Option<Vec<Even
         Endpoint::Messages => Some(messages::events(say, voice)),
         Endpoint::CohereChat => Some(cohere::events(say, voice)),
         Endpoint::OllamaChat => Some(ollama::events(say, voice)),
-        Endpoint::Embeddings | Endpoint::CountTokens | Endpoint::GenerateContent | Endpoint::Converse => None,
+        _ => None,
     }
 }
