@@ -152,6 +152,7 @@ pub fn request(
         Dialect::Converse => converse::read_request(body, schema.as_deref(), &mut losses)?,
     };
     request.stream = request.stream.or(options.stream);
+    request.keep_last_settings();
     losses.written_for(from);
     let mut plan = Plan { include_usage: request.include_usage, ..Plan::default() };
     let body = match to {

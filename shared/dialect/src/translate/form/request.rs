@@ -40,9 +40,21 @@ pub struct Request<'a> {
 }
 
 impl<'a> Request<'a> {
-    /// The setting of a knob. Of several the last one counts.
+    /// The setting of a knob.
     pub(in super::super) fn setting(&self, knob: Knob) -> Option<&Setting<'a>> {
-        self.settings.iter().rev().find(|setting| setting.knob == knob)
+        self.settings.iter().find(|setting| setting.knob == knob)
+    }
+
+    /// Clients may give two names of one knob, or one of them twice; no member may stand twice.
+    pub(in super::super) fn keep_last_settings(&mut self) {
+        let mut kept: Vec<Setting<'a>> = Vec::new();
+        for setting in self.settings.drain(..).rev() {
+            if !kept.iter().any(|later| later.knob == setting.knob) {
+                kept.push(setting);
+            }
+        }
+        kept.reverse();
+        self.settings = kept;
     }
 }
 

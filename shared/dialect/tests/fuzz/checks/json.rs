@@ -33,7 +33,7 @@ fn scan(chunks: &[&[u8]]) -> Result<Scan, ScanError> {
 }
 
 /// The members of an object: names as they are spelled and values. `None` for what serde_json does not accept as one.
-fn listed(input: &[u8]) -> Option<Vec<(String, String)>> {
+pub(super) fn listed(input: &[u8]) -> Option<Vec<(String, String)>> {
     struct Listed;
     impl<'de> Visitor<'de> for Listed {
         type Value = Vec<(String, String)>;
