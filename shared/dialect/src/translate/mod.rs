@@ -180,6 +180,7 @@ pub fn request(
         Dialect::Cohere | Dialect::Ollama => return Err(TranslateError::NoClient),
     };
     request.stream = request.stream.or(options.stream);
+    request.keep_last_settings();
     losses.written_for(from);
     let mut plan = Plan { include_usage: request.include_usage, ..Plan::default() };
     let body = match to {

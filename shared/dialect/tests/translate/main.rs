@@ -33,3 +33,4 @@ mod seen_gemini;
 mod seen_responses;
 mod speed;
 mod splits;
+mod tables;

@@ -113,10 +113,13 @@ impl Knob {
             Self::Logprobs => value == b"false",
             Self::TopLogprobs => value == b"0",
             Self::LogitBias => value == b"{}",
-            Self::SafetySettings => items(value).all(|setting| {
-                let threshold = get_text(setting, "threshold");
-                matches!(threshold.as_deref(), Some("BLOCK_NONE" | "OFF"))
-            }),
+            Self::SafetySettings => {
+                value.starts_with(b"[")
+                    && items(value).all(|setting| {
+                        let threshold = get_text(setting, "threshold");
+                        matches!(threshold.as_deref(), Some("BLOCK_NONE" | "OFF"))
+                    })
+            }
             Self::Modalities => value
                 .strip_prefix(b"[")
                 .and_then(|rest| rest.strip_suffix(b"]"))

@@ -175,6 +175,10 @@ impl Writer {
         for (choice, signature) in signed {
             self.say(choice, Piece::Text { text: String::new(), signature: Some(signature) }, out);
         }
+        // An answer of nothing is one choice all the same, whose reason is the only end that this dialect has.
+        if self.candidates.is_empty() {
+            self.candidates.push(Candidate::new(0));
+        }
         if !self.streams {
             return;
         }

@@ -55,7 +55,8 @@ fn write_settings(request: &Request<'_>, body: &mut Fields<'_>, losses: &mut Los
     for setting in &request.settings {
         match (setting.knob, setting.knob.name_in(Dialect::Responses)) {
             // These have a place of their own.
-            (Knob::Verbosity | Knob::Logprobs | Knob::WebSearch, _) => {}
+            (Knob::Verbosity | Knob::WebSearch, _) => {}
+            (Knob::Logprobs, _) if matches!(setting.value, b"true" | b"false") => {}
             (Knob::MaxTokens, Some(name))
                 if whole_number(setting.value).is_some_and(|it| it < LEAST_OUTPUT) =>
             {
