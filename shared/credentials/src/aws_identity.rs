@@ -23,7 +23,7 @@ pub(crate) async fn signed(
     let keys = aws::ambient(machine, region).await?;
     let url = url.unwrap_or(URL).replace("{region}", region);
     let target = [("x-goog-cloud-target-resource", audience)];
-    let request = Request { method: "POST", url: &url, headers: &target, body: b"" };
+    let request = Request { method: "POST", url: &url, headers: &target, body_hash: aws::NO_BODY };
     let wrong = |why: String| Unavailable::until_changed(format!("regional_cred_verification_url: {why}"));
     let signed = aws::sign(&request, &keys, Scope { region, service: "sts" }, SystemTime::now());
     let signed = signed.map_err(|error| wrong(error.to_string()))?;
