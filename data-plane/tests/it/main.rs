@@ -9,6 +9,7 @@
     reason = "helpers of tests fail the test, loudly and at once"
 )]
 
+mod agents;
 mod bodies;
 mod bytes;
 mod canaries;

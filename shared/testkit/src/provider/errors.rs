@@ -8,6 +8,7 @@ pub(crate) enum Flavour {
     OpenAi,
     Azure,
     Anthropic,
+    Google,
 }
 
 /// Something the provider refuses or fails to do.
@@ -73,6 +74,7 @@ impl Problem {
             (Flavour::Azure, _) => {
                 problem("Access denied due to invalid subscription key or wrong API endpoint.".to_owned())
             }
+            (Flavour::Google, _) => Self::new(400, "INVALID_ARGUMENT", "API key not valid. Please pass a valid API key."),
             (Flavour::OpenAi, None) => problem(
                 "You didn't provide an API key. You need to provide your API key in an Authorization header using \
                  Bearer auth (i.e. Authorization: Bearer YOUR_KEY)."
@@ -90,6 +92,11 @@ impl Problem {
         let message = match flavour {
             Flavour::Anthropic => format!("model: {model}"),
             Flavour::Azure => "The API deployment for this resource does not exist.".to_owned(),
+            Flavour::Google => {
+                format!(
+                    "models/{model} is not found for API version v1beta, or is not supported for generateContent."
+                )
+            }
             Flavour::OpenAi => format!("The model `{model}` does not exist or you do not have access to it."),
         };
         let code = if flavour == Flavour::Azure { "DeploymentNotFound" } else { "model_not_found" };
@@ -116,6 +123,9 @@ impl Problem {
     pub(crate) fn context_window(flavour: Flavour) -> Self {
         let message = match flavour {
             Flavour::Anthropic => "prompt is too long: 208310 tokens > 200000 maximum",
+            Flavour::Google => {
+                "The input token count (1310720) exceeds the maximum number of tokens allowed (1048576)."
+            }
             _ => {
                 "This model's maximum context length is 128000 tokens. However, your messages resulted in 130310 \
                  tokens. Please reduce the length of the messages."
@@ -136,7 +146,7 @@ impl Problem {
                 "The response was filtered due to the prompt triggering Azure OpenAI's content management policy. \
                  Please modify your prompt and retry.",
             ),
-            Flavour::OpenAi => Self::new(
+            Flavour::OpenAi | Flavour::Google => Self::new(
                 400,
                 "invalid_request_error",
                 "Your request was rejected as a result of our safety system. Your prompt may contain text that is \
@@ -186,7 +196,7 @@ impl Problem {
         Self { message, ..Self::status(flavour, status) }
     }
 
-    /// The error as OpenAI's and Anthropic's bodies have it.
+    /// The error as the provider's bodies have it.
     pub(crate) fn json(&self, flavour: Flavour, request_id: Option<&str>) -> String {
         let message = quoted(&self.message);
         match flavour {
@@ -194,6 +204,10 @@ impl Problem {
                 let kind = anthropic_kind(self.status);
                 let id = request_id.map(|id| format!(",\"request_id\":\"{id}\"")).unwrap_or_default();
                 format!(r#"{{"type":"error","error":{{"type":"{kind}","message":{message}}}{id}}}"#)
+            }
+            Flavour::Google => {
+                let status = google_status(self.status);
+                format!(r#"{{"error":{{"code":{},"message":{message},"status":"{status}"}}}}"#, self.status)
             }
             Flavour::Azure if matches!(self.status, 401 | 429) => {
                 format!(r#"{{"error":{{"code":"{}","message":{message}}}}}"#, self.status)
@@ -222,6 +236,20 @@ fn anthropic_kind(status: u16) -> &'static str {
         529 => "overloaded_error",
         500.. => "api_error",
         _ => "invalid_request_error",
+    }
+}
+
+fn google_status(status: u16) -> &'static str {
+    match status {
+        401 => "UNAUTHENTICATED",
+        403 => "PERMISSION_DENIED",
+        404 => "NOT_FOUND",
+        409 => "ABORTED",
+        429 => "RESOURCE_EXHAUSTED",
+        503 => "UNAVAILABLE",
+        504 => "DEADLINE_EXCEEDED",
+        500.. => "INTERNAL",
+        _ => "INVALID_ARGUMENT",
     }
 }
 

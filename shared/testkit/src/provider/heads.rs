@@ -47,16 +47,26 @@ const ANTHROPIC: [(&str, &str); 12] = [
     ("set-cookie", "_cfuvid=mock-cookie-of-the-provider; path=/; HttpOnly; Secure; SameSite=None"),
 ];
 
+const GOOGLE: [(&str, &str); 6] = [
+    ("server", "scaffolding on HTTPServer2"),
+    ("vary", "Origin"),
+    ("x-xss-protection", "0"),
+    ("x-frame-options", "SAMEORIGIN"),
+    ("x-content-type-options", "nosniff"),
+    ("server-timing", "gfet4t7; dur=12"),
+];
+
 /// The headers of each flavour, without the request id.
 pub(crate) struct Heads {
     openai: HeaderMap,
     azure: HeaderMap,
     anthropic: HeaderMap,
+    google: HeaderMap,
 }
 
 impl Heads {
     pub(crate) fn new() -> Self {
-        Self { openai: map(&OPENAI), azure: map(&AZURE), anthropic: map(&ANTHROPIC) }
+        Self { openai: map(&OPENAI), azure: map(&AZURE), anthropic: map(&ANTHROPIC), google: map(&GOOGLE) }
     }
 
     /// The headers of one answer.
@@ -65,6 +75,7 @@ impl Heads {
             Flavour::OpenAi => (&self.openai, "x-request-id"),
             Flavour::Azure => (&self.azure, "x-request-id"),
             Flavour::Anthropic => (&self.anthropic, "request-id"),
+            Flavour::Google => (&self.google, "x-request-id"),
         };
         let mut headers = all.clone();
         if let Ok(value) = HeaderValue::try_from(request_id(flavour, seq)) {
@@ -78,7 +89,9 @@ impl Heads {
 pub(crate) fn request_id(flavour: Flavour, seq: u64) -> String {
     match flavour {
         Flavour::Anthropic => id("req_011C", seq, 20),
-        Flavour::OpenAi | Flavour::Azure => format!("req_{:016x}{:016x}", mix(seq), mix(!seq)),
+        Flavour::OpenAi | Flavour::Azure | Flavour::Google => {
+            format!("req_{:016x}{:016x}", mix(seq), mix(!seq))
+        }
     }
 }
 

@@ -9,8 +9,10 @@ use super::errors::Flavour;
 pub(crate) struct Route {
     pub(crate) target: Target,
     pub(crate) flavour: Flavour,
-    /// Azure names the model in the path.
+    /// Azure and Google name the model in the path.
     pub(crate) deployment: Option<String>,
+    /// Google's path asks for a stream.
+    pub(crate) streams: bool,
 }
 
 /// What is asked for.
@@ -22,7 +24,7 @@ pub(crate) enum Target {
 }
 
 impl Route {
-    /// Reads a path, with or without `/v1`, or Azure's.
+    /// Reads a path, with or without its version, or Azure's.
     pub(crate) fn of(path: &str, headers: &HeaderMap) -> Self {
         let azure = path.strip_prefix("/openai");
         let (deployment, rest) = match azure.and_then(|rest| rest.strip_prefix("/deployments/")) {
@@ -32,7 +34,10 @@ impl Route {
             },
             None => (None, azure.unwrap_or(path).trim_start_matches('/')),
         };
-        let rest = rest.strip_prefix("v1/").unwrap_or(rest);
+        let rest = rest.strip_prefix("v1/").or_else(|| rest.strip_prefix("v1beta/")).unwrap_or(rest);
+        if let Some(google) = googles(rest) {
+            return google;
+        }
         let target = target(rest);
         let anthropic = match target {
             Target::Api(endpoint) => endpoint.dialect() == Dialect::Anthropic,
@@ -43,7 +48,7 @@ impl Route {
             None if anthropic => Flavour::Anthropic,
             None => Flavour::OpenAi,
         };
-        Self { target, flavour, deployment }
+        Self { target, flavour, deployment, streams: false }
     }
 
     /// The canonical path, for the ledger.
@@ -54,6 +59,18 @@ impl Route {
             Target::Unknown => "unknown",
         }
     }
+}
+
+/// `models/{model}:action`.
+fn googles(rest: &str) -> Option<Route> {
+    let (model, action) = rest.strip_prefix("models/")?.rsplit_once(':')?;
+    let streams = match action {
+        "generateContent" => false,
+        "streamGenerateContent" => true,
+        _ => return None,
+    };
+    let (target, flavour) = (Target::Api(Endpoint::GenerateContent), Flavour::Google);
+    Some(Route { target, flavour, deployment: Some(percent_decoded(model)), streams })
 }
 
 fn target(rest: &str) -> Target {
@@ -92,6 +109,8 @@ fn hex_digit(byte: u8) -> Option<u8> {
 mod tests {
     use super::*;
 
+    const GOOGLE: &str = "/v1beta/models/{model}:generateContent";
+
     #[test]
     fn paths_find_their_endpoint() {
         let none = HeaderMap::new();
@@ -102,6 +121,9 @@ mod tests {
             ("/openai/deployments/ok%2Bcrlf/embeddings", "/v1/embeddings", Some("ok+crlf")),
             ("/openai/v1/responses", "/v1/responses", None),
             ("/v1/models/gpt-4o", "/v1/models", None),
+            ("/v1beta/models/ok%2Bcrlf:generateContent", GOOGLE, Some("ok+crlf")),
+            ("/models/gemini:streamGenerateContent", GOOGLE, Some("gemini")),
+            ("/v1beta/models/gemini:countAll", "/v1/models", None),
             ("/v1/nothing", "unknown", None),
         ] {
             let route = Route::of(path, &none);

@@ -111,6 +111,17 @@ const MESSAGES: &[&str] = &[
     "mcp_servers",
     "cache_control",
 ];
+const GENERATE_CONTENT: &[&str] = &[
+    "contents",
+    "systemInstruction",
+    "tools",
+    "toolConfig",
+    "generationConfig",
+    "safetySettings",
+    "cachedContent",
+    "labels",
+    "serviceTier",
+];
 const BETAS: &[&str] = &[
     "prompt-caching-2024-07-31",
     "extended-cache-ttl-2025-04-11",
@@ -135,7 +146,8 @@ pub(crate) fn check(
         Endpoint::Embeddings => EMBEDDINGS,
         Endpoint::Responses => RESPONSES,
         Endpoint::Messages | Endpoint::CountTokens => MESSAGES,
-        Endpoint::GenerateContent | Endpoint::Converse => &[],
+        Endpoint::GenerateContent => GENERATE_CONTENT,
+        Endpoint::Converse => &[],
     };
     for (name, value) in members.iter() {
         let (code, message) = match flavour {

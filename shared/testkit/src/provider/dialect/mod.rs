@@ -3,6 +3,7 @@
 pub(crate) mod chat;
 pub(crate) mod completions;
 pub(crate) mod embeddings;
+pub(crate) mod gemini;
 pub(crate) mod messages;
 pub(crate) mod models;
 pub(crate) mod responses;
@@ -62,8 +63,9 @@ pub(crate) fn body(ask: &Ask<'_>, say: &Say, voice: &Voice) -> String {
         Endpoint::Responses => responses::body(ask, say, voice),
         Endpoint::Messages => messages::body(say, voice),
         Endpoint::CountTokens => format!("{{\"input_tokens\":{}}}", say.usage.input),
+        Endpoint::GenerateContent => gemini::body(say, voice),
         // Not spoken here: no path leads to them.
-        Endpoint::GenerateContent | Endpoint::Converse => String::new(),
+        Endpoint::Converse => String::new(),
     }
 }
 
@@ -74,6 +76,7 @@ pub(crate) fn events(ask: &Ask<'_>, say: &Say, voice: &Voice) -> Option<Vec<Even
         Endpoint::Completions => Some(completions::events(ask, say, voice)),
         Endpoint::Responses => Some(responses::events(ask, say, voice)),
         Endpoint::Messages => Some(messages::events(say, voice)),
-        Endpoint::Embeddings | Endpoint::CountTokens | Endpoint::GenerateContent | Endpoint::Converse => None,
+        Endpoint::GenerateContent => Some(gemini::events(say, voice)),
+        Endpoint::Embeddings | Endpoint::CountTokens | Endpoint::Converse => None,
     }
 }
