@@ -31,7 +31,7 @@ pub(crate) use answer::measure;
 pub use answer::{Answered, answer};
 pub use converse::converse_path;
 pub use loss::{Loss, Weight};
-pub use options::{AnswerOptions, Plan, ReasoningStyle, RequestOptions};
+pub use options::{AnswerOptions, Namespaced, Plan, ReasoningStyle, RequestOptions};
 pub use stream::Stream;
 
 use crate::json::{ScanError, Scanner};
@@ -153,7 +153,8 @@ pub fn request(
     };
     request.stream = request.stream.or(options.stream);
     losses.written_for(from);
-    let mut plan = Plan { include_usage: request.include_usage, ..Plan::default() };
+    let namespaced = std::mem::take(&mut request.namespaced);
+    let mut plan = Plan { include_usage: request.include_usage, namespaced, ..Plan::default() };
     let body = match to {
         Dialect::Chat => chat::write_request(&request, options, &mut losses),
         Dialect::Messages => messages::write_request(&request, options, &mut plan, &mut losses),
