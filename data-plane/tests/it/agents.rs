@@ -102,14 +102,16 @@ fn models(mock: &MockProvider) -> GatewayYaml {
         ("gemini-2.5-pro", "gemini", "gemini-2.5-pro+agent", "gemini/gemini-2.5-pro"),
         ("at-anthropic", "anthropic", "claude-sonnet-4-5+agent+strict", "claude-sonnet-4-5"),
         ("at-openai", "openai", "gpt-5+agent+strict", "gpt-5"),
-        ("at-groq", "groq", "llama-3.3-70b-versatile+agent+strict", "groq/llama-3.3-70b-versatile"),
+        ("at-chat", "moonshot", "kimi+agent+strict", "gpt-4o"),
         ("at-gemini", "gemini", "gemini-2.5-pro+agent+strict", "gemini/gemini-2.5-pro"),
     ];
     let yaml = groups.into_iter().fold(GatewayYaml::new().master_key(MASTER), |yaml, group| {
         let (group, provider, model, price) = group;
         let base = if provider == "anthropic" { mock.origin() } else { mock.base_url() };
         let yaml = yaml.deployment(group).provider(provider).model(model).base(base);
-        yaml.key(canary::OPENAI_KEY).info("base_model", price)
+        let yaml = yaml.key(canary::OPENAI_KEY).info("base_model", price);
+        // Claude Code says how hard to think, Codex offers a search of the web.
+        if group == "at-chat" { yaml.param("drop_params", true) } else { yaml }
     });
     yaml.virtual_key(canary::VIRTUAL_KEY)
 }
@@ -147,7 +149,7 @@ fn claude_code_works() {
             &[
                 Way::own("claude-sonnet-5-5", "/v1/messages"),
                 Way::to("at-openai", "/v1/chat/completions"),
-                Way::to("at-groq", "/v1/chat/completions"),
+                Way::to("at-chat", "/v1/chat/completions"),
                 Way::to("at-gemini", "/v1beta/models/{model}:generateContent"),
             ],
         ),
@@ -163,8 +165,7 @@ fn codex_works() {
             &[
                 Way::own("gpt-5", "/v1/responses"),
                 Way::to("at-anthropic", "/v1/messages"),
-                Way::to("at-groq", "/v1/chat/completions"),
-                Way::to("at-gemini", "/v1beta/models/{model}:generateContent"),
+                Way::to("at-chat", "/v1/chat/completions"),
             ],
         ),
     );

@@ -104,14 +104,17 @@ pub(super) fn read_choice<'a>(value: &'a [u8], request: &mut Request<'a>, losses
 
 fn allow(tools: &[u8], request: &mut Request<'_>, losses: &mut Losses) {
     let mut allowed = Vec::new();
+    let mut searches = false;
     for (at, tool) in items(tools).enumerate() {
         match get_text(tool, "type").as_deref() {
             Some("function") => allowed.extend(get_text(tool, "name")),
+            Some(kind) if kind.starts_with("web_search") => searches = true,
             kind => losses.asked(kind.unwrap_or_default(), format_args!("tool_choice.tools[{at}]")),
         }
     }
     allowed.sort_unstable();
     request.tools.retain(|tool| allowed.binary_search(&tool.name).is_ok());
+    request.settings.retain(|setting| searches || setting.knob != Knob::WebSearch);
 }
 
 /// Writes the functions, and what to call.
