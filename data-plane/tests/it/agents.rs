@@ -102,7 +102,8 @@ fn models(mock: &MockProvider) -> GatewayYaml {
         ("gemini-2.5-pro", "gemini", "gemini-2.5-pro+agent", "gemini/gemini-2.5-pro"),
         ("at-anthropic", "anthropic", "claude-sonnet-4-5+agent+strict", "claude-sonnet-4-5"),
         ("at-openai", "openai", "gpt-5+agent+strict", "gpt-5"),
-        ("at-chat", "moonshot", "kimi+agent+strict", "gpt-4o"),
+        ("at-chat-dropping", "moonshot", "moonshot-v1-128k+agent+strict", "moonshot/moonshot-v1-128k"),
+        ("at-gemini-dropping", "gemini", "gemini-2.5-pro+agent+strict", "gemini/gemini-2.5-pro"),
         ("at-gemini", "gemini", "gemini-2.5-pro+agent+strict", "gemini/gemini-2.5-pro"),
     ];
     let yaml = groups.into_iter().fold(GatewayYaml::new().master_key(MASTER), |yaml, group| {
@@ -111,7 +112,7 @@ fn models(mock: &MockProvider) -> GatewayYaml {
         let yaml = yaml.deployment(group).provider(provider).model(model).base(base);
         let yaml = yaml.key(canary::OPENAI_KEY).info("base_model", price);
         // Claude Code says how hard to think, Codex offers a search of the web.
-        if group == "at-chat" { yaml.param("drop_params", true) } else { yaml }
+        if group.ends_with("-dropping") { yaml.param("drop_params", true) } else { yaml }
     });
     yaml.virtual_key(canary::VIRTUAL_KEY)
 }
@@ -149,7 +150,7 @@ fn claude_code_works() {
             &[
                 Way::own("claude-sonnet-5-5", "/v1/messages"),
                 Way::to("at-openai", "/v1/chat/completions"),
-                Way::to("at-chat", "/v1/chat/completions"),
+                Way::to("at-chat-dropping", "/v1/chat/completions"),
                 Way::to("at-gemini", "/v1beta/models/{model}:generateContent"),
             ],
         ),
@@ -165,7 +166,8 @@ fn codex_works() {
             &[
                 Way::own("gpt-5", "/v1/responses"),
                 Way::to("at-anthropic", "/v1/messages"),
-                Way::to("at-chat", "/v1/chat/completions"),
+                Way::to("at-chat-dropping", "/v1/chat/completions"),
+                Way::to("at-gemini-dropping", "/v1beta/models/{model}:generateContent"),
             ],
         ),
     );

@@ -98,7 +98,7 @@ pub(super) async fn settled(gateway: &Gateway, mock: &MockProvider, turns: usize
     let records = gateway.usage_of(turns).await;
     let newest = records.iter().rev().zip(mock.ledger().records().into_iter().rev());
     for (record, theirs) in newest {
-        let reported = theirs.reported.unwrap();
+        let reported = theirs.reported.unwrap_or_else(|| panic!("{} {record}", theirs.json()));
         assert_eq!(
             (&record["status"], &record["usage"]),
             (&"success".into(), &"reported".into()),
@@ -106,6 +106,6 @@ pub(super) async fn settled(gateway: &Gateway, mock: &MockProvider, turns: usize
         );
         assert_eq!(record["input_tokens"], reported.input, "{record}");
         assert_eq!(record["output_tokens"], reported.output, "{record}");
-        assert!(record["cost"].as_str().unwrap().parse::<f64>().unwrap() > 0.0, "{record}");
+        assert!(record["cost"].as_str().is_some_and(|cost| cost.parse::<f64>().unwrap() > 0.0), "{record}");
     }
 }
