@@ -63,6 +63,10 @@ impl Way {
         let found = found.unwrap_or_else(|| panic!("{}: turn {} is not what was sent", self.group, turn.seq));
         let beta = found.head.lines().find_map(|line| line.strip_prefix("anthropic-beta: "));
         assert_eq!(turn.header("anthropic-beta").as_deref(), beta, "{}", self.group);
+        // Claude Code asks for features of Anthropic's, and says where its prompt is cached.
+        let claude_code = self.endpoint == "/v1/messages";
+        assert_eq!(beta.is_some_and(|beta| beta.contains("claude-code-")), claude_code, "{}", self.group);
+        assert_eq!(text(turn).contains(r#""cache_control""#), claude_code, "{}", self.group);
     }
 }
 
