@@ -253,7 +253,7 @@ impl Reply<'_> {
     fn translation(&self, settle: &Settle) -> Option<Translation> {
         let Journey { call, worker, .. } = self.journey;
         // An array is made of Google's own events, too.
-        let plan = self.changes.plan.or_else(|| call.as_array.then(Plan::default))?;
+        let plan = self.changes.plan.clone().or_else(|| call.as_array.then(Plan::default))?;
         Some(Translation {
             plan,
             upstream: Dialect::of(self.to)?,

@@ -144,6 +144,8 @@ const READ: &[(&str, Route<'static>)] = &[
     ("/health/liveness", Route::Plain(Plain::Liveliness)),
     ("/health/readiness", Route::Plain(Plain::Readiness)),
     ("/", Route::Plain(Plain::Root)),
+    // Where Claude Code looks whether somebody is there.
+    ("/api/hello", Route::Plain(Plain::Root)),
     ("/metrics", Route::Plain(Plain::Metrics)),
     ("/metrics/", Route::Plain(Plain::Metrics)),
 ];
@@ -369,6 +371,7 @@ mod tests {
             ("/health/liveliness", Route::Plain(Plain::Liveliness)),
             ("/health/liveness", Route::Plain(Plain::Liveliness)),
             ("/health/readiness", Route::Plain(Plain::Readiness)),
+            ("/api/hello", Route::Plain(Plain::Root)),
             ("/metrics", Route::Plain(Plain::Metrics)),
             ("/metrics/", Route::Plain(Plain::Metrics)),
             ("/ui", Route::Plain(Plain::Ui)),

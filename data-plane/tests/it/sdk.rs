@@ -12,7 +12,7 @@ pub(crate) fn python() -> PathBuf {
     made("BULKHEAD_SDK_PYTHON")
 }
 
-fn made(variable: &str) -> PathBuf {
+pub(crate) fn made(variable: &str) -> PathBuf {
     let path = std::env::var_os(variable).map(PathBuf::from).filter(|path| path.exists());
     path.unwrap_or_else(|| panic!("{variable} is not set: run the tests with `make test`"))
 }

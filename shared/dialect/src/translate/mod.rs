@@ -34,7 +34,7 @@ pub(crate) use answer::measure;
 pub use answer::{Answered, answer};
 pub use converse::bedrock_path;
 pub use loss::{Loss, Weight};
-pub use options::{AnswerOptions, Plan, ReasoningStyle, RequestOptions};
+pub use options::{AnswerOptions, Namespaced, Plan, ReasoningStyle, RequestOptions};
 pub use stream::Stream;
 
 use crate::json::{ScanError, Scanner};
@@ -182,7 +182,8 @@ pub fn request(
     request.stream = request.stream.or(options.stream);
     request.keep_last_settings();
     losses.written_for(from);
-    let mut plan = Plan { include_usage: request.include_usage, ..Plan::default() };
+    let namespaced = std::mem::take(&mut request.namespaced);
+    let mut plan = Plan { include_usage: request.include_usage, namespaced, ..Plan::default() };
     let body = match to {
         Dialect::Chat => chat::write_request(&request, options, &mut losses),
         Dialect::Messages => messages::write_request(&request, options, &mut plan, &mut losses),

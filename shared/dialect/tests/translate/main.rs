@@ -7,6 +7,7 @@
     reason = "tests"
 )]
 
+mod agents;
 mod answers;
 mod answers_cohere;
 mod answers_ollama;

@@ -10,6 +10,7 @@ pub(crate) enum Flavour {
     Anthropic,
     Cohere,
     Ollama,
+    Google,
 }
 
 /// Something the provider refuses or fails to do.
@@ -82,6 +83,7 @@ impl Problem {
             (Flavour::Cohere, None) => problem("no api key supplied".to_owned()),
             (Flavour::Cohere, Some(_)) => problem("invalid api token".to_owned()),
             (Flavour::Ollama, _) => problem("unauthorized".to_owned()),
+            (Flavour::Google, _) => Self::new(400, "INVALID_ARGUMENT", "API key not valid. Please pass a valid API key."),
             (Flavour::OpenAi, None) => problem(
                 "You didn't provide an API key. You need to provide your API key in an Authorization header using \
                  Bearer auth (i.e. Authorization: Bearer YOUR_KEY)."
@@ -104,6 +106,11 @@ impl Problem {
                  model."
             ),
             Flavour::Ollama => format!("model '{model}' not found"),
+            Flavour::Google => {
+                format!(
+                    "models/{model} is not found for API version v1beta, or is not supported for generateContent."
+                )
+            }
             Flavour::OpenAi => format!("The model `{model}` does not exist or you do not have access to it."),
         };
         let code = if flavour == Flavour::Azure { "DeploymentNotFound" } else { "model_not_found" };
@@ -134,6 +141,9 @@ impl Problem {
                 "too many tokens: size limit exceeded by 11326 tokens. Try using shorter or fewer inputs."
             }
             Flavour::Ollama => "the input length exceeds the context length",
+            Flavour::Google => {
+                "The input token count (1310720) exceeds the maximum number of tokens allowed (1048576)."
+            }
             _ => {
                 "This model's maximum context length is 128000 tokens. However, your messages resulted in 130310 \
                  tokens. Please reduce the length of the messages."
@@ -154,7 +164,7 @@ impl Problem {
                 "The response was filtered due to the prompt triggering Azure OpenAI's content management policy. \
                  Please modify your prompt and retry.",
             ),
-            Flavour::OpenAi | Flavour::Cohere | Flavour::Ollama => Self::new(
+            Flavour::OpenAi | Flavour::Google | Flavour::Cohere | Flavour::Ollama => Self::new(
                 400,
                 "invalid_request_error",
                 "Your request was rejected as a result of our safety system. Your prompt may contain text that is \
@@ -221,6 +231,10 @@ impl Problem {
                 format!(r#"{{"id":"{id}","message":{message}}}"#)
             }
             Flavour::Ollama => format!(r#"{{"error":{message}}}"#),
+            Flavour::Google => {
+                let status = google_status(self.status);
+                format!(r#"{{"error":{{"code":{},"message":{message},"status":"{status}"}}}}"#, self.status)
+            }
             Flavour::Azure if matches!(self.status, 401 | 429) => {
                 format!(r#"{{"error":{{"code":"{}","message":{message}}}}}"#, self.status)
             }
@@ -248,6 +262,20 @@ fn anthropic_kind(status: u16) -> &'static str {
         529 => "overloaded_error",
         500.. => "api_error",
         _ => "invalid_request_error",
+    }
+}
+
+fn google_status(status: u16) -> &'static str {
+    match status {
+        401 => "UNAUTHENTICATED",
+        403 => "PERMISSION_DENIED",
+        404 => "NOT_FOUND",
+        409 => "ABORTED",
+        429 => "RESOURCE_EXHAUSTED",
+        503 => "UNAVAILABLE",
+        504 => "DEADLINE_EXCEEDED",
+        500.. => "INTERNAL",
+        _ => "INVALID_ARGUMENT",
     }
 }
 

@@ -55,6 +55,15 @@ const COHERE: [(&str, &str); 5] = [
     ("via", "1.1 google"),
 ];
 
+const GOOGLE: [(&str, &str); 6] = [
+    ("server", "scaffolding on HTTPServer2"),
+    ("vary", "Origin"),
+    ("x-xss-protection", "0"),
+    ("x-frame-options", "SAMEORIGIN"),
+    ("x-content-type-options", "nosniff"),
+    ("server-timing", "gfet4t7; dur=12"),
+];
+
 /// The headers of each flavour, without the request id.
 pub(crate) struct Heads {
     openai: HeaderMap,
@@ -62,6 +71,7 @@ pub(crate) struct Heads {
     anthropic: HeaderMap,
     cohere: HeaderMap,
     ollama: HeaderMap,
+    google: HeaderMap,
 }
 
 impl Heads {
@@ -70,6 +80,7 @@ impl Heads {
             openai: map(&OPENAI),
             azure: map(&AZURE),
             anthropic: map(&ANTHROPIC),
+            google: map(&GOOGLE),
             cohere: map(&COHERE),
             ollama: HeaderMap::new(),
         }
@@ -83,6 +94,7 @@ impl Heads {
             Flavour::Anthropic => (&self.anthropic, "request-id"),
             Flavour::Cohere => (&self.cohere, "x-request-id"),
             Flavour::Ollama => (&self.ollama, "x-request-id"),
+            Flavour::Google => (&self.google, "x-request-id"),
         };
         let mut headers = all.clone();
         if let Ok(value) = HeaderValue::try_from(request_id(flavour, seq)) {
@@ -96,7 +108,7 @@ impl Heads {
 pub(crate) fn request_id(flavour: Flavour, seq: u64) -> String {
     match flavour {
         Flavour::Anthropic => id("req_011C", seq, 20),
-        Flavour::OpenAi | Flavour::Azure | Flavour::Cohere | Flavour::Ollama => {
+        Flavour::OpenAi | Flavour::Azure | Flavour::Google | Flavour::Cohere | Flavour::Ollama => {
             format!("req_{:016x}{:016x}", mix(seq), mix(!seq))
         }
     }

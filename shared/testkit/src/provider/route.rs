@@ -10,10 +10,12 @@ use super::hosted::Hosted;
 pub(crate) struct Route {
     pub(crate) target: Target,
     pub(crate) flavour: Flavour,
-    /// Azure names the model in the path.
+    /// Azure and Google name the model in the path.
     pub(crate) deployment: Option<String>,
     /// A cloud serves the API, in its own way.
     pub(crate) hosted: Option<Hosted>,
+    /// The path asks for a stream.
+    pub(crate) streams: bool,
 }
 
 /// What is asked for.
@@ -25,13 +27,14 @@ pub(crate) enum Target {
 }
 
 impl Route {
-    /// Reads a path, with or without `/v1`, or Azure's.
+    /// Reads a path, with or without its version, or Azure's.
     pub(crate) fn of(path: &str, headers: &HeaderMap) -> Self {
         if let Some(hosted) = Hosted::of(path) {
             return Self {
                 target: Target::Api(hosted.endpoint),
                 flavour: Flavour::Anthropic,
                 deployment: hosted.model.as_deref().map(percent_decoded),
+                streams: hosted.streams,
                 hosted: Some(hosted),
             };
         }
@@ -43,7 +46,10 @@ impl Route {
             },
             None => (None, azure.unwrap_or(path).trim_start_matches('/')),
         };
-        let rest = rest.strip_prefix("v1/").unwrap_or(rest);
+        let rest = rest.strip_prefix("v1/").or_else(|| rest.strip_prefix("v1beta/")).unwrap_or(rest);
+        if let Some(google) = googles(rest) {
+            return google;
+        }
         let target = target(rest);
         let own = match target {
             Target::Api(Endpoint::CohereChat) => Some(Flavour::Cohere),
@@ -59,7 +65,7 @@ impl Route {
             None if anthropic => Flavour::Anthropic,
             None => own.unwrap_or(Flavour::OpenAi),
         };
-        Self { target, flavour, deployment, hosted: None }
+        Self { target, flavour, deployment, hosted: None, streams: false }
     }
 
     /// The canonical path, for the ledger.
@@ -70,6 +76,18 @@ impl Route {
             Target::Unknown => "unknown",
         }
     }
+}
+
+/// `models/{model}:action`.
+fn googles(rest: &str) -> Option<Route> {
+    let (model, action) = rest.strip_prefix("models/")?.rsplit_once(':')?;
+    let streams = match action {
+        "generateContent" => false,
+        "streamGenerateContent" => true,
+        _ => return None,
+    };
+    let (target, flavour) = (Target::Api(Endpoint::GenerateContent), Flavour::Google);
+    Some(Route { target, flavour, deployment: Some(percent_decoded(model)), hosted: None, streams })
 }
 
 fn target(rest: &str) -> Target {
@@ -108,6 +126,8 @@ fn hex_digit(byte: u8) -> Option<u8> {
 mod tests {
     use super::*;
 
+    const GOOGLE: &str = "/v1beta/models/{model}:generateContent";
+
     #[test]
     fn paths_find_their_endpoint() {
         let none = HeaderMap::new();
@@ -123,6 +143,9 @@ mod tests {
             ("/v1/publishers/anthropic/models/count-tokens:rawPredict", "/v1/messages/count_tokens", None),
             ("/v2/chat", "/v2/chat", None),
             ("/api/chat", "/api/chat", None),
+            ("/v1beta/models/ok%2Bcrlf:generateContent", GOOGLE, Some("ok+crlf")),
+            ("/models/gemini:streamGenerateContent", GOOGLE, Some("gemini")),
+            ("/v1beta/models/gemini:countAll", "/v1/models", None),
             ("/v1/nothing", "unknown", None),
         ] {
             let route = Route::of(path, &none);

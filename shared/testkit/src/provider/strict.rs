@@ -146,6 +146,17 @@ const OLLAMA: &[&str] = &[
     "logprobs",
     "top_logprobs",
 ];
+const GENERATE_CONTENT: &[&str] = &[
+    "contents",
+    "systemInstruction",
+    "tools",
+    "toolConfig",
+    "generationConfig",
+    "safetySettings",
+    "cachedContent",
+    "labels",
+    "serviceTier",
+];
 const BETAS: &[&str] = &[
     "prompt-caching-2024-07-31",
     "extended-cache-ttl-2025-04-11",
@@ -172,7 +183,8 @@ pub(crate) fn check(
         Endpoint::Messages | Endpoint::CountTokens => MESSAGES,
         Endpoint::CohereChat => COHERE,
         Endpoint::OllamaChat => OLLAMA,
-        Endpoint::GenerateContent | Endpoint::Converse => &[],
+        Endpoint::GenerateContent => GENERATE_CONTENT,
+        Endpoint::Converse => &[],
     };
     for (name, value) in members.iter() {
         let (code, message) = match flavour {

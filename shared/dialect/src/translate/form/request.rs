@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use super::super::Namespaced;
 use super::{Knob, Setting};
 
 /// A request.
@@ -13,6 +14,8 @@ pub struct Request<'a> {
     pub turns: Vec<Turn<'a>>,
     /// What the model may call.
     pub tools: Vec<Tool<'a>>,
+    /// Those of them that the client finds by two names.
+    pub namespaced: Vec<Namespaced>,
     /// What it shall call.
     pub tool_choice: Option<ToolChoice<'a>>,
     /// Whether it may call several at once.

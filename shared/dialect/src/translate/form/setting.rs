@@ -139,3 +139,11 @@ pub struct Setting<'a> {
     /// Its value, as it is spelled.
     pub value: &'a [u8],
 }
+
+impl Setting<'_> {
+    /// True where it asks for nothing but what happens anyhow. Google's clients send its default of `topK` along.
+    pub fn is_idle(&self) -> bool {
+        let googles = self.knob == Knob::TopK && self.name == "topK" && self.value == b"64";
+        googles || self.knob.is_idle(self.value)
+    }
+}

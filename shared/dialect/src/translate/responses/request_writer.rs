@@ -64,7 +64,7 @@ fn write_settings(request: &Request<'_>, body: &mut Fields<'_>, losses: &mut Los
                 body.number(name, LEAST_OUTPUT);
             }
             (_, Some(name)) => body.raw(name, setting.value),
-            (knob, None) if knob.is_idle(setting.value) => {}
+            (_, None) if setting.is_idle() => {}
             (_, None) => losses.asked(&setting.name, ""),
         }
     }

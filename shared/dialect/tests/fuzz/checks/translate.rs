@@ -88,7 +88,7 @@ pub(crate) fn answer_options(input: &[u8]) -> AnswerOptions {
         shown_model: bit(0).then(|| "shown".to_owned()),
         id: "id-1".to_owned(),
         created: 1_700_000_000,
-        plan: Plan { output_tool: bit(1) && bit(2), include_usage: bit(3) },
+        plan: Plan { output_tool: bit(1) && bit(2), include_usage: bit(3), ..Plan::default() },
         max_event: usize::MAX,
         json_array: false,
     }

@@ -4,6 +4,7 @@ pub(crate) mod chat;
 pub(crate) mod cohere;
 pub(crate) mod completions;
 pub(crate) mod embeddings;
+pub(crate) mod gemini;
 pub(crate) mod messages;
 pub(crate) mod models;
 pub(crate) mod ollama;
@@ -66,8 +67,9 @@ pub(crate) fn body(ask: &Ask<'_>, say: &Say, voice: &Voice) -> String {
         Endpoint::CountTokens => format!("{{\"input_tokens\":{}}}", say.usage.input),
         Endpoint::CohereChat => cohere::body(say, voice),
         Endpoint::OllamaChat => ollama::body(say, voice),
+        Endpoint::GenerateContent => gemini::body(say, voice),
         // Not spoken here: no path leads to them.
-        Endpoint::GenerateContent | Endpoint::Converse => String::new(),
+        Endpoint::Converse => String::new(),
     }
 }
 
@@ -80,6 +82,7 @@ pub(crate) fn events(ask: &Ask<'_>, say: &Say, voice: &Voice) -> Option<Vec<Even
         Endpoint::Messages => Some(messages::events(say, voice)),
         Endpoint::CohereChat => Some(cohere::events(say, voice)),
         Endpoint::OllamaChat => Some(ollama::events(say, voice)),
-        Endpoint::Embeddings | Endpoint::CountTokens | Endpoint::GenerateContent | Endpoint::Converse => None,
+        Endpoint::GenerateContent => Some(gemini::events(say, voice)),
+        Endpoint::Embeddings | Endpoint::CountTokens | Endpoint::Converse => None,
     }
 }
