@@ -116,7 +116,7 @@ mod tests {
             (r#"{"error":{"message":"m","code":1302}}"#, None),
             (r#"{"type":"error","code":null,"message":"m"}"#, None),
             (r#"{"error":"m"}"#, None),
-            (r#"{"error":"m","status":503}"#, Some(503)),
+            (r#"{"error":"m","status":502}"#, Some(502)),
         ] {
             let failure = StreamFailure::read(data.as_bytes());
             assert_eq!((failure.status, failure.message.as_str()), (status, "m"), "{data}");

@@ -221,10 +221,12 @@ impl Writer {
 
     fn chunk(&mut self, out: &mut BytesMut, fill: impl FnOnce(&mut Fields<'_>)) {
         self.before(out);
+        let start = out.len();
         write::object(out, |chunk| {
             fill(chunk);
             self.head(chunk);
         });
+        write::on_one_line(out, start);
         self.after(out);
     }
 
