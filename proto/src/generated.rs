@@ -257,6 +257,10 @@ pub struct Settings {
     pub routing: ::core::option::Option<Routing>,
     #[prost(message, optional, tag = "22")]
     pub listener: ::core::option::Option<Listener>,
+    #[prost(bool, tag = "23")]
+    pub unmanaged_response_ids: bool,
+    #[prost(bool, tag = "24")]
+    pub shared_response_ids: bool,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 #[prost(skip_debug)]

@@ -194,6 +194,8 @@ fn settings(body: proto::Settings) -> Result<Decoded, String> {
         litellm_metrics: body.litellm_metrics,
         routing: routing::decode(body.routing)?,
         listener: routing::decode_listener(body.listener),
+        unmanaged_response_ids: body.unmanaged_response_ids,
+        shared_response_ids: body.shared_response_ids,
     }))))
 }
 

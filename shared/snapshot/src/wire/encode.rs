@@ -58,6 +58,8 @@ fn settings(row: &SettingsRow) -> proto::Settings {
         litellm_metrics: row.litellm_metrics,
         routing: Some(routing::encode(&row.routing)),
         listener: Some(routing::encode_listener(&row.listener)),
+        unmanaged_response_ids: row.unmanaged_response_ids,
+        shared_response_ids: row.shared_response_ids,
     }
 }
 

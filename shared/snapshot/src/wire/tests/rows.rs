@@ -335,7 +335,7 @@ fn settings() -> impl Strategy<Value = SettingsRow> {
     let alias =
         (text(), text(), any::<bool>()).prop_map(|(name, group, hidden)| AliasRow { name, group, hidden });
     let one = (of(hash()), of(text()), 1..=u64::MAX, 1..=u64::MAX, 1..=u64::MAX, time());
-    let flags = any::<[bool; 6]>();
+    let flags = any::<[bool; 8]>();
     let waits = (any::<u64>(), time(), time(), time());
     let two = (vec(alias, 0..3), 400u16..600, any::<u64>(), text());
     (one, flags, two, waits, routing(), listener()).prop_map(|(one, flags, two, waits, routing, listener)| {
@@ -349,6 +349,8 @@ fn settings() -> impl Strategy<Value = SettingsRow> {
             expose_upstream_auth,
             forward_client_headers,
             litellm_metrics,
+            unmanaged_response_ids,
+            shared_response_ids,
         ] = flags;
         SettingsRow {
             master_key,
@@ -374,6 +376,8 @@ fn settings() -> impl Strategy<Value = SettingsRow> {
             litellm_metrics,
             routing,
             listener,
+            unmanaged_response_ids,
+            shared_response_ids,
         }
     })
 }
