@@ -31,6 +31,7 @@ pub(crate) struct Prepared<'r> {
     deployment: &'r Deployment,
     client: &'r HeaderMap,
     dialect: Dialect,
+    method: Method,
     beta: Option<HeaderValue>,
     dropped_betas: Vec<String>,
     path: PathAndQuery,
@@ -59,7 +60,22 @@ impl<'r> Prepared<'r> {
             Dialect::OpenAi | Dialect::Gemini | Dialect::Bedrock => (None, Vec::new()),
         };
         let deployment = &*routed.deployment;
-        Ok(Self { settings, deployment, client, dialect, beta, dropped_betas, path, body, waits })
+        let method = Method::POST;
+        Ok(Self { settings, deployment, client, dialect, method, beta, dropped_betas, path, body, waits })
+    }
+
+    /// A request about an answer that the provider keeps.
+    pub(crate) fn of_stored(
+        method: Method,
+        path: PathAndQuery,
+        deployment: &'r Deployment,
+        settings: &'r Settings,
+        client: &'r HeaderMap,
+        waits: Waits,
+    ) -> Self {
+        let (dialect, body) = (Dialect::OpenAi, Segments::default());
+        let (beta, dropped_betas) = (None, Vec::new());
+        Self { settings, deployment, client, dialect, method, beta, dropped_betas, path, body, waits }
     }
 
     /// Values of `anthropic-beta` that the provider does not take.
@@ -69,7 +85,7 @@ impl<'r> Prepared<'r> {
 
     fn request(&self) -> Request<SendBody> {
         let mut request = Request::new(SendBody::new(self.body.clone()));
-        *request.method_mut() = Method::POST;
+        *request.method_mut() = self.method.clone();
         *request.uri_mut() = Uri::from(self.path.clone());
         *request.headers_mut() =
             upstream_headers(self.client, self.dialect, self.beta.as_ref(), self.deployment, self.settings);

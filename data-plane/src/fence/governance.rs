@@ -44,6 +44,7 @@ pub(super) async fn govern(rig: &Rig, headers: &HeaderMap, call: &Call) {
         stream: false,
         input_tokens: call.input_estimate(),
         affinity: None,
+        home: None,
         tried: &[],
     };
     let Picked { routed, visit, by } = chooser.pick(&resolved, &wanted).unwrap();

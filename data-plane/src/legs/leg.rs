@@ -1,5 +1,6 @@
 //! One leg: a request at one deployment, up to the first content of its answer.
 
+use bulkhead_dialect::bound::Sealing;
 use bulkhead_dialect::translate::{Dialect, Plan};
 use bulkhead_model::{Endpoint, ErrorKind, NanoUsd, UnixMillis};
 use bulkhead_pricing::Rates;
@@ -12,6 +13,7 @@ use super::Journey;
 use crate::admission;
 use crate::admit::Permit;
 use crate::attempt::{self, Changes, Edited, Prepared, Waits};
+use crate::bound::sealing;
 use crate::fault::Outcome;
 use crate::read::{Detour, Size};
 use crate::respond::{self, AnswerTerms, Buffered, Decoder, Facts, Failed, OutBody, Terms, Translation};
@@ -103,8 +105,11 @@ impl Journey {
         settle.sent();
         let answer = match attempt::run(&self.worker, prepared).await {
             Ok(answer) => answer,
-            Err(fault) => {
+            Err(mut fault) => {
                 settle.refused_by(&fault);
+                if let Some(bonds) = &self.call.bonds {
+                    bonds.shown_in(&mut fault);
+                }
                 return Err(Failed { fault, settle });
             }
         };
@@ -202,6 +207,7 @@ impl Reply<'_> {
         let terms = AnswerTerms {
             upstream: self.to,
             translation: self.translation(&settle),
+            sealing: self.sealing(&settle),
             expose_auth: self.journey.snapshot.settings.expose_upstream_auth,
         };
         let buffered = respond::buffered(decoder, body, settle, &self.waits, terms).await?;
@@ -229,6 +235,7 @@ impl Reply<'_> {
             waits: self.waits,
             upstream: self.to,
             translation: self.translation(&settle),
+            sealing: self.sealing(&settle),
             withhold_usage: self.changes.usage_added,
             keepalive: respond::keepalive(&self.journey.call, settings.keepalive),
             expose_auth: settings.expose_upstream_auth,
@@ -256,6 +263,13 @@ impl Reply<'_> {
             now: worker.node.clock.now(),
             json_array: call.as_array,
         })
+    }
+
+    /// What clients of Responses get for what only this deployment can use. A translated answer has nothing of that.
+    fn sealing(&self, settle: &Settle) -> Option<Sealing> {
+        let Journey { call, snapshot, caller, .. } = self.journey;
+        let is_theirs = self.to == Endpoint::Responses && call.endpoint == self.to;
+        is_theirs.then(|| sealing(&snapshot.settings, caller, &settle.exchange.routed.deployment))
     }
 
     fn headers(&self, provider: HeaderMap, settle: &Settle) -> HeaderMap {

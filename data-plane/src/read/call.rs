@@ -12,6 +12,7 @@ use smallvec::SmallVec;
 use super::detours::{Chains, Detours};
 use super::fields::{Field, classify};
 use super::memory::BodyLease;
+use crate::bound::Bonds;
 use crate::fault::{Fault, Outcome};
 use crate::identify::Caller;
 use crate::receive::Inference;
@@ -46,6 +47,8 @@ pub(crate) struct Call {
     pub(crate) stream_timeout: Option<Duration>,
     /// What the request says of retries and fallbacks.
     pub(crate) detours: Option<Box<Detours>>,
+    /// What it refers to that one deployment has.
+    pub(crate) bonds: Option<Box<Bonds>>,
     /// Ordinals of members that do not travel on.
     pub(crate) removed: SmallVec<[usize; 4]>,
     /// Those of them without effect here, named to the client.
@@ -133,6 +136,7 @@ impl Call {
             timeout: None,
             stream_timeout: None,
             detours: None,
+            bonds: None,
             removed: SmallVec::new(),
             ignored: SmallVec::new(),
             body,

@@ -19,6 +19,7 @@ mod policy;
 mod principal;
 mod routing;
 mod settings;
+mod stored;
 mod table;
 mod timeouts;
 mod version;

@@ -509,12 +509,7 @@ fn what_only_one_deployment_can_use_is_sealed_in_every_event() {
     let delta = r#"{"type":"response.output_text.delta","item_id":"msg_1","delta":"Hi"}"#;
     let completed = r#"{"type":"response.completed","response":{"output":[{"encrypted_content":"gA=="},{"id":"m"}],"status":"completed","model":"up","id":"resp_1"}}"#;
     for (event, expected) in [
-        (
-            created,
-            created
-                .replace("resp_", "ResponseId-resp_")
-                .replace("\"up\"", "\"shown\""),
-        ),
+        (created, created.replace("resp_", "ResponseId-resp_").replace("\"up\"", "\"shown\"")),
         (item, item.replace("gA==", "Content-gA==")),
         (delta, delta.to_owned()),
         (delta, delta.to_owned()),
