@@ -58,6 +58,7 @@ impl Journey {
             tags: self.call.tags.clone(),
             end_user: self.call.end_user.clone(),
             input_estimate: size.input,
+            background: self.call.is_background(),
             arrived: self.arrived,
             started_at: self.began_at(&waits),
             log: self.log.clone(),

@@ -401,6 +401,12 @@ impl Call {
         if self.stream { of_stream().or_else(of_all) } else { of_all() }
     }
 
+    /// The provider is asked to work on when it has answered.
+    pub(crate) fn is_background(&self) -> bool {
+        let said = || self.scan.find("background").and_then(Member::bool_value);
+        self.endpoint == Endpoint::Responses && said() == Some(true)
+    }
+
     /// How large it is.
     pub(crate) fn size(&self) -> Size {
         Size { input: self.input_estimate(), max_output: self.max_output }

@@ -224,7 +224,7 @@ async fn encrypted_reasoning_goes_back_to_where_it_is_from_byte_for_byte() {
 
 #[tokio::test]
 async fn elsewhere_encrypted_reasoning_is_left_out_and_said_so() {
-    let two = Two::start(|yaml| yaml).await;
+    let two = Two::start(GatewayYaml::retries).await;
     let (first, home, away) = two.first(ANN).await;
     home.breaks(true);
     let mut input = vec![json!({"role": "user", "content": "Hi"})];
@@ -325,4 +325,17 @@ async fn a_translated_answer_cannot_be_gone_on_from() {
     let body = json!({"model": "claude", "input": "Hi", "previous_response_id": first["id"]}).to_string();
     let said = error(&gateway.post(PATH, NOBODY, body).await, 404, "previous_response_not_found");
     assert!(said.contains("translated are not stored"), "{said}");
+}
+
+/// What it uses later is told to nobody, so what was reserved for it counts.
+#[tokio::test]
+async fn an_answer_in_the_background_is_not_free() {
+    let two = Two::start(|yaml| yaml).await;
+    let body = json!({"model": "gpt", "input": "Hi", "background": true, "max_output_tokens": 500});
+    let queued = two.ask(ANN, body).await.json();
+    assert_eq!(queued["status"], "queued");
+    let found = two.about("GET", ANN, &format!("{PATH}/{}", text(&queued["id"]))).await.json();
+    assert_eq!(found, queued);
+    let usage = two.gateway.usage_of(1).await;
+    assert_eq!((&usage[0]["usage"], &usage[0]["output_tokens"]), (&json!("estimated"), &json!(500)));
 }

@@ -104,6 +104,12 @@ fn create(name: &str, kept: &Kept, count: &AtomicUsize, body: &Value) -> Vec<Ste
         "encrypted_content": secret(name, number)});
     let message = json!({"id": format!("msg_{number}"), "type": "message", "role": "assistant",
         "status": "completed", "content": text});
+    if body["background"] == json!(true) {
+        let queued = json!({"id": id, "object": "response", "status": "queued", "model": "up", "output": [],
+            "background": true, "usage": null});
+        kept.lock().insert(id, queued.clone());
+        return whole("200 OK", &queued);
+    }
     let response = json!({"id": id, "object": "response", "created_at": 1, "status": "completed",
         "model": "up", "previous_response_id": previous, "output": [reasoning, message],
         "parallel_tool_calls": true, "tool_choice": "auto", "tools": [],

@@ -51,7 +51,15 @@ pub(super) const TOP: &[Row] = &[
 ];
 
 static PRE_CALL_CHECKS: Items = Items {
-    honoured: &["enforce_model_rate_limits", "deployment_affinity", "session_affinity", "prompt_caching"],
+    honoured: &[
+        "enforce_model_rate_limits",
+        "deployment_affinity",
+        "session_affinity",
+        "prompt_caching",
+        // These are always on.
+        "responses_api_deployment_check",
+        "encrypted_content_affinity",
+    ],
     restricting: &["router_budget_limiting"],
     own_code: false,
     unenforced: "budgets of deployments are not enforced",
