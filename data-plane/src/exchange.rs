@@ -45,7 +45,7 @@ pub(crate) async fn serve(
         Route::Model(id) => listing::model(worker, &head.headers, &path, id),
         Route::Stored(asked) => {
             let call_id = call_id(worker, &head.headers);
-            stored::stored(worker, &head, &path, asked, call_id).await
+            Box::pin(stored::stored(worker, &head, &path, asked, call_id)).await
         }
         Route::Plain(plain) => pages::plain(worker, plain),
         Route::Management => pages::management(worker, &path),
@@ -134,11 +134,14 @@ async fn run(worker: &Arc<Worker>, received: Received<'_>, body: Incoming) -> Ou
             return Err(fault);
         }
     }
-    match bound::read(&snapshot, &caller, &call).await {
-        Ok(bonds) => call.bonds = bonds,
-        Err(mut fault) => {
-            tell(worker, &snapshot, &caller, &call_id, arrived, &mut fault);
-            return Err(fault);
+    if endpoint == Endpoint::Responses {
+        // On the heap, so that other requests do not carry the room for it.
+        match Box::pin(bound::read(&snapshot, &caller, &call)).await {
+            Ok(bonds) => call.bonds = bonds,
+            Err(mut fault) => {
+                tell(worker, &snapshot, &caller, &call_id, arrived, &mut fault);
+                return Err(fault);
+            }
         }
     }
     let affinity = affinity(&snapshot.settings, &head.headers, &call);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bulkhead_dialect::json::view::{find, part, text};
 use bulkhead_dialect::json::{Kind, Member, Splice};
-use bulkhead_model::{Endpoint, ErrorKind};
+use bulkhead_model::ErrorKind;
 use bulkhead_snapshot::{Deployment, Snapshot};
 use bytes::Bytes;
 
@@ -59,9 +59,6 @@ pub(crate) async fn read(
     caller: &Caller,
     call: &Call,
 ) -> Outcome<Option<Box<Bonds>>> {
-    if call.endpoint != Endpoint::Responses {
-        return Ok(None);
-    }
     refuse_conversation(snapshot, caller, call)?;
     let previous = match call.scan.find("previous_response_id") {
         Some(member) if member.kind == Kind::String => previous(snapshot, caller, call, member)?,

@@ -6,6 +6,7 @@ use bulkhead_testkit::client::{Answer, Request};
 use bulkhead_testkit::{GatewayYaml, MockProvider, canary};
 use serde_json::{Value, json};
 
+use crate::sdk::{pass, pytest};
 use crate::support::{Gateway, MASTER, yaml as mock_yaml};
 use keeper::Keeper;
 
@@ -183,12 +184,12 @@ async fn every_event_of_a_stream_has_the_same_id_and_it_works() {
     let ids: Vec<&Value> =
         events.iter().map(|event| &event["response"]["id"]).filter(|id| id.is_string()).collect();
     assert!(ids.len() == 2 && ids[0] == ids[1], "{ids:?}");
-    let contents: Vec<&Value> = [&events[1]["item"], &events[2]["item"], &events[4]["response"]["output"][0]]
+    let contents: Vec<&Value> = [&events[1]["item"], &events[2]["item"], &events[6]["response"]["output"][0]]
         .map(|item| &item["encrypted_content"])
         .to_vec();
     assert!(text(contents[0]).starts_with("bulkhead-sealed."));
     assert!(contents.iter().all(|content| *content == contents[0]), "{contents:?}");
-    assert!(events[3]["delta"] == "Hi" && events[4]["response"]["model"] == "gpt");
+    assert!(events[5]["delta"] == "Hi" && events[6]["response"]["model"] == "gpt");
     let body = json!({"model": "gpt", "input": "x", "previous_response_id": ids[0]});
     assert_eq!(two.ask(ANN, body).await.status, 200);
 }
@@ -338,4 +339,11 @@ async fn an_answer_in_the_background_is_not_free() {
     assert_eq!(found, queued);
     let usage = two.gateway.usage_of(1).await;
     assert_eq!((&usage[0]["usage"], &usage[0]["output_tokens"]), (&json!("estimated"), &json!(500)));
+}
+
+#[tokio::test]
+async fn the_openai_sdk_works_with_stored_answers() {
+    let two = Two::start(|yaml| yaml.virtual_key(canary::VIRTUAL_KEY)).await;
+    let url = two.gateway.url();
+    tokio::task::spawn_blocking(move || pass(&mut pytest("test_stored.py"), &url)).await.unwrap();
 }

@@ -131,10 +131,15 @@ fn events(response: &Value) -> Vec<Step> {
     begun["output"] = json!([]);
     begun["status"] = json!("in_progress");
     let item = &response["output"][0];
+    let mut opened = response["output"][1].clone();
+    opened["content"] = json!([]);
     let all = [
         json!({"type": "response.created", "response": begun}),
         json!({"type": "response.output_item.added", "output_index": 0, "item": item}),
         json!({"type": "response.output_item.done", "output_index": 0, "item": item}),
+        json!({"type": "response.output_item.added", "output_index": 1, "item": opened}),
+        json!({"type": "response.content_part.added", "item_id": "msg_1", "output_index": 1, "content_index": 0,
+            "part": {"type": "output_text", "text": "", "annotations": []}}),
         json!({"type": "response.output_text.delta", "item_id": "msg_1", "output_index": 1, "content_index": 0, "delta": "Hi"}),
         json!({"type": "response.completed", "response": response}),
     ];

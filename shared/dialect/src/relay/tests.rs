@@ -528,6 +528,23 @@ fn what_only_one_deployment_can_use_is_sealed_in_every_event() {
 }
 
 #[test]
+fn sealed_events_are_the_same_wherever_they_are_cut() {
+    let relay = || {
+        let sealing = Sealing::new(|bound, text| Some(format!("{bound:?}-{text}")));
+        showing(Endpoint::Responses, "shown").sealing(Some(sealing))
+    };
+    let text = "data: {\"type\":\"response.created\",\"response\":{\"id\":\"resp_1\",\"model\":\"up\"}}\r\n\r\ndata: \
+                {\"item\":{\"encrypted_content\":\"g\\/A\"},\"type\":\"response.output_item.done\"}\n\n";
+    let whole = feed(&mut relay(), text);
+    assert!(whole.contains("\"ResponseId-resp_1\"") && whole.contains("\"Content-g/A\""), "{whole}");
+    for cut in 0..text.len() {
+        let mut relay = relay();
+        let first = feed(&mut relay, &text[..cut]);
+        assert_eq!(first + &feed(&mut relay, &text[cut..]), whole, "{cut}");
+    }
+}
+
+#[test]
 fn without_sealing_everything_stays() {
     let event = "data: {\"type\":\"response.created\",\"response\":{\"id\":\"resp_1\",\"model\":\"up\"}}\n\n";
     assert_eq!(feed(&mut relay(Endpoint::Responses), event), event);
