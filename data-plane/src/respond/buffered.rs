@@ -1,5 +1,7 @@
 //! Answers in one piece.
 
+use std::ops::Range;
+
 use bulkhead_dialect::answer;
 use bulkhead_dialect::bound::{Edit, Sealing, edited, seal};
 use bulkhead_dialect::json::Segments;
@@ -133,15 +135,28 @@ fn unreadable(settle: Box<Settle>) -> Failed {
 /// The answer with `model` set to the name that was asked for, and with what only the deployment can use sealed.
 pub(crate) fn shown_to_client(
     text: Bytes,
-    model: Option<std::ops::Range<usize>>,
+    model: Option<Range<usize>>,
     asked: &str,
     sealing: Option<&Sealing>,
 ) -> Bytes {
-    let mut edits = sealing.map(|sealing| seal(&text, sealing)).unwrap_or_default();
-    let quoted = serde_json::Value::from(asked).to_string().into_bytes();
+    let quoted = serde_json::to_vec(asked).unwrap_or_default();
     let other = model.filter(|range| text.get(range.clone()).is_some_and(|old| old != quoted));
-    edits.extend(other.map(|range| Edit { range, json: quoted }));
-    if edits.is_empty() { text } else { edited(&text, edits).into() }
+    let mut edits = sealing.map(|sealing| seal(&text, sealing)).unwrap_or_default();
+    match other {
+        None if edits.is_empty() => text,
+        // The common case costs nothing more than the answer.
+        Some(range) if edits.is_empty() => with_model(&text, range, &quoted),
+        other => {
+            edits.extend(other.map(|range| Edit { range, json: quoted }));
+            edited(&text, edits).into()
+        }
+    }
+}
+
+fn with_model(text: &Bytes, range: Range<usize>, quoted: &[u8]) -> Bytes {
+    let (before, after) = (text.get(..range.start), text.get(range.end..));
+    // Exactly as long as it gets: room to spare would cost a second allocation.
+    Bytes::from([before.unwrap_or_default(), quoted, after.unwrap_or_default()].concat())
 }
 
 /// An answer with this status and body.
