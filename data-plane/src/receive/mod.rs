@@ -3,4 +3,6 @@
 
 mod routes;
 
-pub(crate) use routes::{Inference, Plain, Route, Takes, dialect_of, is_known, route, served};
+pub(crate) use routes::{
+    Action, Inference, Plain, Route, Stored, Takes, dialect_of, is_known, route, served,
+};

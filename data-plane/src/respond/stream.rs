@@ -7,6 +7,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use bulkhead_dialect::bound::Sealing;
 use bulkhead_dialect::invoke::Unframed;
 use bulkhead_dialect::relay::RelayOptions;
 use bulkhead_model::{Endpoint, ErrorKind};
@@ -74,6 +75,8 @@ pub(crate) struct Terms {
     pub(crate) framed: bool,
     /// Where the client speaks another dialect.
     pub(crate) translation: Option<Translation>,
+    /// Where they speak the same: what becomes of what only the deployment can use.
+    pub(crate) sealing: Option<Sealing>,
     /// The chunk that has only usage is not the client's.
     pub(crate) withhold_usage: bool,
     /// Silence after which the client hears a comment; zero is never.
@@ -103,17 +106,21 @@ pub(crate) async fn streamed(
 
 impl Relaying {
     fn new(body: AnswerBody, decoder: Decoder, settle: Box<Settle>, terms: Terms) -> Box<Self> {
-        let Terms { waits, upstream, framed, translation, withhold_usage, keepalive, expose_auth } = terms;
+        let Terms { waits, upstream, framed, translation, sealing, withhold_usage, keepalive, expose_auth } =
+            terms;
         let now = Instant::now();
         let shown = settle.exchange.shown().to_owned();
         let relay = match translation {
             Some(translation) => Passage::Translated(Box::new(translation.stream(shown, MAX_EVENT))),
-            None => same(RelayOptions {
-                endpoint: upstream,
-                shown_model: Some(shown),
-                withhold_usage,
-                max_event: MAX_EVENT,
-            }),
+            None => same(
+                RelayOptions {
+                    endpoint: upstream,
+                    shown_model: Some(shown),
+                    withhold_usage,
+                    max_event: MAX_EVENT,
+                },
+                sealing,
+            ),
         };
         let mut relaying = Box::new(Self {
             body,

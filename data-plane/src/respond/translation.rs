@@ -1,6 +1,7 @@
 //! Answers that leave in another dialect than they came in.
 
 use bulkhead_dialect::answer::Answer;
+use bulkhead_dialect::bound::Sealing;
 use bulkhead_dialect::error::{ErrorBody, render_event};
 use bulkhead_dialect::relay::{End, Relay, RelayError, RelayOptions, StreamFailure};
 use bulkhead_dialect::translate::{AnswerOptions, Dialect, Plan, Stream, answer};
@@ -49,14 +50,14 @@ impl Translation {
 }
 
 /// What events go through that are the client's already.
-pub(super) fn same(options: RelayOptions) -> Passage {
+pub(super) fn same(options: RelayOptions, sealing: Option<Sealing>) -> Passage {
     match Dialect::of(options.endpoint) {
         // What the client calls the model is in no answer of theirs.
         Some(dialect @ (Dialect::Gemini | Dialect::Converse)) => {
             let options = AnswerOptions { max_event: options.max_event, ..AnswerOptions::default() };
             Passage::Translated(Box::new(Stream::verbatim(dialect, &options)))
         }
-        _ => Passage::Same(Relay::new(options)),
+        _ => Passage::Same(Relay::new(options).sealing(sealing)),
     }
 }
 

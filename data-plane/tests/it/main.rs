@@ -34,6 +34,7 @@ mod principals;
 mod rotation;
 mod routing;
 mod sdk;
+mod stored;
 mod streams;
 mod support;
 mod tls;

@@ -54,13 +54,13 @@ fn gateway(mock: &MockProvider) -> Builder {
 }
 
 /// Runs tests that find the gateway at `url`.
-fn pass(command: &mut Command, url: &str) {
+pub(crate) fn pass(command: &mut Command, url: &str) {
     let output = command.env("GATEWAY", url).env("GATEWAY_KEY", canary::VIRTUAL_KEY).output().unwrap();
     let said = [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes));
     assert!(output.status.success(), "{}\n{}", said[0], said[1]);
 }
 
-fn pytest(file: &str) -> Command {
+pub(crate) fn pytest(file: &str) -> Command {
     let mut command = Command::new(python());
     command.args(["-m", "pytest", "-q", "-p", "no:cacheprovider"]).arg(tests().join(file));
     command.env("PYTHONDONTWRITEBYTECODE", "1");
