@@ -18,7 +18,9 @@ pub enum Bound {
 
 /// What clients get instead: a text for each text of the provider's, always the same for the same.
 #[derive(Clone)]
-pub struct Sealing(Arc<dyn Fn(Bound, &str) -> Option<String> + Send + Sync>);
+pub struct Sealing(Arc<Seal>);
+
+type Seal = dyn Fn(Bound, &str) -> Option<String> + Send + Sync;
 
 impl Sealing {
     /// What a function makes of a text; where it makes nothing the text stays.

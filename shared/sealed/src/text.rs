@@ -22,14 +22,14 @@ pub struct NoTextKey;
 impl TextKey {
     /// The key that follows from a secret.
     pub fn new(secret: &[u8]) -> Result<Self, NoTextKey> {
-        Self::of(&*derive(secret, b"bulkhead text", b"key of texts that clients keep"))
+        Self::of(&derive(secret, b"bulkhead text", b"key of texts that clients keep"))
     }
 
     /// A key that nobody else has.
     pub fn random() -> Result<Self, NoTextKey> {
         let mut key = Zeroizing::new([0; 32]);
         aws_lc_rs::rand::fill(&mut *key).map_err(|_| NoTextKey)?;
-        Self::of(&*key)
+        Self::of(&key)
     }
 
     fn of(key: &[u8; 32]) -> Result<Self, NoTextKey> {
@@ -85,10 +85,11 @@ mod tests {
         let text = key("a").seal("p", b"content").unwrap();
         assert_eq!(key("b").open("p", &text), None);
         assert_eq!(key("a").open("q", &text), None);
-        for cut in 0..text.len() {
-            assert_eq!(key("a").open("p", &text[..cut]), None);
-            let other = if &text[cut..=cut] == "A" { "B" } else { "A" };
-            assert_eq!(key("a").open("p", &format!("{}{other}{}", &text[..cut], &text[cut + 1..])), None);
+        for (at, letter) in text.char_indices() {
+            let (before, after) = (text.get(..at).unwrap(), text.get(at + 1..).unwrap());
+            assert_eq!(key("a").open("p", before), None);
+            let other = if letter == 'A' { 'B' } else { 'A' };
+            assert_eq!(key("a").open("p", &format!("{before}{other}{after}")), None);
         }
         for other in ["", "====", "not base64 at all", &format!("{text}A")] {
             assert_eq!(key("a").open("p", other), None);
