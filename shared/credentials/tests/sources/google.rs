@@ -10,7 +10,7 @@ use bulkhead_credentials::{Hidden, Source as Any};
 use serde_json::{Value, json};
 
 use crate::server::Server;
-use crate::{lease, token, wrong};
+use crate::support::{lease, token, wrong};
 
 const SCOPE: &str = "https://www.googleapis.com/auth/cloud-platform";
 const TOKEN: &str = r#"{"access_token":"google token","expires_in":3599,"token_type":"Bearer"}"#;
