@@ -219,7 +219,7 @@ mod tests {
                 Some("content_filter"),
                 None,
             ),
-            (r#"{"error":{"message":"m","innererror":{"code":"c"}}}"#, "m", None, None, None),
+            (r#"{"error":{"message":"m","innererror":{"code":"c"}}}"#, "m", None, Some("c"), None),
             ("\"m\"", "m", None, None, None),
             ("\r\n m \nmore", "m", None, None, None),
             (
