@@ -1,6 +1,6 @@
 # Everything a newcomer needs:  make up  and  make test.
 
-.PHONY: up down test chaos figures fmt
+.PHONY: up down test chaos fuzz figures fmt
 
 ## Build, start and show a working request. Keys of providers in the environment are used; without any, a mock provider
 ## answers. CONFIG=path runs your own gateway.yaml instead.
@@ -18,6 +18,10 @@ test:
 ## The long versions of what `make test` runs in short: failures and restarts while usage is counted. A quarter of an hour.
 chaos:
 	@scripts/chaos
+
+## Feed the dialects what they do not expect, a minute for each target. TARGET=name SECONDS=number: one, or longer.
+fuzz:
+	@scripts/fuzz $(or $(TARGET),all) $(or $(SECONDS),60)
 
 ## Measure beside HAProxy and nginx, and write the table into README.md. Takes some minutes; do nothing else meanwhile.
 figures:

@@ -144,31 +144,41 @@ need_python_env() {
     step "$2" make_python_env "$1"
 }
 
-# The SDKs for Node, a directory for each state of their lock file.
+# What Node needs, a directory for each state of a lock file: the SDKs, and the agents that are tested as clients.
 NODE_SDK=data-plane/tests/sdk/node
+NODE_AGENTS=data-plane/tests/agents
 
-# node_env: prints the path of that directory.
+# node_env [folder]: prints the path of its directory; the SDKs' without a folder.
 node_env() {
     local sum
-    sum=$(sha256sum "$ROOT/$NODE_SDK/package-lock.json" | cut -c1-12)
+    sum=$(sha256sum "$ROOT/${1:-$NODE_SDK}/package-lock.json" | cut -c1-12)
     printf '%s\n' "$LOCAL/node-$sum"
 }
 
 make_node_env() {
     local env
-    env=$(node_env)
+    env=$(node_env "$1")
     rm -rf "$env" && mkdir -p "$env" &&
-        cp "$ROOT/$NODE_SDK/package.json" "$ROOT/$NODE_SDK/package-lock.json" "$env" &&
+        cp "$ROOT/$1/package.json" "$ROOT/$1/package-lock.json" "$env" &&
         (cd "$env" && npm ci --ignore-scripts --no-audit --no-fund) &&
         touch "$env/complete"
 }
 
+# need_node_env folder what
 need_node_env() {
     local packages
     packages=$(missing_packages node:nodejs npm:npm)
     # shellcheck disable=SC2086
     [ -z "$packages" ] || step "install $(echo $packages)" apt_install $packages
-    [ -f "$(node_env)/complete" ] || step "Node SDKs" make_node_env
+    [ -f "$(node_env "$1")/complete" ] || step "$2" make_node_env "$1"
+}
+
+# Networks of their own, for tests of programs that talk to their makers, too.
+need_network_namespaces() {
+    local packages
+    packages=$(PATH=$PATH:/usr/sbin:/sbin missing_packages unshare:util-linux ip:iproute2)
+    # shellcheck disable=SC2086
+    [ -z "$packages" ] || step "install $(echo $packages)" apt_install $packages
 }
 
 port_is_taken() { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }

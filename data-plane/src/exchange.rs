@@ -20,7 +20,7 @@ use crate::receive::{Inference, Route, dialect_of, route};
 use crate::respond::{self, Awaited, Facts, Opening, OutBody};
 use crate::route::mark_of;
 use crate::worker::Worker;
-use crate::{counted, listing, pages};
+use crate::{bound, counted, listing, pages, stored};
 
 const CALL_ID: HeaderName = HeaderName::from_static("x-litellm-call-id");
 
@@ -46,12 +46,17 @@ pub(crate) async fn serve(
         }
         Route::Models => listing::models(worker, &head),
         Route::Model(id) => listing::model(worker, &head, id),
+        Route::Stored(asked) => {
+            let call_id = call_id(worker, &head.headers);
+            Box::pin(stored::stored(worker, &head, &path, asked, call_id)).await
+        }
         Route::Plain(plain) => pages::plain(worker, plain, &path),
         Route::Management => pages::management(worker, &path),
         Route::WrongMethod(takes) => Ok(pages::wrong_method(takes)),
         Route::Unknown => Ok(pages::not_found()),
     };
-    refuse_body(&head, body, outcome.is_err()).await;
+    // What is sent with a cancellation says nothing.
+    refuse_body(&head, body, outcome.is_err() || matches!(route, Route::Stored(_))).await;
     outcome.unwrap_or_else(|fault| {
         worker.metrics.refused(None, fault.kind);
         fault.into_response(dialect)
@@ -114,7 +119,7 @@ async fn run(worker: &Arc<Worker>, received: Received<'_>, body: Incoming) -> Ou
         log.caller(&caller);
     }
     let call_id = call_id(worker, &head.headers);
-    let call = match read_call(worker, &snapshot.settings, &head, body, asked).await {
+    let mut call = match read_call(worker, &snapshot.settings, &head, body, asked).await {
         Ok(call) => call,
         Err(mut fault) => {
             tell(worker, &snapshot, &caller, &call_id, arrived, &mut fault);
@@ -130,6 +135,16 @@ async fn run(worker: &Arc<Worker>, received: Received<'_>, body: Incoming) -> Ou
         Err(mut fault) => {
             tell(worker, &snapshot, &caller, &call_id, arrived, &mut fault);
             return Err(fault);
+        }
+    }
+    if endpoint == Endpoint::Responses {
+        // On the heap, so that other requests do not carry the room for it.
+        match Box::pin(bound::read(&snapshot, &caller, &call)).await {
+            Ok(bonds) => call.bonds = bonds,
+            Err(mut fault) => {
+                tell(worker, &snapshot, &caller, &call_id, arrived, &mut fault);
+                return Err(fault);
+            }
         }
     }
     let affinity = affinity(&snapshot.settings, &head.headers, &call);

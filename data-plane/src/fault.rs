@@ -18,6 +18,8 @@ pub(crate) struct Fault {
     status: u16,
     message: Cow<'static, str>,
     param: Option<Cow<'static, str>>,
+    /// OpenAI's `code` where clients go by it; LiteLLM says the status there.
+    code: Option<&'static str>,
     /// Whole seconds.
     retry_after: Option<u64>,
     headers: Vec<(HeaderName, HeaderValue)>,
@@ -43,6 +45,7 @@ impl Fault {
             status: kind.status(),
             message: message.into(),
             param: None,
+            code: None,
             retry_after: None,
             headers: Vec::new(),
             in_doubt: false,
@@ -61,6 +64,18 @@ impl Fault {
     pub(crate) fn param(mut self: Box<Self>, param: impl Into<Cow<'static, str>>) -> Box<Self> {
         self.param = Some(param.into());
         self
+    }
+
+    pub(crate) fn code(mut self: Box<Self>, code: &'static str) -> Box<Self> {
+        self.code = Some(code);
+        self
+    }
+
+    /// Says another name in the message.
+    pub(crate) fn rename(&mut self, from: &str, to: &str) {
+        if self.message.contains(from) {
+            self.message = self.message.replace(from, to).into();
+        }
     }
 
     pub(crate) fn with_status(mut self: Box<Self>, status: u16) -> Box<Self> {
@@ -110,7 +125,7 @@ impl Fault {
 
     /// What the dialect's error body says.
     pub(crate) fn body(&self) -> FaultBody<'_> {
-        FaultBody { fault: self, code: self.status.to_string() }
+        FaultBody { fault: self, code: self.code.map_or_else(|| self.status.to_string(), str::to_owned) }
     }
 
     /// The whole answer, in the client's dialect.

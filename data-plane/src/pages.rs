@@ -11,7 +11,7 @@ use crate::respond::OutBody;
 use crate::worker::Worker;
 
 /// Answers a route that needs no key.
-pub(crate) fn plain(worker: &Worker, plain: Plain, path: &str) -> Outcome<Response<OutBody>> {
+pub(crate) fn plain(worker: &Worker, plain: Plain) -> Outcome<Response<OutBody>> {
     match plain {
         Plain::Liveliness => Ok(json(StatusCode::OK, r#""I'm alive!""#)),
         Plain::Readiness => Ok(readiness(worker)),
@@ -24,10 +24,6 @@ pub(crate) fn plain(worker: &Worker, plain: Plain, path: &str) -> Outcome<Respon
             "The dashboard is served by the control plane (`control-plane serve`, port 4001), not by a data plane."
                 .to_owned(),
         )),
-        Plain::StoredResponse => Err(signpost(format!(
-            "'{path}' is about a stored response, and this gateway stores none: what `POST /v1/responses` answers \
-             is kept by the provider that made it, if by anybody. Ask that one."
-        ))),
     }
 }
 

@@ -259,6 +259,10 @@ pub struct Settings {
     pub listener: ::core::option::Option<Listener>,
     #[prost(message, repeated, tag = "23")]
     pub betas: ::prost::alloc::vec::Vec<Beta>,
+    #[prost(bool, tag = "24")]
+    pub unmanaged_response_ids: bool,
+    #[prost(bool, tag = "25")]
+    pub shared_response_ids: bool,
 }
 /// A value of `anthropic-beta` at a provider.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]

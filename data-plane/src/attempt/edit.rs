@@ -60,6 +60,9 @@ pub(crate) fn edit(call: &Call, routed: &Routed, instead: &[JsonMember], hosted:
 pub(super) fn take_out<'c>(call: &'c Call, deployment: &Deployment) -> Outcome<(Splice<'c>, Vec<String>)> {
     let mut splice = Splice::new(&call.scan);
     let mut dropped = call.ignored.to_vec();
+    if let Some(bonds) = &call.bonds {
+        bonds.open(call, deployment, &mut splice, &mut dropped);
+    }
     for member in call.scan.members().iter().filter(|member| call.removed.contains(&member.ordinal)) {
         splice.remove(member);
     }

@@ -35,6 +35,7 @@ pub(crate) struct Prepared<'r> {
     client: &'r HeaderMap,
     /// Whose headers it has.
     dialect: Dialect,
+    method: Method,
     beta: Option<HeaderValue>,
     pub(super) path: PathAndQuery,
     pub(super) body: Segments,
@@ -62,7 +63,21 @@ impl<'r> Prepared<'r> {
             true => Dialect::Bedrock,
             false => to.dialect(),
         };
-        Ok(Self { settings, deployment, client, dialect, beta: hosted.header, path, body, waits })
+        let method = Method::POST;
+        Ok(Self { settings, deployment, client, dialect, method, beta: hosted.header, path, body, waits })
+    }
+
+    /// A request about an answer that the provider keeps.
+    pub(crate) fn of_stored(
+        method: Method,
+        path: PathAndQuery,
+        deployment: &'r Deployment,
+        settings: &'r Settings,
+        client: &'r HeaderMap,
+        waits: Waits,
+    ) -> Self {
+        let (dialect, beta, body) = (Dialect::OpenAi, None, Segments::default());
+        Self { settings, deployment, client, dialect, method, beta, path, body, waits }
     }
 
     /// The same with another body.
@@ -78,7 +93,7 @@ impl<'r> Prepared<'r> {
 
     fn request(&self, proven: Option<&Proven<'_>>) -> Request<SendBody> {
         let mut request = Request::new(SendBody::new(self.body.clone()));
-        *request.method_mut() = Method::POST;
+        *request.method_mut() = self.method.clone();
         *request.uri_mut() = Uri::from(self.path.clone());
         *request.headers_mut() = self.headers();
         if let Some(proven) = proven {

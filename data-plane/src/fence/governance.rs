@@ -44,6 +44,7 @@ pub(super) async fn govern(rig: &Rig, headers: &HeaderMap, call: &Call) {
         stream: false,
         input_tokens: call.input_estimate(),
         affinity: None,
+        home: None,
         tried: &[],
     };
     let Picked { routed, visit, by } = chooser.pick(&resolved, &wanted).unwrap();
@@ -74,6 +75,7 @@ pub(super) async fn govern(rig: &Rig, headers: &HeaderMap, call: &Call) {
         tags: Vec::new(),
         end_user: None,
         input_estimate: call.input_estimate(),
+        background: false,
         arrived: Instant::now(),
         started_at: worker.node.clock.now(),
         log: None,

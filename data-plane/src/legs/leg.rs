@@ -1,5 +1,6 @@
 //! One leg: a request at one deployment, up to the first content of its answer.
 
+use bulkhead_dialect::bound::Sealing;
 use bulkhead_dialect::translate::{Back, Dialect, Plan};
 use bulkhead_model::{Endpoint, ErrorKind, NanoUsd, UnixMillis};
 use bulkhead_pricing::Rates;
@@ -12,6 +13,7 @@ use super::Journey;
 use crate::admission;
 use crate::admit::Permit;
 use crate::attempt::{self, Changes, Edited, Hosted, Prepared, Waits};
+use crate::bound::sealing;
 use crate::counted::ESTIMATED;
 use crate::fault::Outcome;
 use crate::read::{Detour, Size};
@@ -59,6 +61,7 @@ impl Journey {
             tags: self.call.tags.clone(),
             end_user: self.call.end_user.clone(),
             input_estimate: size.input,
+            background: self.call.is_background(),
             arrived: self.arrived,
             started_at: self.began_at(&waits),
             log: self.log.clone(),
@@ -112,8 +115,11 @@ impl Journey {
         };
         let (answer, earlier) = match sent {
             Ok(sent) => sent,
-            Err(fault) => {
+            Err(mut fault) => {
                 settle.refused_by(&fault);
+                if let Some(bonds) = &self.call.bonds {
+                    bonds.shown_in(&mut fault);
+                }
                 return Err(Failed { fault, settle });
             }
         };
@@ -215,6 +221,7 @@ impl Reply<'_> {
         let terms = AnswerTerms {
             upstream: self.to,
             translation: self.translation(&settle),
+            sealing: self.sealing(&settle),
             expose_auth: self.journey.snapshot.settings.expose_upstream_auth,
         };
         let buffered = respond::buffered(decoder, body, settle, &self.waits, terms).await?;
@@ -253,6 +260,7 @@ impl Reply<'_> {
             upstream: self.to,
             framed,
             translated,
+            sealing: self.sealing(&settle),
             withhold_usage: self.changes.usage_added,
             keepalive: respond::keepalive(&self.journey.call, settings.keepalive),
             expose_auth: settings.expose_upstream_auth,
@@ -272,7 +280,7 @@ impl Reply<'_> {
         let Journey { call, worker, .. } = self.journey;
         // An array is made of Google's own events, too.
         let same = || Back::Conversation(Dialect::Gemini, Dialect::Gemini, Plan::default());
-        let back = self.changes.back.or_else(|| call.as_array.then(same))?;
+        let back = self.changes.back.clone().or_else(|| call.as_array.then(same))?;
         Some(Translation {
             back,
             earlier: std::mem::take(&mut self.earlier),
@@ -280,6 +288,13 @@ impl Reply<'_> {
             now: worker.node.clock.now(),
             json_array: call.as_array,
         })
+    }
+
+    /// What clients of Responses get for what only this deployment can use. A translated answer has nothing of that.
+    fn sealing(&self, settle: &Settle) -> Option<Sealing> {
+        let Journey { call, snapshot, caller, .. } = self.journey;
+        let is_theirs = self.to == Endpoint::Responses && call.endpoint == self.to;
+        is_theirs.then(|| sealing(&snapshot.settings, caller, &settle.exchange.routed.deployment))
     }
 
     fn headers(&self, provider: HeaderMap, settle: &Settle) -> HeaderMap {

@@ -16,6 +16,7 @@ use smallvec::SmallVec;
 use tokio::time::{Duration, Instant, sleep_until};
 
 use crate::admission;
+use crate::bound::Home;
 use crate::fault::{Fault, Outcome};
 use crate::health::{is_retried, of_class, patience};
 use crate::identify::Caller;
@@ -122,9 +123,10 @@ impl Journey {
         }
     }
 
-    /// It has not gone on as often as it may.
+    /// It has not gone on as often as it may, and goes on from nothing that only one deployment has.
     fn may_go_on(&self) -> bool {
-        self.way.progress.fallbacks < self.snapshot.settings.routing.row.max_fallbacks.min(CAP)
+        let is_held = self.home().is_some_and(|home| home.is_only);
+        !is_held && self.way.progress.fallbacks < self.snapshot.settings.routing.row.max_fallbacks.min(CAP)
     }
 
     /// A caller goes nowhere by falling that it may not go by asking, and nowhere twice.
@@ -273,6 +275,10 @@ impl Journey {
         own.iter().chain(self.way.hops.ahead()).any(|detour| self.may_go_to(detour))
     }
 
+    fn home(&self) -> Option<&Home> {
+        self.call.bonds.as_ref()?.home()
+    }
+
     fn sources(&self) -> Sources<'_> {
         let (routing, now) = (&self.snapshot.settings.routing, self.worker.node.clock.now());
         Sources { call: &self.call, caller: &self.caller, routing, now }
@@ -285,6 +291,7 @@ impl Journey {
             stream: self.call.stream,
             input_tokens: self.call.input_estimate(),
             affinity: self.affinity,
+            home: self.home(),
             tried,
         }
     }

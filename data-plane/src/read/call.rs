@@ -12,6 +12,7 @@ use smallvec::SmallVec;
 use super::detours::{Chains, Detours};
 use super::fields::{Field, classify};
 use super::memory::BodyLease;
+use crate::bound::Bonds;
 use crate::fault::{Fault, Outcome};
 use crate::identify::Caller;
 use crate::receive::Inference;
@@ -46,6 +47,8 @@ pub(crate) struct Call {
     pub(crate) stream_timeout: Option<Duration>,
     /// What the request says of retries and fallbacks.
     pub(crate) detours: Option<Box<Detours>>,
+    /// What it refers to that one deployment has.
+    pub(crate) bonds: Option<Box<Bonds>>,
     /// Ordinals of members that do not travel on.
     pub(crate) removed: SmallVec<[usize; 4]>,
     /// Those of them without effect here, named to the client.
@@ -133,6 +136,7 @@ impl Call {
             timeout: None,
             stream_timeout: None,
             detours: None,
+            bonds: None,
             removed: SmallVec::new(),
             ignored: SmallVec::new(),
             body,
@@ -390,6 +394,12 @@ impl Call {
         let of_stream = || self.stream_timeout.or_else(|| seconds("x-litellm-stream-timeout"));
         let of_all = || self.timeout.or_else(|| seconds("x-litellm-timeout"));
         if self.stream { of_stream().or_else(of_all) } else { of_all() }
+    }
+
+    /// The provider is asked to work on when it has answered.
+    pub(crate) fn is_background(&self) -> bool {
+        let said = || self.scan.find("background").and_then(Member::bool_value);
+        self.endpoint == Endpoint::Responses && said() == Some(true)
     }
 
     /// How large it is.

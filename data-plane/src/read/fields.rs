@@ -55,7 +55,7 @@ pub(crate) fn classify(name: &str) -> Field {
         "user" => Field::User,
         "metadata" => Field::Metadata,
         "litellm_metadata" => Field::LitellmMetadata,
-        "service_tier" | "previous_response_id" => Field::Governed,
+        "service_tier" | "previous_response_id" | "conversation" => Field::Governed,
         "messages" => Field::Messages,
         "contents" => Field::Contents,
         "generationConfig" | "generation_config" | "inferenceConfig" => Field::GenerationConfig,

@@ -4,5 +4,5 @@
 mod routes;
 
 pub(crate) use routes::{
-    Inference, Plain, Route, Takes, dialect_of, is_googles_list, is_known, route, served,
+    Action, Inference, Plain, Route, Stored, Takes, dialect_of, is_googles_list, is_known, route, served,
 };

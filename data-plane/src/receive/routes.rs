@@ -19,6 +19,8 @@ pub(crate) enum Route<'p> {
     Models,
     /// `/v1/models/{id}`, as it is written there.
     Model(&'p str),
+    /// `/v1/responses/{id}` and what is below it.
+    Stored(Stored<'p>),
     /// Answered without a key.
     Plain(Plain),
     /// A route of LiteLLM's that the control plane serves.
@@ -39,6 +41,42 @@ pub(crate) struct Inference<'p> {
     pub(crate) streams: bool,
 }
 
+/// An answer that a provider keeps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Stored<'p> {
+    pub(crate) id: &'p str,
+    pub(crate) action: Action,
+}
+
+/// What is to be done with it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Action {
+    Read,
+    Delete,
+    Cancel,
+    /// List what went into it.
+    InputItems,
+}
+
+impl Action {
+    pub(crate) fn method(self) -> Method {
+        match self {
+            Self::Read | Self::InputItems => Method::GET,
+            Self::Delete => Method::DELETE,
+            Self::Cancel => Method::POST,
+        }
+    }
+
+    /// What follows the id in a path.
+    pub(crate) const fn below(self) -> &'static str {
+        match self {
+            Self::Read | Self::Delete => "",
+            Self::Cancel => "/cancel",
+            Self::InputItems => "/input_items",
+        }
+    }
+}
+
 /// Routes that need no key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Plain {
@@ -52,8 +90,6 @@ pub(crate) enum Plain {
     Metrics,
     /// `/ui`, which the control plane serves.
     Ui,
-    /// `/v1/responses/{id}` and what is below it: answers that somebody would have to keep.
-    StoredResponse,
 }
 
 /// The method that a route takes, for the `Allow` header.
@@ -93,15 +129,15 @@ pub(crate) fn route<'p>(method: &Method, path: &'p str) -> Route<'p> {
             _ => Route::WrongMethod(Takes::Get),
         };
     }
-    if is_stored_response(method, path) {
-        return Route::Plain(Plain::StoredResponse);
+    if let Some(stored) = stored(method, path) {
+        return Route::Stored(stored);
     }
     if is_management(path) { Route::Management } else { Route::Unknown }
 }
 
 /// True for a path that has a route, for some method.
 pub(crate) fn is_known(path: &str) -> bool {
-    [Method::GET, Method::POST].iter().any(|method| route(method, path) != Route::Unknown)
+    [Method::GET, Method::POST, Method::DELETE].iter().any(|method| route(method, path) != Route::Unknown)
 }
 
 /// The dialect that errors are written in.
@@ -158,13 +194,15 @@ const READ: &[(&str, Route<'static>)] = &[
     ("/health/liveness", Route::Plain(Plain::Liveliness)),
     ("/health/readiness", Route::Plain(Plain::Readiness)),
     ("/", Route::Plain(Plain::Root)),
+    // Where Claude Code looks whether somebody is there.
+    ("/api/hello", Route::Plain(Plain::Root)),
     ("/metrics", Route::Plain(Plain::Metrics)),
     ("/metrics/", Route::Plain(Plain::Metrics)),
 ];
 /// Before a model's name: OpenAI's and Anthropic's paths, and Google's own.
 const BEFORE_MODEL_ID: &[&str] =
     &["/v1/models/", "/models/", "/v1beta/models/", "/v1alpha/models/", "/gemini/v1beta/models/"];
-const BEFORE_RESPONSE_ID: &[&str] = &["/v1/responses/", "/responses/"];
+const BEFORE_RESPONSE_ID: &[&str] = &["/v1/responses/", "/responses/", "/openai/v1/responses/"];
 
 /// Every path that a load balancer has to send to a data plane; one that ends with `/*` stands for all below it.
 pub(crate) fn served() -> impl Iterator<Item = String> {
@@ -223,14 +261,12 @@ fn get_only(path: &str) -> Option<Route<'_>> {
 }
 
 /// Reading, deleting, cancelling a response, and listing what went into it.
-fn is_stored_response(method: &Method, path: &str) -> bool {
-    let Some(below) = strip(path, BEFORE_RESPONSE_ID).filter(|_| is_canonical(path)) else { return false };
-    match below.split_once('/') {
-        None => !below.is_empty() && [Method::GET, Method::HEAD, Method::DELETE].contains(method),
-        Some((id, "cancel")) => !id.is_empty() && method == Method::POST,
-        Some((id, "input_items")) => !id.is_empty() && [Method::GET, Method::HEAD].contains(method),
-        Some(_) => false,
-    }
+fn stored<'p>(method: &Method, path: &'p str) -> Option<Stored<'p>> {
+    let below = strip(path, BEFORE_RESPONSE_ID).filter(|_| is_canonical(path))?;
+    let (id, rest) = below.find('/').map_or((below, ""), |slash| below.split_at(slash));
+    let all = [Action::Read, Action::Delete, Action::Cancel, Action::InputItems];
+    let action = all.into_iter().find(|action| action.below() == rest && action.method() == method)?;
+    (!id.is_empty()).then_some(Stored { id, action })
 }
 
 /// First segments of LiteLLM's management API, and whole paths where a segment is shared with inference.
@@ -385,6 +421,7 @@ mod tests {
             ("/health/liveliness", Route::Plain(Plain::Liveliness)),
             ("/health/liveness", Route::Plain(Plain::Liveliness)),
             ("/health/readiness", Route::Plain(Plain::Readiness)),
+            ("/api/hello", Route::Plain(Plain::Root)),
             ("/metrics", Route::Plain(Plain::Metrics)),
             ("/metrics/", Route::Plain(Plain::Metrics)),
             ("/ui", Route::Plain(Plain::Ui)),
@@ -398,10 +435,28 @@ mod tests {
             ("/health/shared-status", Route::Management),
             ("/health/backlog", Route::Management),
             ("/health/test_connection", Route::Management),
-            ("/v1/responses/resp_1", Route::Plain(Plain::StoredResponse)),
-            ("/responses/resp_1/input_items", Route::Plain(Plain::StoredResponse)),
         ] {
             assert_eq!(route(&Method::GET, path), expected, "{path}");
+        }
+    }
+
+    #[test]
+    fn stored_responses_are_found_by_method_and_path() {
+        let of = |action| Route::Stored(Stored { id: "resp_1", action });
+        for before in ["/v1/responses", "/responses", "/openai/v1/responses"] {
+            for (method, below, expected) in [
+                (Method::GET, "", of(Action::Read)),
+                (Method::DELETE, "", of(Action::Delete)),
+                (Method::POST, "/cancel", of(Action::Cancel)),
+                (Method::GET, "/input_items", of(Action::InputItems)),
+                (Method::POST, "", Route::Unknown),
+                (Method::GET, "/cancel", Route::Unknown),
+                (Method::GET, "/x", Route::Unknown),
+                (Method::GET, "/input_items/x", Route::Unknown),
+            ] {
+                let path = format!("{before}/resp_1{below}");
+                assert_eq!(route(&method, &path), expected, "{method} {path}");
+            }
         }
     }
 
@@ -441,6 +496,7 @@ mod tests {
         match route {
             Route::Inference(inference) => format!("{:?}", inference.endpoint),
             Route::Model(_) => "a model".to_owned(),
+            Route::Stored(stored) => format!("{:?}", stored.action),
             route => format!("{route:?}"),
         }
     }

@@ -1,6 +1,9 @@
 //! Answers in one piece.
 
+use std::ops::Range;
+
 use bulkhead_dialect::answer;
+use bulkhead_dialect::bound::{Edit, Sealing, edited, seal};
 use bulkhead_dialect::json::Segments;
 use bulkhead_model::{Endpoint, ErrorKind};
 use bytes::Bytes;
@@ -45,6 +48,8 @@ pub(crate) struct AnswerTerms {
     pub(crate) upstream: Endpoint,
     /// Where the client speaks another dialect.
     pub(crate) translation: Option<Translation>,
+    /// Where they speak the same: what becomes of what only the deployment can use.
+    pub(crate) sealing: Option<Sealing>,
     pub(crate) expose_auth: bool,
 }
 
@@ -80,7 +85,7 @@ pub(crate) async fn buffered(
         return Ok(Buffered { body, settle: None, is_estimate: false });
     }
     let shown = settle.exchange.clone();
-    let AnswerTerms { upstream, translation, expose_auth } = terms;
+    let AnswerTerms { upstream, translation, sealing, expose_auth } = terms;
     let understood = apart(read.len(), move || {
         let text = read.into_bytes();
         let answer = answer::read(upstream, &text)?;
@@ -88,8 +93,8 @@ pub(crate) async fn buffered(
             Some(_) if answer.failure.is_some() => Some((answer, text)),
             Some(translation) => translation.answer(&text, shown.shown()),
             None => {
-                let named = answer.model.clone().map(|range| with_model(&text, range, shown.shown()));
-                Some((answer, named.unwrap_or(text)))
+                let text = shown_to_client(text, answer.model.clone(), shown.shown(), sealing.as_ref());
+                Some((answer, text))
             }
         }
     });
@@ -163,19 +168,31 @@ fn unreadable(settle: Box<Settle>) -> Failed {
     Failed::bad_answer(settle, UNREADABLE)
 }
 
-/// The answer with `model` set to the name that was asked for.
-fn with_model(text: &Bytes, range: std::ops::Range<usize>, asked: &str) -> Bytes {
-    let Ok(quoted) = serde_json::to_vec(asked) else { return text.clone() };
-    let (Some(before), Some(old), Some(after)) =
-        (text.get(..range.start), text.get(range.clone()), text.get(range.end..))
-    else {
-        return text.clone();
-    };
-    if old == quoted {
-        return text.clone();
+/// The answer with `model` set to the name that was asked for, and with what only the deployment can use sealed.
+pub(crate) fn shown_to_client(
+    text: Bytes,
+    model: Option<Range<usize>>,
+    asked: &str,
+    sealing: Option<&Sealing>,
+) -> Bytes {
+    let quoted = serde_json::to_vec(asked).unwrap_or_default();
+    let other = model.filter(|range| text.get(range.clone()).is_some_and(|old| old != quoted));
+    let mut edits = sealing.map(|sealing| seal(&text, sealing)).unwrap_or_default();
+    match other {
+        None if edits.is_empty() => text,
+        // The common case costs nothing more than the answer.
+        Some(range) if edits.is_empty() => with_model(&text, range, &quoted),
+        other => {
+            edits.extend(other.map(|range| Edit { range, json: quoted }));
+            edited(&text, edits).into()
+        }
     }
+}
+
+fn with_model(text: &Bytes, range: Range<usize>, quoted: &[u8]) -> Bytes {
+    let (before, after) = (text.get(..range.start), text.get(range.end..));
     // Exactly as long as it gets: room to spare would cost a second allocation.
-    Bytes::from([before, &quoted, after].concat())
+    Bytes::from([before.unwrap_or_default(), quoted, after.unwrap_or_default()].concat())
 }
 
 /// An answer with this status and body.

@@ -11,7 +11,7 @@ mod stream;
 mod translation;
 
 pub(crate) use awaited::{Awaited, Opening};
-pub(crate) use buffered::{AnswerTerms, Buffered, buffered, response, whole};
+pub(crate) use buffered::{AnswerTerms, Buffered, buffered, response, shown_to_client, whole};
 pub(crate) use credentials::without_credentials;
 pub(crate) use decode::Decoder;
 pub(crate) use headers::{

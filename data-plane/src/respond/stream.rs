@@ -7,6 +7,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use bulkhead_dialect::bound::Sealing;
 use bulkhead_dialect::invoke::Unframed;
 use bulkhead_dialect::relay::RelayOptions;
 use bulkhead_dialect::translate::Stream;
@@ -75,6 +76,8 @@ pub(crate) struct Terms {
     pub(crate) framed: bool,
     /// Where the client speaks another dialect.
     pub(crate) translated: Option<Box<Stream>>,
+    /// Where they speak the same: what becomes of what only the deployment can use.
+    pub(crate) sealing: Option<Sealing>,
     /// The chunk that has only usage is not the client's.
     pub(crate) withhold_usage: bool,
     /// Silence after which the client hears a comment; zero is never.
@@ -104,17 +107,21 @@ pub(crate) async fn streamed(
 
 impl Relaying {
     fn new(body: AnswerBody, decoder: Decoder, settle: Box<Settle>, terms: Terms) -> Box<Self> {
-        let Terms { waits, upstream, framed, translated, withhold_usage, keepalive, expose_auth } = terms;
+        let Terms { waits, upstream, framed, translated, sealing, withhold_usage, keepalive, expose_auth } =
+            terms;
         let now = Instant::now();
         let shown = settle.exchange.shown().to_owned();
         let relay = match translated {
             Some(stream) => Passage::Translated(stream),
-            None => same(RelayOptions {
-                endpoint: upstream,
-                shown_model: Some(shown),
-                withhold_usage,
-                max_event: MAX_EVENT,
-            }),
+            None => same(
+                RelayOptions {
+                    endpoint: upstream,
+                    shown_model: Some(shown),
+                    withhold_usage,
+                    max_event: MAX_EVENT,
+                },
+                sealing,
+            ),
         };
         let mut relaying = Box::new(Self {
             body,

@@ -1,6 +1,7 @@
 //! Answers that leave in another dialect than they came in.
 
 use bulkhead_dialect::answer::Answer;
+use bulkhead_dialect::bound::Sealing;
 use bulkhead_dialect::error::{ErrorBody, render_event};
 use bulkhead_dialect::relay::{End, Relay, RelayError, RelayOptions, StreamFailure};
 use bulkhead_dialect::translate::{AnswerOptions, Back, Dialect, Plan, Stream};
@@ -28,8 +29,8 @@ pub(crate) struct Translation {
 impl Translation {
     /// An answer in one piece, in the client's dialect; `None` where it is none of the provider's.
     pub(super) fn answer(self, text: &[u8], shown: &str) -> Option<(Answer, Bytes)> {
-        let Self { back, earlier: Earlier { bodies, .. }, .. } = &self;
-        let done = back.answer(bodies, text, self.options(shown.to_owned(), usize::MAX)).ok()?;
+        let options = self.options(shown.to_owned(), usize::MAX);
+        let done = self.back.answer(&self.earlier.bodies, text, options).ok()?;
         let (usage, is_estimate) = (done.usage, done.is_estimate);
         let read = Answer { usage, is_estimate, produced: done.content_bytes, ..Answer::default() };
         Some((read, done.body))
@@ -37,7 +38,8 @@ impl Translation {
 
     /// An answer in events; `None` where the client's dialect has none.
     pub(crate) fn stream(self, shown: String) -> Option<Box<Stream>> {
-        self.back.stream(self.options(shown, MAX_EVENT)).map(Box::new)
+        let options = self.options(shown, MAX_EVENT);
+        self.back.stream(options).map(Box::new)
     }
 
     fn options(&self, shown: String, max_event: usize) -> AnswerOptions {
@@ -76,14 +78,14 @@ impl Earlier {
 }
 
 /// What events go through that are the client's already.
-pub(super) fn same(options: RelayOptions) -> Passage {
+pub(super) fn same(options: RelayOptions, sealing: Option<Sealing>) -> Passage {
     match Dialect::of(options.endpoint) {
         // What the client calls the model is in no answer of theirs.
         Some(dialect @ (Dialect::Gemini | Dialect::Converse)) => {
             let options = AnswerOptions { max_event: options.max_event, ..AnswerOptions::default() };
             Passage::Translated(Box::new(Stream::verbatim(dialect, &options)))
         }
-        _ => Passage::Same(Relay::new(options)),
+        _ => Passage::Same(Relay::new(options).sealing(sealing)),
     }
 }
 

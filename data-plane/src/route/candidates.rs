@@ -7,6 +7,7 @@ use bulkhead_snapshot::{Deployment, Resolved, Settings};
 use smallvec::SmallVec;
 
 use super::Wanted;
+use crate::bound::Home;
 use crate::fault::{Fault, Outcome};
 
 pub(super) type Candidates<'d> = SmallVec<[&'d Arc<Deployment>; 8]>;
@@ -28,6 +29,10 @@ pub(super) fn candidates<'d>(
     if serving.is_empty() {
         return Err(wrong_endpoint(&all, resolved, wanted.endpoint));
     }
+    let serving = match wanted.home.filter(|home| home.is_only) {
+        Some(home) => at_home(serving, home, &resolved.group.name)?,
+        None => serving,
+    };
     let tagged = match settings.tag_filtering {
         true => by_tags(serving, wanted.tags, settings.tag_match_any)?,
         false => serving,
@@ -74,6 +79,21 @@ fn wrong_endpoint(all: &[&Arc<Deployment>], resolved: &Resolved<'_, '_>, endpoin
         served.join(", ")
     );
     Fault::new(ErrorKind::WrongEndpoint, message).param("model")
+}
+
+/// Those that have what the request goes on from.
+fn at_home<'d>(serving: Candidates<'d>, home: &Home, group: &str) -> Outcome<Candidates<'d>> {
+    let near: Candidates<'d> =
+        serving.into_iter().filter(|deployment| home.is_shared_by(deployment)).collect();
+    if near.is_empty() {
+        let message = format!(
+            "The previous response is kept by a deployment of '{}', and '{group}' has none on the same account. Ask for \
+             '{}', or send the whole conversation in `input`.",
+            home.deployment.group, home.deployment.group
+        );
+        return Err(Fault::field("previous_response_id", message));
+    }
+    Ok(near)
 }
 
 /// LiteLLM's tag routing: matching deployments, else those tagged `default`, else nothing; a request without tags

@@ -20,6 +20,7 @@ pub(crate) use pick::{Chooser, Picked};
 pub(crate) use rng::Rng;
 pub(crate) use rule::{By, Rule};
 
+use crate::bound::Home;
 use crate::fault::{Fault, Outcome};
 use crate::identify::{Caller, Meant};
 
@@ -34,7 +35,7 @@ pub(crate) struct Routed {
 }
 
 /// What a request is like, as far as it matters to where it goes.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub(crate) struct Wanted<'r> {
     pub(crate) endpoint: Endpoint,
     pub(crate) tags: &'r [String],
@@ -43,6 +44,8 @@ pub(crate) struct Wanted<'r> {
     pub(crate) input_tokens: u64,
     /// Requests with the same mark go to the same deployment.
     pub(crate) affinity: Option<u64>,
+    /// Where what it refers to is from.
+    pub(crate) home: Option<&'r Home>,
     /// Ids of deployments that failed it.
     pub(crate) tried: &'r [Box<str>],
 }

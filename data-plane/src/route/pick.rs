@@ -80,11 +80,22 @@ impl Chooser<'_> {
         }
     }
 
-    /// The ones to choose from now: untried before tried ones, lower orders before higher.
+    /// The ones to choose from now: untried before tried ones, those that have what the request refers to before others,
+    /// lower orders before higher.
     fn round<'d>(&self, left: &Candidates<'d>, wanted: &Wanted<'_>) -> Option<Candidates<'d>> {
         let untried = |deployment: &Deployment| !wanted.was_tried(deployment);
         let some_untried = !wanted.tried.is_empty() && left.iter().any(|deployment| untried(deployment));
         let fresh = left.iter().filter(|deployment| !some_untried || untried(deployment));
+        if let Some(home) = wanted.home {
+            let at = |fits: &dyn Fn(&Deployment) -> bool| -> Candidates<'d> {
+                fresh.clone().filter(|deployment| fits(deployment)).copied().collect()
+            };
+            let (own, near) =
+                (at(&|deployment| home.is(deployment)), at(&|deployment| home.is_shared_by(deployment)));
+            if let Some(round) = [own, near].into_iter().find(|round| !round.is_empty()) {
+                return Some(round);
+            }
+        }
         let lowest = fresh.clone().map(|deployment| deployment.order).min()?;
         Some(fresh.filter(|deployment| deployment.order == lowest).copied().collect())
     }

@@ -73,6 +73,8 @@ pub(crate) struct Exchange {
     pub(crate) end_user: Option<String>,
     /// Input tokens estimated from the body.
     pub(crate) input_estimate: u64,
+    /// The provider works on when its answer is over, and what it uses then is told to nobody here.
+    pub(crate) background: bool,
     /// When the first byte of the request did.
     pub(crate) arrived: Instant,
     pub(crate) started_at: UnixMillis,
@@ -123,6 +125,8 @@ pub(crate) struct Settle {
     usage_is_final: bool,
     /// Bytes of generated text that went by.
     content_bytes: u64,
+    /// Output tokens that count where the provider does not say how many there were.
+    least_output: u64,
     /// The request was handed to a connection: the provider may have started.
     sent: bool,
     /// The recorder's number of the exchange, once it is begun.
@@ -135,7 +139,9 @@ impl Settle {
     /// On the heap: it is handed on from step to step.
     pub(crate) fn new(worker: &Arc<Worker>, exchange: Exchange, permit: Permit, visit: Visit) -> Box<Self> {
         worker.metrics.in_flight.add(1);
+        let expected = permit.reserved().tokens.saturating_sub(exchange.input_estimate);
         Box::new(Self {
+            least_output: if exchange.background { expected } else { 0 },
             worker: worker.clone(),
             visit,
             visited: false,
@@ -291,7 +297,7 @@ impl Settle {
         if !self.exchange.endpoint.is_billed() {
             return (Usage::default(), UsageSource::Reported);
         }
-        let produced = self.content_bytes.div_ceil(BYTES_PER_TOKEN);
+        let produced = self.content_bytes.div_ceil(BYTES_PER_TOKEN).max(self.least_output);
         match self.usage {
             Some(usage) if self.usage_is_final => (usage, UsageSource::Reported),
             Some(usage) => (Usage { output: usage.output.max(produced), ..usage }, UsageSource::Estimated),

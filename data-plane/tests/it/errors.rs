@@ -677,6 +677,7 @@ const GOVERNED: &[(&str, &str)] = &[
     ("litellm_metadata", "{}"),
     ("service_tier", "\"auto\""),
     ("previous_response_id", "\"r\""),
+    ("conversation", "\"c\""),
     ("timeout", "5"),
     ("request_timeout", "5"),
     ("stream_timeout", "5"),

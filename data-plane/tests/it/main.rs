@@ -10,6 +10,7 @@
 )]
 
 mod accounts;
+mod agents;
 mod bodies;
 mod bytes;
 mod canaries;
@@ -33,6 +34,7 @@ mod principals;
 mod rotation;
 mod routing;
 mod sdk;
+mod stored;
 mod streams;
 mod support;
 mod tls;

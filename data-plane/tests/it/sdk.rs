@@ -13,7 +13,7 @@ pub(crate) fn python() -> PathBuf {
     made("BULKHEAD_SDK_PYTHON")
 }
 
-fn made(variable: &str) -> PathBuf {
+pub(crate) fn made(variable: &str) -> PathBuf {
     let path = std::env::var_os(variable).map(PathBuf::from).filter(|path| path.exists());
     path.unwrap_or_else(|| panic!("{variable} is not set: run the tests with `make test`"))
 }
@@ -56,13 +56,13 @@ fn gateway(mock: &MockProvider) -> Builder {
 }
 
 /// Runs tests that find the gateway at `url`.
-fn pass(command: &mut Command, url: &str) {
+pub(crate) fn pass(command: &mut Command, url: &str) {
     let output = command.env("GATEWAY", url).env("GATEWAY_KEY", canary::VIRTUAL_KEY).output().unwrap();
     let said = [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes));
     assert!(output.status.success(), "{}\n{}", said[0], said[1]);
 }
 
-fn pytest(file: &str) -> Command {
+pub(crate) fn pytest(file: &str) -> Command {
     let mut command = Command::new(python());
     command.args(["-m", "pytest", "-q", "-p", "no:cacheprovider"]).arg(tests().join(file));
     command.env("PYTHONDONTWRITEBYTECODE", "1");

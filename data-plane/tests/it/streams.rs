@@ -66,8 +66,8 @@ const COMPLETIONS: Talk = Talk {
 const RESPONSES: Talk = Talk {
     path: "/v1/responses",
     model: "gpt",
-    opening: "event: response.created\ndata: {\"type\":\"response.created\",\"sequence_number\":0,\"response\":{\"id\":\"r\",\"model\":\"@\",\"usage\":null}}\n\n\
-              event: response.in_progress\ndata: {\"type\":\"response.in_progress\",\"sequence_number\":1,\"response\":{\"id\":\"r\",\"model\":\"@\"}}\n\n",
+    opening: "event: response.created\ndata: {\"type\":\"response.created\",\"sequence_number\":0,\"response\":{\"model\":\"@\",\"usage\":null}}\n\n\
+              event: response.in_progress\ndata: {\"type\":\"response.in_progress\",\"sequence_number\":1,\"response\":{\"model\":\"@\"}}\n\n",
     content: [
         "event: response.output_text.delta\ndata: {\"type\":\"response.output_text.delta\",\"sequence_number\":2,\"delta\":\"abcdefgh\"}\n\n",
         "event: response.output_text.delta\ndata: {\"type\":\"response.output_text.delta\",\"sequence_number\":3,\"delta\":\"ijklmnop\"}\n\n",

@@ -44,6 +44,9 @@ pub struct Scope<'a> {
     pub service: &'a str,
 }
 
+/// What no body hashes to.
+pub(crate) const NO_BODY: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+
 /// A request before it is signed.
 #[derive(Debug, Clone, Copy)]
 pub struct Request<'a> {

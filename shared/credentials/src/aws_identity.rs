@@ -11,9 +11,6 @@ use crate::unavailable::Unavailable;
 /// Google's files name it so.
 const URL: &str = "https://sts.{region}.amazonaws.com?Action=GetCallerIdentity&Version=2011-06-15";
 
-/// SHA-256 of nothing.
-const NO_BODY: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
-
 /// The subject token of Google's federation with AWS.
 pub(crate) async fn signed(
     machine: &Machine,
@@ -26,7 +23,7 @@ pub(crate) async fn signed(
     let keys = aws::ambient(machine, region).await?;
     let url = url.unwrap_or(URL).replace("{region}", region);
     let target = [("x-goog-cloud-target-resource", audience)];
-    let request = Request { method: "POST", url: &url, headers: &target, body_hash: NO_BODY };
+    let request = Request { method: "POST", url: &url, headers: &target, body_hash: aws::NO_BODY };
     let wrong = |why: String| Unavailable::until_changed(format!("regional_cred_verification_url: {why}"));
     let signed = aws::sign(&request, &keys, Scope { region, service: "sts" }, SystemTime::now());
     let signed = signed.map_err(|error| wrong(error.to_string()))?;

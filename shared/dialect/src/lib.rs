@@ -7,6 +7,7 @@
 
 pub mod answer;
 pub mod beta;
+pub mod bound;
 pub mod cloud;
 pub mod error;
 pub mod frames;

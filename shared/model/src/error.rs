@@ -101,6 +101,8 @@ kinds! {
     ClientGone: "client_gone" Client 499 "invalid_request_error";
     /// No such route.
     NotFound: "not_found" Client 404 "not_found_error";
+    /// No such response, or none of this caller's.
+    ResponseNotFound: "response_not_found" Client 404 "invalid_request_error";
     /// A route, called with the wrong method.
     MethodNotAllowed: "method_not_allowed" Client 405 "invalid_request_error";
     /// The model exists, but not behind this endpoint.

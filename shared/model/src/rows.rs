@@ -360,6 +360,10 @@ pub struct SettingsRow {
     pub expose_upstream_auth: bool,
     /// Forward the client's `x-*` headers.
     pub forward_client_headers: bool,
+    /// Pass on ids of responses that the gateway did not give out.
+    pub unmanaged_response_ids: bool,
+    /// Whoever has the id of a response may use it, whosever it is.
+    pub shared_response_ids: bool,
     /// The zone that budget windows snap to, an IANA name.
     pub timezone: String,
     /// The file names a database whose keys this gateway cannot see.
@@ -396,6 +400,8 @@ impl Default for SettingsRow {
             keepalive: Duration::from_secs(15),
             expose_upstream_auth: false,
             forward_client_headers: false,
+            unmanaged_response_ids: false,
+            shared_response_ids: false,
             timezone: "UTC".to_owned(),
             mentions_database: false,
             litellm_metrics: false,

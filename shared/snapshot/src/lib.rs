@@ -22,6 +22,7 @@ mod principal;
 mod routing;
 mod settings;
 mod site;
+mod stored;
 mod table;
 mod timeouts;
 mod version;

@@ -121,6 +121,12 @@ impl ModelTable {
         Some(Resolved { name, group, only: Some(deployment), captured: Vec::new() })
     }
 
+    /// A deployment by its id, and its group.
+    pub fn deployment(&self, id: &str) -> Option<(&Arc<Group>, &Arc<Deployment>)> {
+        let (index, deployment) = self.by_id.get(id)?;
+        Some((self.groups.get(*index)?, deployment))
+    }
+
     /// Every group in the order of declaration.
     pub fn groups(&self) -> impl Iterator<Item = &Arc<Group>> {
         self.groups.iter()

@@ -1,10 +1,12 @@
 //! Compiled settings.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bulkhead_dialect::beta::Betas;
 use bulkhead_model::rows::{ListenerRow, SettingsRow};
 use bulkhead_model::{KeyHash, Network};
+use bulkhead_sealed::{NoTextKey, TextKey};
 use http::header::HeaderName;
 use jiff::tz::TimeZone;
 
@@ -34,6 +36,12 @@ pub struct Settings {
     pub expose_upstream_auth: bool,
     /// Forward the client's `x-*` headers.
     pub forward_client_headers: bool,
+    /// Pass on ids of responses that the gateway did not give out.
+    pub unmanaged_response_ids: bool,
+    /// Whoever has the id of a response may use it, whosever it is.
+    pub shared_response_ids: bool,
+    /// What is sealed with it is understood by every node with the same master key.
+    pub text_key: Arc<TextKey>,
     /// The zone of budget windows.
     pub zone: TimeZone,
     /// The file names a database whose keys this gateway cannot see.
@@ -89,6 +97,9 @@ impl Settings {
             keepalive: row.keepalive,
             expose_upstream_auth: row.expose_upstream_auth,
             forward_client_headers: row.forward_client_headers,
+            unmanaged_response_ids: row.unmanaged_response_ids,
+            shared_response_ids: row.shared_response_ids,
+            text_key: Arc::new(text_key(row.master_key).map_err(|error| wrong(error.to_string()))?),
             zone,
             mentions_database: row.mentions_database,
             overall_timeout: row.overall_timeout.unwrap_or(row.request_timeout.max(OVERALL)),
@@ -106,6 +117,14 @@ fn betas(row: &SettingsRow) -> Betas {
         betas.set(&rule.provider, &rule.beta, rule.sent.as_deref());
     }
     betas
+}
+
+/// Follows from the master key's hash, which every node has. Without a master key nobody else understands what is sealed.
+fn text_key(master_key: Option<KeyHash>) -> Result<TextKey, NoTextKey> {
+    match master_key {
+        Some(KeyHash(hash)) => TextKey::new(&hash),
+        None => TextKey::random(),
+    }
 }
 
 impl Listener {

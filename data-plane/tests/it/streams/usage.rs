@@ -14,9 +14,7 @@ fn whole(talk: &Talk) -> &'static str {
         "/v1/messages" => {
             r#"{"id":"m","model":"@","content":[{"type":"text","text":"hi"}],"usage":{"input_tokens":5,"output_tokens":7}}"#
         }
-        "/v1/responses" => {
-            r#"{"id":"r","output":[],"usage":{"input_tokens":5,"output_tokens":7},"model":"@"}"#
-        }
+        "/v1/responses" => r#"{"output":[],"usage":{"input_tokens":5,"output_tokens":7},"model":"@"}"#,
         _ => r#"{"id":"c","choices":[],"usage":{"prompt_tokens":5,"completion_tokens":7},"model":"@"}"#,
     }
 }
@@ -125,7 +123,7 @@ async fn an_answer_that_does_not_report_is_estimated_by_what_it_says() {
         (
             &RESPONSES,
             format!(
-                r#"{{"id":"r","output":[{{"type":"message","content":[{{"type":"output_text","text":"{said}"}}]}}]}}"#
+                r#"{{"output":[{{"type":"message","content":[{{"type":"output_text","text":"{said}"}}]}}]}}"#
             ),
         ),
         (&MESSAGES, format!(r#"{{"id":"m","content":[{{"type":"text","text":"{said}"}}]}}"#)),

@@ -19,6 +19,9 @@ pub(super) fn read(section: &Fields<'_>, row: &mut SettingsRow, cx: &mut Cx<'_>)
     {
         row.forward_client_headers = forward;
     }
+    let flag = |name: &str, cx: &mut Cx<'_>| section.get(name).and_then(|field| field.boolean(cx));
+    row.unmanaged_response_ids = flag("allow_unmanaged_response_ids", cx).unwrap_or(false);
+    row.shared_response_ids = flag("disable_responses_id_security", cx).unwrap_or(false);
     if let Some(field) = section.get("database_url") {
         database(&field, row, cx);
     }

@@ -50,7 +50,15 @@ pub(super) const TOP: &[Row] = &[
 ];
 
 static PRE_CALL_CHECKS: Items = Items {
-    honoured: &["enforce_model_rate_limits", "deployment_affinity", "session_affinity", "prompt_caching"],
+    honoured: &[
+        "enforce_model_rate_limits",
+        "deployment_affinity",
+        "session_affinity",
+        "prompt_caching",
+        // These are always on.
+        "responses_api_deployment_check",
+        "encrypted_content_affinity",
+    ],
     restricting: &["router_budget_limiting"],
     own_code: false,
     unenforced: "budgets of deployments are not enforced",
@@ -279,6 +287,7 @@ pub(super) const LITELLM: &[Row] = &[
 pub(super) const GENERAL: &[Row] = &[
     honoured(&["master_key", "litellm_key_header_name", "max_request_size_mb"]),
     honoured(&["forward_client_headers_to_llm_api", "database_url"]),
+    honoured(&["disable_responses_id_security", "allow_unmanaged_response_ids"]),
     honoured(&["allowed_ips", "use_x_forwarded_for", "trusted_proxy_ranges"]),
     honoured(&["max_in_flight_requests_per_worker", "global_max_parallel_requests"]),
     restricting(&["custom_auth", "custom_auth_run_common_checks"], "custom authentication code is not run"),
@@ -349,14 +358,8 @@ pub(super) const GENERAL: &[Row] = &[
     ),
     harmless(&["max_batch_*", "max_file_*", "allowed_file_extensions", "blocked_file_extensions"], NO_ROUTE),
     harmless(&["vector_store_deny_by_default", "search_tool_deny_by_default", "mcp_*"], NO_ROUTE),
-    harmless(
-        &["disable_responses_id_security", "allow_unmanaged_response_ids", "enable_claude_code_gateway"],
-        NO_ROUTE,
-    ),
-    harmless(
-        &["claude_code_gateway_managed_settings", "enable_public_model_hub", "user_mcp_management_mode"],
-        NO_ROUTE,
-    ),
+    harmless(&["enable_claude_code_gateway", "claude_code_gateway_managed_settings"], NO_ROUTE),
+    harmless(&["enable_public_model_hub", "user_mcp_management_mode"], NO_ROUTE),
     harmless(&["user_url_*", "provider_url_destination_allowed_hosts"], NO_ROUTE),
     harmless(&["alerting", "alerting_*", "alert_*", "spend_report_frequency"], NO_ALERTING),
     harmless(&["background_health_checks", "health_check_*", "background_health_check_*"], NO_HEALTH_CHECK),

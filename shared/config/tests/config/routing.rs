@@ -157,8 +157,7 @@ fn what_litellm_settings_say_counts_unless_router_settings_say_it_too() {
 
 #[test]
 fn a_check_that_is_not_available_is_told_and_the_others_still_hold() {
-    let yaml =
-        "router_settings: {optional_pre_call_checks: [deployment_affinity, encrypted_content_affinity]}";
+    let yaml = "router_settings: {optional_pre_call_checks: [deployment_affinity, encrypted_content_affinity, other_check]}";
     assert!(routing(yaml).affinity.session);
     let told = (4, "router_settings.optional_pre_call_checks", "some are not available", "may stay");
     assert_problems(&warnings(yaml), &[told]);

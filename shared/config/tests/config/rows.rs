@@ -202,6 +202,8 @@ general_settings:
   litellm_key_header_name: X-My-Key
   max_request_size_mb: 0.5
   forward_client_headers_to_llm_api: true
+  allow_unmanaged_response_ids: true
+  disable_responses_id_security: true
   database_url: os.environ/NOT_SET
 bulkhead_settings: {keepalive_seconds: 0, body_memory_mb: 64, upstream_auth_errors: litellm}
 "#;
@@ -222,6 +224,8 @@ bulkhead_settings: {keepalive_seconds: 0, body_memory_mb: 64, upstream_auth_erro
         keepalive: Duration::ZERO,
         expose_upstream_auth: true,
         forward_client_headers: true,
+        unmanaged_response_ids: true,
+        shared_response_ids: true,
         timezone: "Europe/Berlin".into(),
         mentions_database: true,
         ..SettingsRow::default()

@@ -1,5 +1,4 @@
 //! AWS's own vectors, and what botocore signs for Bedrock.
-#![expect(clippy::indexing_slicing, clippy::unwrap_used, reason = "tests")]
 
 use std::path::Path;
 use std::time::{Duration, UNIX_EPOCH};

@@ -4,6 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 use serde::{Deserialize, Serialize};
+use serde_json::error::Category;
 
 use super::{SCOPE, federation};
 use crate::machine::Machine;
@@ -55,15 +56,20 @@ pub(super) struct Impersonated {
 }
 
 impl File {
-    /// `what` says where the text is from. What serde says may repeat the text, so that only its place is told.
+    /// `what` says where the text is from. What serde says of values may repeat them, so that it is not passed on.
     pub(super) fn read(what: &str, text: &str) -> Result<Self, Unavailable> {
         serde_json::from_str(text).map_err(|error| {
-            let (line, column) = (error.line(), error.column());
-            Unavailable::until_changed(format!(
-                "{what}: no credentials of Google's (see line {line}, column {column}); what is read is JSON whose \
-                 type is service_account, authorized_user, external_account or impersonated_service_account, with all \
-                 that belongs to it"
-            ))
+            let said = error.to_string();
+            let why = match error.classify() {
+                Category::Data if said.starts_with("missing field") => said,
+                Category::Data => {
+                    "its type is none of service_account, authorized_user, external_account and \
+                                   impersonated_service_account, or what belongs to it is of another kind"
+                        .to_owned()
+                }
+                _ => format!("it is no JSON from line {}, column {} on", error.line(), error.column()),
+            };
+            Unavailable::until_changed(format!("{what}: no credentials of Google's: {why}"))
         })
     }
 

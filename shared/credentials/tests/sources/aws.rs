@@ -2,7 +2,7 @@ use bulkhead_credentials::aws::{Keys, Source};
 use bulkhead_credentials::{Hidden, Lease, Proof, Source as Any};
 
 use crate::server::{Asked, Server};
-use crate::{get, lease, wrong};
+use crate::support::{get, lease, wrong};
 
 const ROLE: &str = "arn:aws:iam::123456789012:role/Gateway";
 

@@ -11,8 +11,8 @@ use tokio::runtime::Handle;
 use tokio::time::timeout;
 
 use crate::aws::given;
-use crate::get;
 use crate::server::{Asked, Server, fields};
+use crate::support::get;
 
 const ROLE: &str = "arn:aws:iam::123456789012:role/Gateway";
 

@@ -2,7 +2,7 @@ use bulkhead_credentials::entra::Source;
 use bulkhead_credentials::{Hidden, Source as Any};
 
 use crate::server::Server;
-use crate::{lease, token, wrong};
+use crate::support::{lease, token, wrong};
 
 const TOKEN: &str =
     r#"{"token_type":"Bearer","expires_in":3599,"ext_expires_in":3599,"access_token":"entra token"}"#;
@@ -92,7 +92,7 @@ async fn only_the_folders_for_secrets_are_read_by_name() {
     assert!(reason.starts_with("tenant_id (or the variable AZURE_TENANT_ID) is missing"), "{reason}");
     let unknown = Source { ad_token: Some(Hidden::from("oidc/bamboo/")), ..Source::default() };
     let reason = wrong(&lease(Any::Entra(unknown), &[])).await;
-    assert!(reason.starts_with("oidc/… is one of env/NAME"));
+    assert!(reason.starts_with("oidc/… is one of env/NAME"), "{reason}");
 }
 
 #[tokio::test]

@@ -10,7 +10,7 @@ use bulkhead_credentials::{Hidden, Source as Any};
 use serde_json::{Value, json};
 
 use crate::server::Server;
-use crate::{lease, token, wrong};
+use crate::support::{lease, token, wrong};
 
 const SCOPE: &str = "https://www.googleapis.com/auth/cloud-platform";
 const TOKEN: &str = r#"{"access_token":"google token","expires_in":3599,"token_type":"Bearer"}"#;
@@ -215,12 +215,16 @@ async fn refusals_are_told_without_secrets() {
 
 #[tokio::test]
 async fn what_is_no_credentials_file_is_told_without_its_text() {
-    for text in [r#"{"type":"CANARY"}"#, r#"{"type":"service_account","private_key":"CANARY"}"#, "{CANARY"] {
+    for (text, why) in [
+        (r#"{"type":"CANARY"}"#, "its type is none of service_account, "),
+        (r#"{"type":"authorized_user","client_id":["CANARY"]}"#, "its type is none of service_account, "),
+        (r#"{"type":"service_account","private_key":"CANARY"}"#, "missing field `client_email`"),
+        (r#"{"private_key":"CANARY"}"#, "missing field `type`"),
+        ("{CANARY", "it is no JSON from line 1, column 2 on"),
+    ] {
         let reason = wrong(&lease(declared(text), &[])).await;
-        assert!(
-            reason.starts_with("vertex_credentials: no credentials of Google's (see line 1, column "),
-            "{reason}"
-        );
+        let told = reason.strip_prefix("vertex_credentials: no credentials of Google's: ");
+        assert!(told.is_some_and(|told| told.starts_with(why)), "{reason}");
     }
     let (mut file, _) = account("http://127.0.0.1:1/token");
     file["private_key"] = json!("CANARY");

@@ -6,7 +6,7 @@ const CONTEXT_CODES: [&str; 3] =
     ["context_length_exceeded", "exceed_context_size_error", "context_window_exceeded"];
 
 /// In lower case, as all patterns here.
-const CONTEXT_WORDS: [&str; 24] = [
+const CONTEXT_WORDS: [&str; 28] = [
     // OpenAI, Azure, vLLM, Mistral, DeepSeek, OpenRouter, Together
     "maximum context length",
     "context_length_exceeded",
@@ -40,6 +40,13 @@ const CONTEXT_WORDS: [&str; 24] = [
     // Fireworks, DashScope
     "maximum model length",
     "range of input length should be",
+    // Together, and others that serve with text-generation-inference
+    "`inputs` tokens + `max_new_tokens` must be",
+    // Cohere
+    "too many tokens: total number of tokens",
+    "total number of tokens in the prompt cannot exceed",
+    // Ollama
+    "exceeds the context length",
 ];
 
 const POLICY_CODES: [&str; 7] = [
@@ -52,7 +59,7 @@ const POLICY_CODES: [&str; 7] = [
     "moderation_blocked",
 ];
 
-const POLICY_WORDS: [&str; 15] = [
+const POLICY_WORDS: [&str; 18] = [
     "content management policy",
     "content policy",
     "content_policy_violation",
@@ -69,12 +76,18 @@ const POLICY_WORDS: [&str; 15] = [
     "inappropriate content",
     // Vertex
     "responsible ai practices",
+    // DeepSeek
+    "content exists risk",
+    // xAI
+    "content violates usage guidelines",
+    // OpenRouter
+    "your input was flagged",
 ];
 
-/// Google refuses keys with status 400.
+/// Google and xAI refuse keys with status 400.
 const KEY_CODES: [&str; 1] = ["api_key_invalid"];
 
-const KEY_WORDS: [&str; 2] = ["api key not valid", "api key expired"];
+const KEY_WORDS: [&str; 3] = ["api key not valid", "api key expired", "incorrect api key provided"];
 
 /// True when the provider says that the request does not fit the model's context.
 pub fn is_context_window(error: &ProviderError) -> bool {

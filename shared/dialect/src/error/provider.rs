@@ -10,6 +10,8 @@ use super::mask::mask;
 const LONGEST_MESSAGE: usize = 4 << 10;
 /// Longest type, code and parameter that are passed on, in bytes.
 const LONGEST_NAME: usize = 256;
+/// Most names in the path to a parameter.
+const DEEPEST_PLACE: usize = 16;
 /// More of a body is not looked at: an error is no place for megabytes.
 const LONGEST_BODY: usize = 256 << 10;
 
@@ -64,7 +66,9 @@ fn of_value(value: &Value) -> ProviderError {
 }
 
 fn of_object(object: &Map<String, Value>) -> ProviderError {
-    let nested = ["error", "errors", "detail", "details"].iter().filter_map(|name| object.get(*name));
+    // Mistral's message is an object of its own where a member of the request is at fault.
+    let nested =
+        ["error", "errors", "detail", "details", "message"].iter().filter_map(|name| object.get(*name));
     let nested = nested.map(of_value).find(|error| !error.message.is_empty());
     let own = |names: &[&str]| names.iter().filter_map(|name| object.get(*name)).find_map(plain);
     let nested = nested.unwrap_or_default();
@@ -82,9 +86,9 @@ fn of_object(object: &Map<String, Value>) -> ProviderError {
     };
     ProviderError {
         message,
-        kind: nested.kind.or_else(|| own(&["type", "status", "__type"])),
-        code: nested.code.or_else(|| own(&["code"])),
-        param: nested.param.or_else(|| own(&["param"])),
+        kind: nested.kind.or_else(|| name_in(object)),
+        code: nested.code.or_else(|| own(&["code"])).or_else(|| inner_code(object)),
+        param: nested.param.or_else(|| own(&["param"])).or_else(|| location(object)),
     }
 }
 
@@ -98,6 +102,24 @@ fn filtered(object: &Map<String, Value>) -> Option<String> {
         None => kind.clone(),
     });
     Some(named.collect::<Vec<_>>().join(", ")).filter(|kinds| !kinds.is_empty())
+}
+
+/// What kind of error it is. Azure's `status` is a number, and no kind.
+fn name_in(object: &Map<String, Value>) -> Option<String> {
+    let names = ["type", "status", "__type"].iter();
+    names.filter_map(|name| object.get(*name)?.as_str()).next().map(str::to_owned)
+}
+
+/// Azure's own code, where it has none of OpenAI's.
+fn inner_code(object: &Map<String, Value>) -> Option<String> {
+    plain(object.get("innererror")?.get("code")?)
+}
+
+/// Where FastAPI, which many serve with, finds something wrong: `["body", "messages", 0]`.
+fn location(object: &Map<String, Value>) -> Option<String> {
+    let path = object.get("loc")?.as_array()?.iter().filter_map(plain);
+    let path: Vec<String> = path.skip_while(|name| name == "body").take(DEEPEST_PLACE).collect();
+    (!path.is_empty()).then(|| path.join("."))
 }
 
 fn plain(value: &Value) -> Option<String> {
@@ -197,7 +219,7 @@ mod tests {
                 Some("content_filter"),
                 None,
             ),
-            (r#"{"error":{"message":"m","innererror":{"code":"c"}}}"#, "m", None, None, None),
+            (r#"{"error":{"message":"m","innererror":{"code":"c"}}}"#, "m", None, Some("c"), None),
             ("\"m\"", "m", None, None, None),
             ("\r\n m \nmore", "m", None, None, None),
             (

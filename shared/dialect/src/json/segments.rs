@@ -36,6 +36,24 @@ impl Segments {
         self.chunks.iter()
     }
 
+    /// True when a short text occurs, also across chunks.
+    pub fn contains(&self, text: &[u8]) -> bool {
+        let finder = memchr::memmem::Finder::new(text);
+        let across = text.len().saturating_sub(1);
+        let mut before = Vec::new();
+        self.chunks.iter().any(|chunk| {
+            before.extend_from_slice(chunk.get(..across).unwrap_or(chunk));
+            let found = finder.find(&before).is_some() || finder.find(chunk).is_some();
+            if chunk.len() >= across {
+                before.clear();
+                before.extend_from_slice(chunk.get(chunk.len() - across..).unwrap_or_default());
+            } else {
+                before.drain(..before.len().saturating_sub(across));
+            }
+            found
+        })
+    }
+
     /// The chunks themselves.
     pub fn into_chunks(self) -> Vec<Bytes> {
         self.chunks
@@ -158,6 +176,17 @@ mod tests {
         assert_eq!(body.bytes(8..8, 0).as_deref(), Some(&b""[..]));
         assert_eq!(body.bytes(4..8, 3), None);
         assert_eq!(body.bytes(4..9, 9), None);
+    }
+
+    #[test]
+    fn a_text_is_found_within_and_across_chunks() {
+        let body = segments(&["ab", "c", "", "def", "g"]);
+        for found in ["a", "abc", "bcd", "cdefg", "abcdefg", "g"] {
+            assert!(body.contains(found.as_bytes()), "{found}");
+        }
+        for missing in ["ac", "gf", "abcdefgh", "dg", "cef"] {
+            assert!(!body.contains(missing.as_bytes()), "{missing}");
+        }
     }
 
     #[test]

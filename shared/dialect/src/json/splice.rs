@@ -13,6 +13,8 @@ enum Edit {
     Remove,
     /// Elements to add at the end of an array, in order.
     Extend(Vec<Bytes>),
+    /// Parts of the value, in order and apart, and what goes into the place of each.
+    Within(Vec<(Range<usize>, Bytes)>),
 }
 
 /// Collects edits by member, then applies them all at once. The last of several edits of one member counts; only
@@ -34,6 +36,13 @@ impl<'a> Splice<'a> {
     /// Puts other JSON text in the place of a member's value.
     pub fn replace(&mut self, member: &Member, json: Bytes) {
         self.set(member, Edit::Replace(json));
+    }
+
+    /// Puts something in the place of parts of a member's value: ranges of the body, in order and apart.
+    pub fn replace_within(&mut self, member: &Member, parts: Vec<(Range<usize>, Bytes)>) {
+        if !parts.is_empty() {
+            self.set(member, Edit::Within(parts));
+        }
     }
 
     /// Takes a member out, and the comma that it would leave behind.
@@ -74,18 +83,21 @@ impl<'a> Splice<'a> {
         let mut out = Segments::default();
         let mut removed = 0;
         for (member, edit) in self.edits {
-            let (cut, inserted) = match edit {
-                Edit::Replace(json) => (member.value.clone(), vec![json]),
+            let cuts = match edit {
+                Edit::Replace(json) => vec![(member.value.clone(), json)],
                 Edit::Extend(elements) => extension(&member, elements),
+                Edit::Within(parts) => parts,
                 Edit::Remove => {
                     let follows_kept = member.ordinal > removed;
                     removed += 1;
-                    (removal(&member, follows_kept), Vec::new())
+                    vec![(removal(&member, follows_kept), Bytes::new())]
                 }
             };
-            cursor.copy_to(cut.start, &mut out);
-            cursor.skip_to(cut.end);
-            inserted.into_iter().for_each(|part| out.push(part));
+            for (cut, inserted) in cuts {
+                cursor.copy_to(cut.start, &mut out);
+                cursor.skip_to(cut.end);
+                out.push(inserted);
+            }
         }
         cursor.copy_to(self.scan.close, &mut out);
         let mut first = self.scan.members().len() == removed;
@@ -117,15 +129,15 @@ fn removal(member: &Member, follows_kept: bool) -> Range<usize> {
     }
 }
 
-fn extension(member: &Member, elements: Vec<Bytes>) -> (Range<usize>, Vec<Bytes>) {
+fn extension(member: &Member, elements: Vec<Bytes>) -> Vec<(Range<usize>, Bytes)> {
     let bracket = member.value.end.saturating_sub(1);
     let mut first = member.kind == Kind::Array { empty: true };
     let mut parts = Vec::with_capacity(2 * elements.len());
     for text in elements {
         if !std::mem::take(&mut first) {
-            parts.push(Bytes::from_static(b","));
+            parts.push((bracket..bracket, Bytes::from_static(b",")));
         }
-        parts.push(text);
+        parts.push((bracket..bracket, text));
     }
-    (bracket..bracket, parts)
+    parts
 }

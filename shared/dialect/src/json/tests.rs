@@ -264,6 +264,21 @@ fn edits_leave_the_rest_alone() {
 }
 
 #[test]
+fn parts_of_a_value_are_replaced() {
+    let text = r#"{"a":[1,22,333],"b":2}"#;
+    let edited = spliced(text, |scan, splice| {
+        let parts = vec![
+            (6..7, Bytes::from_static(b"x")),
+            (7..10, Bytes::new()),
+            (11..14, Bytes::from_static(b"yy")),
+        ];
+        splice.replace_within(scan.find("a").unwrap(), parts);
+        splice.replace_within(scan.find("b").unwrap(), Vec::new());
+    });
+    assert_eq!(edited, r#"{"a":[x,yy],"b":2}"#);
+}
+
+#[test]
 fn the_last_edit_of_a_member_counts() {
     let edited = spliced("{\"a\":[1],\"b\":2}", |scan, splice| {
         let (a, b) = (scan.find("a").unwrap(), scan.find("b").unwrap());

@@ -1,7 +1,7 @@
 //! Forwards a stream of events in the dialect it comes in, and reads on the way what the gateway has to know.
 //!
-//! Events leave as they came, but for the model's name, and for the usage chunk if only the gateway asked for it. What
-//! is not touched is not copied.
+//! Events leave as they came, but for the model's name, for the usage chunk if only the gateway asked for it, and for
+//! what only one deployment can use. What is not touched is not copied.
 
 mod chat;
 mod failure;
@@ -19,6 +19,7 @@ use bytes::BytesMut;
 
 pub use failure::StreamFailure;
 
+use crate::bound::{Edit, Sealing, edited, edits};
 use crate::json::view::{is_object, part};
 use crate::sse::{Boundary, Fields};
 use progress::{Progress, Reading};
@@ -63,6 +64,8 @@ enum Verdict {
     Withhold,
     /// Forward with the shown model in the place of this part of the raw event.
     Rename(Range<usize>),
+    /// Forward with these edits of the raw event, which name the shown model, too.
+    Seal(Vec<Edit>),
 }
 
 /// One stream on its way from a provider to a client.
@@ -70,6 +73,8 @@ pub struct Relay {
     endpoint: Endpoint,
     /// The shown model as JSON text.
     shown: Option<Box<[u8]>>,
+    /// What becomes of texts that only one deployment can use.
+    sealing: Option<Sealing>,
     withhold_usage: bool,
     max_event: usize,
     boundary: Boundary,
@@ -91,6 +96,7 @@ impl Relay {
         Self {
             endpoint,
             shown: shown_model.map(json),
+            sealing: None,
             withhold_usage,
             max_event,
             boundary: Boundary::default(),
@@ -102,6 +108,13 @@ impl Relay {
             reading: Reading::default(),
             template: Template::default(),
         }
+    }
+
+    /// Ids of responses and encrypted contents leave sealed.
+    #[must_use]
+    pub fn sealing(mut self, sealing: Option<Sealing>) -> Self {
+        self.sealing = sealing;
+        self
     }
 
     /// Takes the next bytes of the provider's body and appends what may be forwarded to `out`: every event that is
@@ -211,6 +224,7 @@ impl Relay {
                 out.extend_from_slice(self.shown.as_deref().unwrap_or_default());
                 out.extend_from_slice(part(event, model.end..event.len()));
             }
+            Verdict::Seal(edits) => out.extend_from_slice(&edited(event, edits)),
         }
     }
 
@@ -269,10 +283,26 @@ impl Relay {
         if self.reading.repeats {
             self.learn(raw, &fields, model.clone());
         }
+        let sealed = self.sealed(&data, &fields);
         match model.and_then(|range| fields.to_raw(range)) {
-            Some(range) => Verdict::Rename(range),
-            None => Verdict::Forward,
+            None if sealed.is_empty() => Verdict::Forward,
+            None => Verdict::Seal(sealed),
+            Some(range) if sealed.is_empty() => Verdict::Rename(range),
+            Some(range) => {
+                let json = self.shown.as_deref().unwrap_or_default().to_vec();
+                Verdict::Seal(sealed.into_iter().chain([Edit { range, json }]).collect())
+            }
         }
+    }
+
+    /// The edits of the raw event that seal what its data holds.
+    fn sealed(&mut self, data: &[u8], fields: &Fields) -> Vec<Edit> {
+        let Some(sealing) = self.sealing.as_ref().filter(|_| !self.reading.bound.is_empty()) else {
+            return Vec::new();
+        };
+        let in_data = edits(data, std::mem::take(&mut self.reading.bound), sealing);
+        let in_raw = |edit: Edit| Some(Edit { range: fields.to_raw(edit.range)?, ..edit });
+        in_data.into_iter().filter_map(in_raw).collect()
     }
 
     fn learn(&mut self, raw: &[u8], fields: &Fields, model: Option<Range<usize>>) {

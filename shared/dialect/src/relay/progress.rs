@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use super::failure::StreamFailure;
 use super::template::{Hole, HoleKind};
+use crate::bound::Place;
 use crate::usage::UsageMeter;
 
 /// Longest finish reason that is remembered, in bytes.
@@ -80,6 +81,8 @@ pub(super) struct Reading {
     pub(super) repeats: bool,
     /// What may differ when it does, in any order.
     pub(super) holes: Vec<Hole>,
+    /// What only the deployment that it is from can use.
+    pub(super) bound: Vec<Place>,
 }
 
 impl Reading {
@@ -88,6 +91,7 @@ impl Reading {
         self.only_usage = false;
         self.repeats = false;
         self.holes.clear();
+        self.bound.clear();
     }
 
     /// A string value, with its quotes, may differ.

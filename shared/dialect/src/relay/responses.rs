@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use super::progress::{Progress, Reading, says_something, text_bytes, within};
 use super::template::{Hole, HoleKind};
+use crate::bound::{of_item, of_object};
 use crate::json::view::{inner_text, members, part, path, text};
 
 /// The members of an event that matter.
@@ -22,6 +23,7 @@ pub(super) fn read(data: &[u8], event: Option<&[u8]>, progress: &mut Progress, r
             b"type" => seen.kind = inner_text(part(data, range)).or(event),
             b"response" => seen.response = Some(range),
             b"delta" => seen.delta = Some(range),
+            b"item" => of_item(part(data, range.clone()), range.start, &mut reading.bound),
             b"sequence_number" => reading.holes.push(Hole { range, kind: HoleKind::Digits }),
             b"obfuscation" if part(data, range.clone()).starts_with(b"\"") => {
                 reading.text_hole(range, HoleKind::Text);
@@ -32,6 +34,7 @@ pub(super) fn read(data: &[u8], event: Option<&[u8]>, progress: &mut Progress, r
     if let Some(response) = &seen.response {
         let model = path(part(data, response.clone()), &["model"]).map(|range| within(response, range));
         reading.model = model.filter(|range| part(data, range.clone()).starts_with(b"\""));
+        of_object(part(data, response.clone()), response.start, &mut reading.bound);
     }
     let response = seen.response.map_or(&[][..], |range| part(data, range));
     match seen.kind {

@@ -499,3 +499,53 @@ proptest! {
         prop_assert_eq!(together.content_bytes() - bytes, alone.content_bytes());
     }
 }
+
+#[test]
+fn what_only_one_deployment_can_use_is_sealed_in_every_event() {
+    let sealing = Sealing::new(|bound, text| Some(format!("{bound:?}-{text}")));
+    let mut relay = showing(Endpoint::Responses, "shown").sealing(Some(sealing));
+    let created = r#"{"type":"response.created","response":{"id":"resp_1","previous_response_id":"resp_0","model":"up","output":[]},"sequence_number":0}"#;
+    let item = r#"{"type":"response.output_item.done","item":{"id":"rs_1","type":"reasoning","encrypted_content":"gA=="}}"#;
+    let delta = r#"{"type":"response.output_text.delta","item_id":"msg_1","delta":"Hi"}"#;
+    let completed = r#"{"type":"response.completed","response":{"output":[{"encrypted_content":"gA=="},{"id":"m"}],"status":"completed","model":"up","id":"resp_1"}}"#;
+    for (event, expected) in [
+        (created, created.replace("resp_", "ResponseId-resp_").replace("\"up\"", "\"shown\"")),
+        (item, item.replace("gA==", "Content-gA==")),
+        (delta, delta.to_owned()),
+        (delta, delta.to_owned()),
+        (
+            completed,
+            completed
+                .replace("gA==", "Content-gA==")
+                .replace("resp_1", "ResponseId-resp_1")
+                .replace("\"up\"", "\"shown\""),
+        ),
+    ] {
+        let out = feed(&mut relay, format!("event: x\ndata: {event}\n\n"));
+        assert_eq!(out, format!("event: x\ndata: {expected}\n\n"));
+    }
+    assert!(relay.is_complete());
+}
+
+#[test]
+fn sealed_events_are_the_same_wherever_they_are_cut() {
+    let relay = || {
+        let sealing = Sealing::new(|bound, text| Some(format!("{bound:?}-{text}")));
+        showing(Endpoint::Responses, "shown").sealing(Some(sealing))
+    };
+    let text = "data: {\"type\":\"response.created\",\"response\":{\"id\":\"resp_1\",\"model\":\"up\"}}\r\n\r\ndata: \
+                {\"item\":{\"encrypted_content\":\"g\\/A\"},\"type\":\"response.output_item.done\"}\n\n";
+    let whole = feed(&mut relay(), text);
+    assert!(whole.contains("\"ResponseId-resp_1\"") && whole.contains("\"Content-g/A\""), "{whole}");
+    for cut in 0..text.len() {
+        let mut relay = relay();
+        let first = feed(&mut relay, &text.as_bytes()[..cut]);
+        assert_eq!(first + &feed(&mut relay, &text.as_bytes()[cut..]), whole, "{cut}");
+    }
+}
+
+#[test]
+fn without_sealing_everything_stays() {
+    let event = "data: {\"type\":\"response.created\",\"response\":{\"id\":\"resp_1\",\"model\":\"up\"}}\n\n";
+    assert_eq!(feed(&mut relay(Endpoint::Responses), event), event);
+}

@@ -68,7 +68,7 @@ impl Framing {
             }
             Self::Lines => {
                 let data = raw.trim_ascii();
-                (!data.is_empty()).then(|| Held::Data { name: None, data: Cow::Borrowed(data) })
+                (!data.is_empty()).then_some(Held::Data { name: None, data: Cow::Borrowed(data) })
             }
             Self::Frames(_) => Some(match frames::read(raw) {
                 Ok(Frame::Event { name, payload }) => {

@@ -39,7 +39,7 @@ pub use answer::{Answered, answer};
 pub use converse::bedrock_path;
 pub use count::counted;
 pub use loss::{Loss, Weight};
-pub use options::{AnswerOptions, Plan, ReasoningStyle, RequestOptions};
+pub use options::{AnswerOptions, Namespaced, Plan, ReasoningStyle, RequestOptions};
 pub use stream::Stream;
 pub use way::{Back, Leaving, Way};
 pub use within::{models_within, with_model_within};
@@ -211,8 +211,10 @@ pub fn request(
         Dialect::Cohere | Dialect::Ollama => return Err(TranslateError::NoClient),
     };
     request.stream = request.stream.or(options.stream);
+    request.keep_last_settings();
     losses.written_for(from);
-    let mut plan = Plan { include_usage: request.include_usage, ..Plan::default() };
+    let namespaced = std::mem::take(&mut request.namespaced);
+    let mut plan = Plan { include_usage: request.include_usage, namespaced, ..Plan::default() };
     let body = match to {
         Dialect::Chat => chat::write_request(&request, options, &mut losses),
         Dialect::Messages => messages::write_request(&request, options, &mut plan, &mut losses),

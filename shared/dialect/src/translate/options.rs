@@ -59,12 +59,30 @@ pub enum ReasoningStyle {
 }
 
 /// What the translation of an answer has to know of its request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Plan {
     /// The output comes as the input of a forced tool and goes out as text.
     pub output_tool: bool,
     /// The client asked for the usage of a stream.
     pub include_usage: bool,
+    /// Tools that the client finds by two names.
+    pub namespaced: Vec<Namespaced>,
+}
+
+/// A tool in one of responses' namespaces. Other dialects have one name for a tool.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Namespaced {
+    /// The namespace.
+    pub namespace: String,
+    /// The tool's name there.
+    pub name: String,
+}
+
+impl Namespaced {
+    /// The name that it has elsewhere.
+    pub(super) fn whole_name(&self) -> String {
+        format!("{}__{}", self.namespace, self.name)
+    }
 }
 
 /// How an answer is written for its client.

@@ -20,12 +20,12 @@ impl Reader {
         match upstream {
             // A text's choices are chat's without a message.
             Dialect::Chat | Dialect::Completions => Self::Chat(chat::Reader::default()),
-            Dialect::Messages => Self::Messages(messages::Reader::new(options.plan)),
+            Dialect::Messages => Self::Messages(messages::Reader::new(options.plan.output_tool)),
             Dialect::Responses => Self::Responses(responses::Reader::default()),
             Dialect::Gemini => Self::Gemini(gemini::Reader::new(options)),
-            Dialect::Converse => Self::Converse(converse::Reader::new(options.plan)),
             Dialect::Cohere => Self::Cohere(cohere::Reader::default()),
             Dialect::Ollama => Self::Ollama(ollama::Reader::new(options)),
+            Dialect::Converse => Self::Converse(converse::Reader::new(options.plan.output_tool)),
         }
     }
 

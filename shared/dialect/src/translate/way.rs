@@ -20,7 +20,7 @@ pub enum Way {
 }
 
 /// What is translated on the way back.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Back {
     /// A conversation, from the provider's dialect into the client's.
     Conversation(Dialect, Dialect, Plan),

@@ -64,6 +64,16 @@ pub(super) fn string_inner(out: &mut BytesMut, text: &str) {
     out.extend_from_slice(bytes.get(start..).unwrap_or_default());
 }
 
+/// Puts the JSON from here on onto one line, as an event wants it. In strings a line end cannot be; arguments of calls
+/// are copied as a model wrote them, and some models write them over several lines.
+pub(super) fn on_one_line(out: &mut BytesMut, start: usize) {
+    for byte in out.get_mut(start..).into_iter().flatten() {
+        if matches!(byte, b'\n' | b'\r') {
+            *byte = b' ';
+        }
+    }
+}
+
 /// Writes a whole number.
 pub(super) fn number(out: &mut BytesMut, number: u64) {
     // Writing into memory does not fail.

@@ -136,7 +136,7 @@ fn an_exception_ends_a_stream() {
         ("serviceUnavailableException", 503, "serviceUnavailableException"),
         ("validationException", 400, "validationException"),
         ("internalServerException", 500, "internalServerException"),
-        ("modelTimeoutException", 500, "internalServerException"),
+        ("modelTimeoutException", 408, "internalServerException"),
     ] {
         for client in Dialect::ALL {
             let mut body = frames(&[

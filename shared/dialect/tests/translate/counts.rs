@@ -36,7 +36,7 @@ fn a_prompt_of_messages_is_counted_by_google() {
         "a count is not refused for what it leaves out"
     );
     assert_eq!(
-        told(back, r#"{"totalTokens":12,"promptTokensDetails":[]}"#).unwrap(),
+        told(back.clone(), r#"{"totalTokens":12,"promptTokensDetails":[]}"#).unwrap(),
         json!({"input_tokens": 12})
     );
     assert_eq!(told(back, "{}"), Err(TranslateError::NoAnswer));

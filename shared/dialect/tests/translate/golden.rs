@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use bulkhead_dialect::translate::{Dialect, ReasoningStyle, RequestOptions, Translated, request};
+use bulkhead_dialect::translate::{Dialect, Plan, ReasoningStyle, RequestOptions, Translated, request};
 use serde_json::Value;
 
 fn read(name: &str, from: Dialect) -> Vec<u8> {
@@ -32,7 +32,11 @@ fn shown(done: &Translated) -> String {
     for loss in &done.losses {
         text += &format!("\n{:?}: {} {}", loss.weight, loss.name, loss.place);
     }
-    text + &format!("\n{:?}", done.plan)
+    let Plan { output_tool, include_usage, namespaced } = &done.plan;
+    for tool in namespaced {
+        text += &format!("\n{tool:?}");
+    }
+    text + &format!("\nPlan {{ output_tool: {output_tool}, include_usage: {include_usage} }}")
 }
 
 #[test]

@@ -7,6 +7,7 @@
     reason = "tests"
 )]
 
+mod agents;
 mod answers;
 mod answers_cohere;
 mod answers_ollama;
@@ -36,3 +37,4 @@ mod seen_gemini;
 mod seen_responses;
 mod speed;
 mod splits;
+mod tables;

@@ -23,7 +23,6 @@ fn chat_for_cohere() {
         ("top_p", json!("x"), Sent(json!({"p": "x"}))),
         ("top_k", json!(3), Sent(json!({"k": 3}))),
         ("max_tokens", json!(7), Sent(json!({"max_tokens": 7}))),
-        ("max_completion_tokens", json!(7), Sent(json!({"max_tokens": 7}))),
         ("stop", json!("x"), Sent(json!({"stop_sequences": ["x"]}))),
         ("stop", json!(["x", "y"]), Sent(json!({"stop_sequences": ["x", "y"]}))),
         ("stop", json!([]), Nothing),

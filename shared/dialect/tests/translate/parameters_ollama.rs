@@ -25,7 +25,6 @@ fn chat_for_ollama() {
         ("top_p", json!(0.1), options("top_p", json!(0.1))),
         ("top_k", json!(3), options("top_k", json!(3))),
         ("max_tokens", json!(7), options("num_predict", json!(7))),
-        ("max_completion_tokens", json!(7), options("num_predict", json!(7))),
         ("num_predict", json!(7), options("num_predict", json!(7))),
         ("stop", json!("x"), options("stop", json!(["x"]))),
         ("stop", json!([]), Nothing),

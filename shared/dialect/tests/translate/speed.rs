@@ -62,9 +62,9 @@ fn cohere_stream() -> String {
 fn ollama_stream() -> String {
     let mut body = String::new();
     for at in 0..EVENTS {
-        write!(
+        writeln!(
             body,
-            "{{\"model\":\"m\",\"created_at\":\"2026-01-01T00:00:00.123456Z\",\"message\":{{\"role\":\"assistant\",\"content\":\" token{at}\\n\"}},\"done\":false}}\n"
+            "{{\"model\":\"m\",\"created_at\":\"2026-01-01T00:00:00.123456Z\",\"message\":{{\"role\":\"assistant\",\"content\":\" token{at}\\n\"}},\"done\":false}}"
         )
         .unwrap();
     }

@@ -129,6 +129,20 @@ fn a_round_trip_changes_nothing_that_both_dialects_have() {
     }
 }
 
+/// Google's dialect has no end but a reason, and a provider may say that it is done before it said anything.
+#[test]
+fn an_end_without_a_word_before_it_is_an_end_in_every_dialect() {
+    for client in Dialect::ALL {
+        let mut stream = Stream::new(Dialect::Chat, client, options());
+        let (mut out, mut read) = (BytesMut::new(), BytesMut::new());
+        stream.feed(b"data: [DONE]\n\n", &mut out).unwrap();
+        assert_eq!(stream.finish(&mut out), End::Complete);
+        let mut reader = Stream::verbatim(client, &options());
+        reader.feed(&out, &mut read).unwrap();
+        assert_eq!(reader.finish(&mut read), End::Complete, "{}", client.name());
+    }
+}
+
 #[test]
 fn an_event_that_is_too_long_is_refused() {
     let mut stream = Stream::new(Dialect::Chat, Dialect::Messages, {

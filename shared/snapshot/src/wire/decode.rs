@@ -196,6 +196,8 @@ fn settings(body: proto::Settings) -> Result<Decoded, String> {
         routing: routing::decode(body.routing)?,
         listener: routing::decode_listener(body.listener),
         betas: body.betas.into_iter().map(beta).collect(),
+        unmanaged_response_ids: body.unmanaged_response_ids,
+        shared_response_ids: body.shared_response_ids,
     }))))
 }
 

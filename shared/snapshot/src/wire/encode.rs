@@ -64,6 +64,8 @@ fn settings(row: &SettingsRow) -> proto::Settings {
         routing: Some(routing::encode(&row.routing)),
         listener: Some(routing::encode_listener(&row.listener)),
         betas: row.betas.iter().map(beta).collect(),
+        unmanaged_response_ids: row.unmanaged_response_ids,
+        shared_response_ids: row.shared_response_ids,
     }
 }
 

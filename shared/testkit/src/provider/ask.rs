@@ -19,6 +19,8 @@ pub(crate) struct Ask<'a> {
     /// Bytes of everything the model would read.
     pub(crate) prompt_bytes: usize,
     pub(crate) cache: Cache,
+    /// Tools on offer.
+    pub(crate) tools: Vec<Tool>,
     /// Tools to call instead of talking.
     pub(crate) calls: Vec<Tool>,
     /// The answer is to be JSON: of this schema, where there is one.
@@ -44,9 +46,14 @@ pub(crate) struct Tool {
 }
 
 impl<'a> Ask<'a> {
-    /// Reads a body.
-    pub(crate) fn read(endpoint: Endpoint, flavour: Flavour, members: Members<'a>) -> Result<Self, Problem> {
-        let stream = boolean(&members, "stream")?.unwrap_or(false);
+    /// Reads a body; `streams` where the path asks for a stream.
+    pub(crate) fn read(
+        endpoint: Endpoint,
+        flavour: Flavour,
+        members: Members<'a>,
+        streams: bool,
+    ) -> Result<Self, Problem> {
+        let stream = boolean(&members, "stream")?.unwrap_or(streams);
         let options = members.object("stream_options");
         if options.is_some() && !stream {
             let message = "The 'stream_options' parameter is only allowed when 'stream' is enabled.";
@@ -59,6 +66,7 @@ impl<'a> Ask<'a> {
         }
         check_prompt(endpoint, flavour, &members)?;
         let limit = token_limit(endpoint, flavour, &members)?;
+        let tools = offered(&members);
         Ok(Self {
             endpoint,
             stream,
@@ -71,11 +79,17 @@ impl<'a> Ask<'a> {
                 .map(str::len)
                 .sum(),
             cache: cache(endpoint, &members),
-            calls: calls(endpoint, &members),
+            calls: calls(endpoint, &members, &tools),
+            tools,
             json: json_asked(endpoint, &members),
             reasons: reasons(endpoint, &members),
             members,
         })
+    }
+
+    /// The text of the conversation.
+    pub(crate) fn prompt(&self) -> Option<&'a str> {
+        prompt_members(self.endpoint).first().and_then(|name| self.members.present(name))
     }
 }
 
@@ -89,7 +103,8 @@ fn prompt_members(endpoint: Endpoint) -> &'static [&'static str] {
         Endpoint::Messages | Endpoint::CountTokens => &["messages", "system", "tools"],
         Endpoint::CohereChat => &["messages", "tools", "documents"],
         Endpoint::OllamaChat => &["messages", "tools"],
-        Endpoint::GenerateContent | Endpoint::Converse => &[],
+        Endpoint::GenerateContent => &["contents", "systemInstruction", "tools"],
+        Endpoint::Converse => &[],
         Endpoint::EmbedContent => &["content"],
         Endpoint::BatchEmbedContents => &["requests"],
         Endpoint::PredictEmbeddings => &["instances"],
@@ -152,8 +167,8 @@ fn check_message(anthropic: bool, index: usize, message: &str) -> Result<(), Pro
     let message = Members::of(message).unwrap_or_default();
     let role: String = message.get("role").unwrap_or_default();
     if anthropic {
-        if !matches!(role.as_str(), "user" | "assistant") {
-            let text = format!("messages.{index}.role: Input should be 'user' or 'assistant'");
+        if !matches!(role.as_str(), "user" | "assistant" | "system") {
+            let text = format!("messages.{index}.role: Input should be 'user', 'assistant' or 'system'");
             return Err(Problem::invalid("messages", "invalid_value", text));
         }
         if message.present("content").is_none() {
@@ -175,6 +190,9 @@ fn check_message(anthropic: bool, index: usize, message: &str) -> Result<(), Pro
 }
 
 fn token_limit(endpoint: Endpoint, flavour: Flavour, members: &Members<'_>) -> Result<Option<u64>, Problem> {
+    if endpoint == Endpoint::GenerateContent {
+        return Ok(members.object("generationConfig").and_then(|config| config.get("maxOutputTokens")));
+    }
     let names: &[&str] = match endpoint {
         Endpoint::ChatCompletions => &["max_completion_tokens", "max_tokens"],
         Endpoint::Responses => &["max_output_tokens"],
@@ -212,19 +230,19 @@ fn cache(endpoint: Endpoint, members: &Members<'_>) -> Cache {
 
 /// The tools that the answer calls: a forced one, or the first (or first two, when the last message speaks of
 /// `tools`) when the last message speaks of a `tool` and is not a tool's result itself.
-fn calls(endpoint: Endpoint, members: &Members<'_>) -> Vec<Tool> {
-    let tools: Vec<Tool> = members.objects("tools").iter().filter_map(tool).collect();
+fn calls(endpoint: Endpoint, members: &Members<'_>, tools: &[Tool]) -> Vec<Tool> {
     let choice = members.present("tool_choice").unwrap_or("\"auto\"");
     if tools.is_empty() || choice.contains("\"none\"") || choice.contains("\"NONE\"") {
         return Vec::new();
     }
     if let Some(named) = forced_name(choice) {
-        return tools.into_iter().filter(|tool| tool.name == named).take(1).collect();
+        return tools.iter().filter(|tool| tool.name == named).take(1).cloned().collect();
     }
     let last = last_message(endpoint, members);
     let speaks = |word: &str| memchr::memmem::find(last.as_bytes(), word.as_bytes()).is_some();
-    let result =
-        speaks("\"tool_result\"") || speaks("\"function_call_output\"") || speaks("\"role\":\"tool\"");
+    let result = ["\"tool_result\"", "\"function_call_output\"", "\"role\":\"tool\"", "\"functionResponse\""]
+        .into_iter()
+        .any(speaks);
     let parallel = members.get::<bool>("parallel_tool_calls").unwrap_or(true);
     let must = ["\"required\"", "\"any\"", "\"REQUIRED\""].iter().any(|word| choice.contains(word));
     let count = match must {
@@ -233,13 +251,22 @@ fn calls(endpoint: Endpoint, members: &Members<'_>) -> Vec<Tool> {
         false if !result && speaks("tool") => 1,
         false => 0,
     };
-    tools.into_iter().take(count).collect()
+    tools.iter().take(count).cloned().collect()
+}
+
+/// Google's tools are lists of functions.
+fn offered(members: &Members<'_>) -> Vec<Tool> {
+    let tools = members.objects("tools");
+    let functions = tools.iter().flat_map(|tool| tool.objects("functionDeclarations"));
+    let googles = functions.filter_map(|function| tool(&function));
+    tools.iter().filter_map(tool).chain(googles).collect()
 }
 
 fn tool(tool: &Members<'_>) -> Option<Tool> {
     let function = tool.object("function");
     let tool = function.as_ref().unwrap_or(tool);
-    let schema = tool.get("parameters").or_else(|| tool.get("input_schema"));
+    let schema =
+        ["parameters", "input_schema", "parametersJsonSchema"].into_iter().find_map(|name| tool.get(name));
     Some(Tool { name: tool.get("name")?, schema: schema.unwrap_or_default() })
 }
 

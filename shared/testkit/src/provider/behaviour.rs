@@ -21,6 +21,7 @@ pub(crate) struct Behaviour {
     pub(crate) chunked: bool,
     pub(crate) gzip: bool,
     pub(crate) strict: bool,
+    pub(crate) agent: bool,
     pub(crate) bad_json_chunk: bool,
     pub(crate) no_done: bool,
     pub(crate) fault: Option<Fault>,
@@ -132,7 +133,8 @@ pub(crate) enum Close {
 }
 
 /// First words that only parts of the table have: what begins so and does not parse is a mistake.
-const OURS: [&str; 38] = [
+const OURS: [&str; 39] = [
+    "agent",
     "ok",
     "slow",
     "chunks",
@@ -222,6 +224,7 @@ impl Behaviour {
             ["chunked"] => self.chunked = true,
             ["gzip"] => self.gzip = true,
             ["strict"] => self.strict = true,
+            ["agent"] => self.agent = true,
             ["close", "idle", ms] => self.close = Close::AfterIdle(millis(ms)?),
             ["refuse", "reuse"] => self.close = Close::AtOnce,
             _ => return None,

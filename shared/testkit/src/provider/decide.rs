@@ -57,9 +57,8 @@ impl Request<'_> {
         let members = Members::of(text).ok_or_else(|| Problem::not_json(flavour))?;
         let model = self.route.deployment.clone().or_else(|| members.get("model"));
         record.model = model.ok_or_else(|| Problem::missing(flavour, "model"))?;
-        record.stream = members.get("stream").unwrap_or(false);
+        record.stream = members.get("stream").unwrap_or(self.route.streams);
         if let Some(hosted) = &self.route.hosted {
-            record.stream = hosted.streams;
             hosted.check(&members)?;
         }
         let behaviour = Behaviour::of(&record.model);
@@ -178,8 +177,7 @@ impl Request<'_> {
             strict::check(endpoint, flavour, &members, &self.head.headers)?;
         }
         dialect::vectors::check(endpoint, &record.model, &members)?;
-        let mut ask = Ask::read(endpoint, flavour, members)?;
-        ask.stream |= record.stream;
+        let ask = Ask::read(endpoint, flavour, members, self.route.streams)?;
         let tier =
             ask.members.get::<String>("service_tier").filter(|tier| tier == "flex" || tier == "priority");
         let echoed: &[u8] = if behaviour.text == Text::Echo { &self.body.json } else { &[] };
@@ -252,8 +250,8 @@ fn error_events(endpoint: Endpoint, problem: &Problem, flavour: Flavour) -> Vec<
 fn key(headers: &HeaderMap) -> Option<&str> {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     let bearer = text(AUTHORIZATION.as_str()).and_then(|value| value.strip_prefix("Bearer "));
-    let key = bearer.or_else(|| text("x-api-key")).or_else(|| text("api-key"));
-    key.or_else(|| text("x-goog-api-key")).filter(|key| !key.trim().is_empty())
+    let named = || ["x-api-key", "api-key", "x-goog-api-key"].into_iter().find_map(text);
+    bearer.or_else(named).filter(|key| !key.trim().is_empty())
 }
 
 fn last_four(key: &str) -> String {

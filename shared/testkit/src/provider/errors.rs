@@ -84,7 +84,7 @@ impl Problem {
             (Flavour::Cohere, None) => problem("no api key supplied".to_owned()),
             (Flavour::Cohere, Some(_)) => problem("invalid api token".to_owned()),
             (Flavour::Ollama, _) => problem("unauthorized".to_owned()),
-            (Flavour::Google, _) => problem("API key not valid. Please pass a valid API key.".to_owned()),
+            (Flavour::Google, _) => Self::new(400, "INVALID_ARGUMENT", "API key not valid. Please pass a valid API key."),
             (Flavour::Amazon, _) => problem("The security token included in the request is invalid.".to_owned()),
             (Flavour::OpenAi, None) => problem(
                 "You didn't provide an API key. You need to provide your API key in an Authorization header using \
@@ -108,7 +108,11 @@ impl Problem {
                  model."
             ),
             Flavour::Ollama | Flavour::Amazon => format!("model '{model}' not found"),
-            Flavour::Google => format!("models/{model} is not found for API version v1beta"),
+            Flavour::Google => {
+                format!(
+                    "models/{model} is not found for API version v1beta, or is not supported for generateContent."
+                )
+            }
             Flavour::OpenAi => format!("The model `{model}` does not exist or you do not have access to it."),
         };
         let code = if flavour == Flavour::Azure { "DeploymentNotFound" } else { "model_not_found" };
@@ -139,6 +143,9 @@ impl Problem {
                 "too many tokens: size limit exceeded by 11326 tokens. Try using shorter or fewer inputs."
             }
             Flavour::Ollama => "the input length exceeds the context length",
+            Flavour::Google => {
+                "The input token count (1310720) exceeds the maximum number of tokens allowed (1048576)."
+            }
             _ => {
                 "This model's maximum context length is 128000 tokens. However, your messages resulted in 130310 \
                  tokens. Please reduce the length of the messages."
@@ -226,12 +233,12 @@ impl Problem {
                 format!(r#"{{"id":"{id}","message":{message}}}"#)
             }
             Flavour::Ollama => format!(r#"{{"error":{message}}}"#),
+            Flavour::Google => {
+                let status = google_status(self.status);
+                format!(r#"{{"error":{{"code":{},"message":{message},"status":"{status}"}}}}"#, self.status)
+            }
             Flavour::Azure if matches!(self.status, 401 | 429) => {
                 format!(r#"{{"error":{{"code":"{}","message":{message}}}}}"#, self.status)
-            }
-            Flavour::Google => {
-                let (code, status) = (self.status, google_status(self.status));
-                format!(r#"{{"error":{{"code":{code},"message":{message},"status":"{status}"}}}}"#)
             }
             Flavour::Amazon => format!(r#"{{"message":{message}}}"#),
             Flavour::OpenAi | Flavour::Azure => {
@@ -243,19 +250,6 @@ impl Problem {
                 )
             }
         }
-    }
-}
-
-fn google_status(status: u16) -> &'static str {
-    match status {
-        401 => "UNAUTHENTICATED",
-        403 => "PERMISSION_DENIED",
-        404 => "NOT_FOUND",
-        429 => "RESOURCE_EXHAUSTED",
-        503 => "UNAVAILABLE",
-        504 => "DEADLINE_EXCEEDED",
-        500.. => "INTERNAL",
-        _ => "INVALID_ARGUMENT",
     }
 }
 
@@ -271,6 +265,20 @@ fn anthropic_kind(status: u16) -> &'static str {
         529 => "overloaded_error",
         500.. => "api_error",
         _ => "invalid_request_error",
+    }
+}
+
+fn google_status(status: u16) -> &'static str {
+    match status {
+        401 => "UNAUTHENTICATED",
+        403 => "PERMISSION_DENIED",
+        404 => "NOT_FOUND",
+        409 => "ABORTED",
+        429 => "RESOURCE_EXHAUSTED",
+        503 => "UNAVAILABLE",
+        504 => "DEADLINE_EXCEEDED",
+        500.. => "INTERNAL",
+        _ => "INVALID_ARGUMENT",
     }
 }
 

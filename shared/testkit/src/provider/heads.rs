@@ -55,6 +55,15 @@ const COHERE: [(&str, &str); 5] = [
     ("via", "1.1 google"),
 ];
 
+const GOOGLE: [(&str, &str); 6] = [
+    ("server", "scaffolding on HTTPServer2"),
+    ("vary", "Origin"),
+    ("x-xss-protection", "0"),
+    ("x-frame-options", "SAMEORIGIN"),
+    ("x-content-type-options", "nosniff"),
+    ("server-timing", "gfet4t7; dur=12"),
+];
+
 /// The headers of each flavour, without the request id.
 pub(crate) struct Heads {
     openai: HeaderMap,
@@ -72,9 +81,9 @@ impl Heads {
             openai: map(&OPENAI),
             azure: map(&AZURE),
             anthropic: map(&ANTHROPIC),
+            google: map(&GOOGLE),
             cohere: map(&COHERE),
             ollama: HeaderMap::new(),
-            google: map(&[("server", "scaffolding on HTTPServer2"), ("x-content-type-options", "nosniff")]),
             amazon: HeaderMap::new(),
         }
     }
@@ -87,7 +96,7 @@ impl Heads {
             Flavour::Anthropic => (&self.anthropic, "request-id"),
             Flavour::Cohere => (&self.cohere, "x-request-id"),
             Flavour::Ollama => (&self.ollama, "x-request-id"),
-            Flavour::Google => (&self.google, "x-goog-request-id"),
+            Flavour::Google => (&self.google, "x-request-id"),
             Flavour::Amazon => (&self.amazon, "x-amzn-requestid"),
         };
         let mut headers = all.clone();

@@ -105,9 +105,9 @@ pub fn invoke_frames(events: &[u8]) -> Bytes {
 /// An event in a frame: an error is an exception.
 fn framed(event: &[u8]) -> Bytes {
     let text = String::from_utf8_lossy(event);
-    let line = |name: &str| text.lines().find_map(|line| line.strip_prefix(name));
-    let Some(data) = line("data: ") else { return Bytes::new() };
-    let (kind, header, name, payload) = match line("event: ") {
+    let line = |name: &str| text.lines().find_map(|line| line.strip_prefix(name)).map(str::trim_start);
+    let Some(data) = line("data:") else { return Bytes::new() };
+    let (kind, header, name, payload) = match line("event:") {
         Some("error") => {
             let error: serde_json::Value = serde_json::from_str(data).unwrap_or_default();
             let message = serde_json::json!({ "message": error["error"]["message"] });

@@ -1,10 +1,12 @@
-//! A provider that is none: it speaks OpenAI's and Anthropic's dialects, keeps books of what it served, and
+//! A provider that is none: it speaks OpenAI's, Anthropic's and Google's dialects, keeps books of what it served, and
 //! misbehaves when a model's name tells it to.
 //!
 //! It serves `/v1/chat/completions`, `/v1/completions`, `/v1/embeddings`, `/v1/responses`, `/v1/models`,
-//! `/v1/messages` and `/v1/messages/count_tokens` (also without `/v1`), and the OpenAI ones under Azure's
+//! `/v1/messages` and `/v1/messages/count_tokens` (also without `/v1`), Google's
+//! `/v1beta/models/{model}:generateContent` and `:streamGenerateContent` (as well), and the OpenAI ones under Azure's
 //! `/openai/deployments/{model}/…`. Anthropic's messages are also at Vertex AI's `…:rawPredict`, `…:streamRawPredict` and
-//! Bedrock's `/model/{model}/invoke`, `/invoke-with-response-stream`, as these want and send them. Any key that is not empty is good, one that begins with `bad` or was revoked is refused. Answers
+//! Bedrock's `/model/{model}/invoke`, `/invoke-with-response-stream`, as these want and send them. Any key that is not
+//! empty is good, one that begins with `bad` or was revoked is refused. Answers
 //! are the same in every run: ids follow from the number of the request, `created` stands still, and the model calls
 //! itself `<model>-2026-01-01`. What a request can ask for (tools, structured output, several choices, usage in
 //! streams, cached and reasoning tokens) is answered in the form of the real provider.
@@ -30,6 +32,7 @@ mod hosted;
 mod http2;
 mod json;
 mod ledger;
+mod order;
 mod plan;
 mod play;
 mod receive;

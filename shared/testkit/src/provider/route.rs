@@ -14,6 +14,8 @@ pub(crate) struct Route {
     pub(crate) deployment: Option<String>,
     /// A cloud serves the API, in its own way.
     pub(crate) hosted: Option<Hosted>,
+    /// The path asks for a stream.
+    pub(crate) streams: bool,
 }
 
 /// What is asked for.
@@ -25,13 +27,14 @@ pub(crate) enum Target {
 }
 
 impl Route {
-    /// Reads a path, with or without `/v1`, or Azure's.
+    /// Reads a path, with or without its version, or Azure's.
     pub(crate) fn of(path: &str, headers: &HeaderMap) -> Self {
         if let Some(hosted) = Hosted::of(path) {
             return Self {
                 target: Target::Api(hosted.endpoint),
                 flavour: Flavour::Anthropic,
                 deployment: hosted.model.as_deref().map(percent_decoded),
+                streams: hosted.streams,
                 hosted: Some(hosted),
             };
         }
@@ -44,15 +47,8 @@ impl Route {
             None => (None, azure.unwrap_or(path).trim_start_matches('/')),
         };
         let rest = ["v1/", "v1beta/"].iter().find_map(|version| rest.strip_prefix(version)).unwrap_or(rest);
-        if let Some((endpoint, model)) = action_on_model(rest) {
-            let flavour =
-                if endpoint.dialect() == Dialect::Gemini { Flavour::Google } else { Flavour::Amazon };
-            return Self {
-                target: Target::Api(endpoint),
-                flavour,
-                deployment: Some(percent_decoded(model)),
-                hosted: None,
-            };
+        if let Some(named) = action_on_model(rest) {
+            return named;
         }
         let target = target(rest);
         let own = match target {
@@ -69,7 +65,7 @@ impl Route {
             None if anthropic => Flavour::Anthropic,
             None => own.unwrap_or(Flavour::OpenAi),
         };
-        Self { target, flavour, deployment, hosted: None }
+        Self { target, flavour, deployment, hosted: None, streams: false }
     }
 
     /// The canonical path, for the ledger.
@@ -82,21 +78,31 @@ impl Route {
     }
 }
 
-/// Google's and Amazon's paths, as far as they are spoken here.
-fn action_on_model(rest: &str) -> Option<(Endpoint, &str)> {
+/// Google's and Amazon's paths, as far as they are spoken here: `models/{model}:action`, `model/{model}/action`.
+fn action_on_model(rest: &str) -> Option<Route> {
     let actions = [
+        Endpoint::GenerateContent,
         Endpoint::EmbedContent,
         Endpoint::BatchEmbedContents,
         Endpoint::GeminiCountTokens,
         Endpoint::InvokeEmbeddings,
         Endpoint::PredictEmbeddings,
     ];
-    actions.into_iter().find_map(|endpoint| {
+    let named = |endpoint: Endpoint| {
         let (before, after) = endpoint.path().strip_prefix('/')?.split_once("{model}")?;
         // Vertex has more before it.
-        let at = rest.rfind(before)?;
-        Some((endpoint, rest.get(at + before.len()..)?.strip_suffix(after)?))
-    })
+        let rest = rest.get(rest.rfind(before)? + before.len()..)?;
+        let streamed =
+            || rest.strip_suffix(":streamGenerateContent").filter(|_| endpoint == Endpoint::GenerateContent);
+        let (model, streams) = match rest.strip_suffix(after) {
+            Some(model) => (model, false),
+            None => (streamed()?, true),
+        };
+        let flavour = if endpoint.dialect() == Dialect::Gemini { Flavour::Google } else { Flavour::Amazon };
+        let deployment = Some(percent_decoded(model));
+        Some(Route { target: Target::Api(endpoint), flavour, deployment, hosted: None, streams })
+    };
+    actions.into_iter().find_map(named)
 }
 
 fn target(rest: &str) -> Target {
@@ -135,6 +141,8 @@ fn hex_digit(byte: u8) -> Option<u8> {
 mod tests {
     use super::*;
 
+    const GOOGLE: &str = "/v1beta/models/{model}:generateContent";
+
     #[test]
     fn paths_find_their_endpoint() {
         let none = HeaderMap::new();
@@ -158,6 +166,9 @@ mod tests {
                 Some("m"),
             ),
             ("/v2/embed", "/v2/embed", None),
+            ("/v1beta/models/ok%2Bcrlf:generateContent", GOOGLE, Some("ok+crlf")),
+            ("/models/gemini:streamGenerateContent", GOOGLE, Some("gemini")),
+            ("/v1beta/models/gemini:countAll", "/v1/models", None),
             ("/v1/nothing", "unknown", None),
         ] {
             let route = Route::of(path, &none);

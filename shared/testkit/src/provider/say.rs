@@ -5,6 +5,7 @@ use bulkhead_model::{Endpoint, Usage};
 
 use super::ask::{Ask, Cache};
 use super::behaviour::{Behaviour, Reasoning, Text, UsageMode};
+use super::order;
 use super::schema;
 use super::text;
 use crate::stamp;
@@ -98,7 +99,10 @@ impl Say {
 }
 
 fn content(ask: &Ask<'_>, behaviour: &Behaviour, body: &[u8]) -> (Content, Finish) {
-    if !ask.calls.is_empty() {
+    if let Some(call) = order::next(ask).filter(|_| behaviour.agent) {
+        return (Content::Calls(vec![call]), Finish::Tools);
+    }
+    if !ask.calls.is_empty() && !behaviour.agent {
         let call = |tool: &super::ask::Tool| Call {
             name: tool.name.clone(),
             arguments: text::pieces(&schema::sample(&tool.schema).to_string(), JSON_PIECE),
@@ -148,7 +152,7 @@ fn usage(
         (_, Cache::Write5m) => usage.cache_write = input / 2,
         (_, Cache::Write1h) => usage.cache_write_1h = input / 2,
     }
-    if matches!(ask.endpoint, Endpoint::ChatCompletions | Endpoint::Responses) {
+    if matches!(ask.endpoint, Endpoint::ChatCompletions | Endpoint::Responses | Endpoint::GenerateContent) {
         usage.reasoning = reasoned.min(output);
         usage.tier = tier.map(ServiceTier::from_answer).unwrap_or_default();
     }

@@ -177,6 +177,17 @@ const OLLAMA: &[&str] = &[
     "logprobs",
     "top_logprobs",
 ];
+const GENERATE_CONTENT: &[&str] = &[
+    "contents",
+    "systemInstruction",
+    "tools",
+    "toolConfig",
+    "generationConfig",
+    "safetySettings",
+    "cachedContent",
+    "labels",
+    "serviceTier",
+];
 const BETAS: &[&str] = &[
     "prompt-caching-2024-07-31",
     "extended-cache-ttl-2025-04-11",
@@ -203,10 +214,13 @@ pub(crate) fn check(
         Endpoint::Messages | Endpoint::CountTokens => MESSAGES,
         Endpoint::CohereChat => COHERE,
         Endpoint::OllamaChat => OLLAMA,
-        Endpoint::GenerateContent | Endpoint::Converse => &[],
+        Endpoint::GenerateContent => GENERATE_CONTENT,
+        Endpoint::Converse => &[],
         Endpoint::EmbedContent => EMBED_CONTENT,
         Endpoint::BatchEmbedContents => &["requests"],
-        Endpoint::GeminiCountTokens => &["contents", "generateContentRequest"],
+        Endpoint::GeminiCountTokens => {
+            &["contents", "generateContentRequest", "systemInstruction", "tools", "generationConfig"]
+        }
         Endpoint::CohereEmbed => COHERE_EMBED,
         Endpoint::InvokeEmbeddings => INVOKE,
         Endpoint::PredictEmbeddings => &["instances", "parameters"],

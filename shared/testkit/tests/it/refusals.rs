@@ -41,7 +41,7 @@ async fn requests_are_checked() {
         (chat, body::chat("ok", "x").raw("stream_options", "{}"), "only allowed when 'stream' is enabled"),
         (chat, body::chat("ok", "x").with("max_tokens", 0), "Expected a value >= 1"),
         (anthropic, body::chat("ok", "x"), "max_tokens: Field required"),
-        (anthropic, messages(r#"[{"role":"system","content":"x"}]"#), "messages.0.role: Input should be"),
+        (anthropic, messages(r#"[{"role":"robot","content":"x"}]"#), "messages.0.role: Input should be"),
         (anthropic, messages(r#"[{"role":"user"}]"#), "messages.0.content: Field required"),
         ("/v1/responses", Body::default().with("model", "ok"), "'$.input' is invalid"),
         ("/v1/embeddings", Body::default().with("model", "ok"), "'$.input' is invalid"),

@@ -124,8 +124,12 @@ fn write_settings(
             Some("max_tokens") if setting.name == "max_completion_tokens" => {
                 body.raw("max_completion_tokens", setting.value);
             }
+            // A tool that the model may use; chat's option is for models that always search.
+            Some(_) if setting.knob == Knob::WebSearch && setting.name == "web_search" => {
+                losses.asked(&setting.name, "tools");
+            }
             Some(name) => body.raw(name, setting.value),
-            None if Knob::is_idle(setting.knob, setting.value) => {}
+            None if setting.is_idle() => {}
             None => losses.asked(&setting.name, ""),
         }
     }

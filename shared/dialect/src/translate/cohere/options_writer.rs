@@ -19,8 +19,8 @@ pub(super) fn write_options(
     body: &mut Fields<'_>,
     losses: &mut Losses,
 ) {
-    let settings = request.last_settings();
-    write_settings(&settings, body, losses);
+    let settings = &request.settings;
+    write_settings(settings, body, losses);
     let own = settings.iter().find(|setting| setting.knob == Knob::Native && setting.name == "documents");
     if own.is_some() || !documents.is_empty() {
         body.array("documents", |items| write_documents(own.map(|own| own.value), documents, items));
@@ -43,7 +43,7 @@ pub(super) fn write_options(
     }
 }
 
-fn write_settings(settings: &[&Setting<'_>], body: &mut Fields<'_>, losses: &mut Losses) {
+fn write_settings(settings: &[Setting<'_>], body: &mut Fields<'_>, losses: &mut Losses) {
     for setting in settings {
         match (setting.knob, setting.knob.name_in(Dialect::Cohere)) {
             (Knob::Native, _) if setting.name == "documents" => {}

@@ -1,6 +1,5 @@
 //! Answers of Converse, in events or whole → events of the form.
 
-use super::super::Plan;
 use super::super::form::{Delta, Event, Finish, Start};
 use super::super::json::{fields, get, get_text, items, text};
 use super::super::messages::OUTPUT_TOOL;
@@ -14,7 +13,8 @@ use crate::usage::UsageMeter;
 pub(crate) struct Reader {
     pub(crate) meter: UsageMeter,
     pub(crate) finish: Option<String>,
-    plan: Plan,
+    /// The output comes as the input of a forced tool.
+    output_tool: bool,
     open: Open,
     /// The open block's number. Not every model says when a block is over.
     index: Option<u64>,
@@ -43,11 +43,11 @@ enum Open {
 }
 
 impl Reader {
-    pub(crate) fn new(plan: Plan) -> Self {
+    pub(crate) fn new(output_tool: bool) -> Self {
         Self {
             meter: UsageMeter::default(),
             finish: None,
-            plan,
+            output_tool,
             open: Open::None,
             index: None,
             calls: 0,
@@ -157,7 +157,7 @@ impl Reader {
         let name = get_text(tool, "name").unwrap_or_default();
         if is_providers(tool) {
             self.open = Open::Provider;
-        } else if self.plan.output_tool && name == OUTPUT_TOOL {
+        } else if self.output_tool && name == OUTPUT_TOOL {
             self.open = Open::Output { said: false };
         } else {
             let call = self.calls;
@@ -235,7 +235,7 @@ impl Reader {
         self.finish = Some(remembered(&reason));
         let reason = match &*reason {
             // Only the output's tool was called.
-            "tool_use" if self.plan.output_tool && self.calls == 0 => Finish::Stop,
+            "tool_use" if self.output_tool && self.calls == 0 => Finish::Stop,
             "tool_use" => Finish::Tools,
             "max_tokens" | "model_context_window_exceeded" => Finish::Length,
             "stop_sequence" => Finish::StopSequence,

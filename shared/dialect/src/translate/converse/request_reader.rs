@@ -87,7 +87,7 @@ fn read_messages<'a>(
 
 fn read_inference<'a>(value: &'a [u8], request: &mut Request<'a>, losses: &mut Losses) -> bool {
     for (name, value) in fields(value) {
-        if name == "stopSequences" {
+        if name == "stopSequences" && value.starts_with(b"[") {
             request.stop = items(value).filter_map(text).collect();
         } else if !setting(name.clone(), value, request) {
             losses.asked(&format!("inferenceConfig.{name}"), "");

@@ -93,11 +93,12 @@ fn write_inference(request: &Request<'_>, own: &ModelFields<'_>, body: &mut Fiel
     let mut values = Vec::new();
     for setting in &request.settings {
         match (setting.knob, setting.knob.name_in(Dialect::Converse)) {
+            (_, Some(_)) if !own.thinking().allows(setting) && setting.is_idle() => {}
             (_, Some(_)) if !own.thinking().allows(setting) => losses.asked(&setting.name, ""),
             (Knob::TopK, _) => {}
             (Knob::Guardrail | Knob::Performance, Some(name)) => body.raw(name, setting.value),
             (_, Some(name)) => values.push((name, setting.value)),
-            (knob, None) if knob.is_idle(setting.value) => {}
+            (_, None) if setting.is_idle() => {}
             (_, None) => losses.asked(&setting.name, ""),
         }
     }

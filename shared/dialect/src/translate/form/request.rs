@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use super::super::Namespaced;
 use super::{Knob, Setting};
 
 /// A request.
@@ -13,6 +14,8 @@ pub struct Request<'a> {
     pub turns: Vec<Turn<'a>>,
     /// What the model may call.
     pub tools: Vec<Tool<'a>>,
+    /// Those of them that the client finds by two names.
+    pub namespaced: Vec<Namespaced>,
     /// What it shall call.
     pub tool_choice: Option<ToolChoice<'a>>,
     /// Whether it may call several at once.
@@ -40,16 +43,16 @@ pub struct Request<'a> {
 }
 
 impl<'a> Request<'a> {
-    /// The setting of a knob. Of several the last one counts.
+    /// The setting of a knob.
     pub(in super::super) fn setting(&self, knob: Knob) -> Option<&Setting<'a>> {
-        self.settings.iter().rev().find(|setting| setting.knob == knob)
+        self.settings.iter().find(|setting| setting.knob == knob)
     }
 
-    /// The settings, each once: clients may give two names of one knob, and no member may stand twice.
-    pub(in super::super) fn last_settings(&self) -> Vec<&Setting<'a>> {
-        let mut kept: Vec<&Setting<'a>> = Vec::new();
-        for setting in self.settings.iter().rev() {
-            let is_same = |later: &&Setting<'a>| {
+    /// Clients may give two names of one knob, or one of them twice; no member may stand twice.
+    pub(in super::super) fn keep_last_settings(&mut self) {
+        let mut kept: Vec<Setting<'a>> = Vec::new();
+        for setting in self.settings.drain(..).rev() {
+            let is_same = |later: &Setting<'a>| {
                 later.knob == setting.knob && (setting.knob != Knob::Native || later.name == setting.name)
             };
             if !kept.iter().any(is_same) {
@@ -57,7 +60,7 @@ impl<'a> Request<'a> {
             }
         }
         kept.reverse();
-        kept
+        self.settings = kept;
     }
 }
 

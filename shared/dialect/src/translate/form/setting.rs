@@ -113,10 +113,13 @@ impl Knob {
             Self::Logprobs => value == b"false",
             Self::TopLogprobs => value == b"0",
             Self::LogitBias => value == b"{}",
-            Self::SafetySettings => items(value).all(|setting| {
-                let threshold = get_text(setting, "threshold");
-                matches!(threshold.as_deref(), Some("BLOCK_NONE" | "OFF"))
-            }),
+            Self::SafetySettings => {
+                value.starts_with(b"[")
+                    && items(value).all(|setting| {
+                        let threshold = get_text(setting, "threshold");
+                        matches!(threshold.as_deref(), Some("BLOCK_NONE" | "OFF"))
+                    })
+            }
             Self::Modalities => value
                 .strip_prefix(b"[")
                 .and_then(|rest| rest.strip_suffix(b"]"))
@@ -135,4 +138,12 @@ pub struct Setting<'a> {
     pub name: Cow<'a, str>,
     /// Its value, as it is spelled.
     pub value: &'a [u8],
+}
+
+impl Setting<'_> {
+    /// True where it asks for nothing but what happens anyhow. Google's clients send its default of `topK` along.
+    pub fn is_idle(&self) -> bool {
+        let googles = self.knob == Knob::TopK && self.name == "topK" && self.value == b"64";
+        googles || self.knob.is_idle(self.value)
+    }
 }

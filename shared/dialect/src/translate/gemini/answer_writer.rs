@@ -175,6 +175,10 @@ impl Writer {
         for (choice, signature) in signed {
             self.say(choice, Piece::Text { text: String::new(), signature: Some(signature) }, out);
         }
+        // An answer of nothing is one choice all the same, whose reason is the only end that this dialect has.
+        if self.candidates.is_empty() {
+            self.candidates.push(Candidate::new(0));
+        }
         if !self.streams {
             return;
         }
@@ -217,10 +221,12 @@ impl Writer {
 
     fn chunk(&mut self, out: &mut BytesMut, fill: impl FnOnce(&mut Fields<'_>)) {
         self.before(out);
+        let start = out.len();
         write::object(out, |chunk| {
             fill(chunk);
             self.head(chunk);
         });
+        write::on_one_line(out, start);
         self.after(out);
     }
 

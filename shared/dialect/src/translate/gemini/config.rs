@@ -21,10 +21,13 @@ pub(super) fn read_config<'a>(value: &'a [u8], request: &mut Request<'a>, losses
             continue;
         }
         match &*name {
-            "stopSequences" => request.stop = items(value).filter_map(text).collect(),
-            "responseMimeType" => media_type = text(value),
+            "stopSequences" if value.starts_with(b"[") => {
+                request.stop = items(value).filter_map(text).collect();
+            }
+            "responseMimeType" if value.starts_with(b"\"") => media_type = text(value),
             "responseJsonSchema" => schema = value.starts_with(b"{").then_some(value),
-            "thinkingConfig" => read_thinking(value, request),
+            "thinkingConfig" if value.starts_with(b"{") => read_thinking(value, request),
+            "responseModalities" if value == b"[]" => {}
             "responseModalities" => match read_modalities(value) {
                 Some(value) => request.settings.push(Setting { knob: Knob::Modalities, name, value }),
                 None => losses.asked(&name, "generationConfig"),
@@ -71,6 +74,9 @@ fn read_thinking(value: &[u8], request: &mut Request<'_>) {
 
 /// OpenAI's names of the kinds of output.
 fn read_modalities(value: &[u8]) -> Option<&'static [u8]> {
+    if !value.starts_with(b"[") {
+        return None;
+    }
     let (mut text_too, mut audio, mut image) = (false, false, false);
     for kind in items(value).filter_map(text) {
         match &*kind.to_ascii_uppercase() {

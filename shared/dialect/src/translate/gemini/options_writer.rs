@@ -20,10 +20,9 @@ pub(super) fn write_options(
     body: &mut Fields<'_>,
     losses: &mut Losses,
 ) {
-    let settings = request.last_settings();
     let mut config = BytesMut::new();
     write::object(&mut config, |config| {
-        write_settings(&settings, config, losses);
+        write_settings(&request.settings, config, losses);
         if !request.stop.is_empty() {
             config.array("stopSequences", |items| request.stop.iter().for_each(|stop| items.text(stop)));
         }
@@ -33,7 +32,7 @@ pub(super) fn write_options(
     if config.len() > b"{}".len() {
         body.raw("generationConfig", &config);
     }
-    for setting in settings {
+    for setting in &request.settings {
         match setting.knob {
             Knob::SafetySettings => body.raw("safetySettings", setting.value),
             Knob::CachedContent => body.raw("cachedContent", setting.value),
@@ -49,18 +48,20 @@ pub(super) fn write_options(
     }
 }
 
-fn write_settings(settings: &[&Setting<'_>], config: &mut Fields<'_>, losses: &mut Losses) {
+fn write_settings(settings: &[Setting<'_>], config: &mut Fields<'_>, losses: &mut Losses) {
     for setting in settings {
         match (setting.knob, setting.knob.name_in(Dialect::Gemini)) {
             (Knob::WebSearch | Knob::SafetySettings | Knob::CachedContent, _) => {}
             (_, Some(name)) => config.raw(name, setting.value),
             (knob, None) if knob.is_idle(setting.value) => {}
-            (Knob::Modalities, _) => config.array("responseModalities", |kinds| {
-                for kind in items(setting.value).filter_map(text) {
-                    kinds.text(&kind.to_ascii_uppercase());
-                }
-            }),
-            (Knob::Audio, _) => write_speech(setting, config, losses),
+            (Knob::Modalities, _) if setting.value.starts_with(b"[") => {
+                config.array("responseModalities", |kinds| {
+                    for kind in items(setting.value).filter_map(text) {
+                        kinds.text(&kind.to_ascii_uppercase());
+                    }
+                })
+            }
+            (Knob::Audio, _) if setting.value.starts_with(b"{") => write_speech(setting, config, losses),
             _ => losses.asked(&setting.name, ""),
         }
     }

@@ -1,6 +1,5 @@
 //! Answers of messages, in events or whole → events of the form.
 
-use super::super::Plan;
 use super::super::form::{Citation, Delta, Event, Finish, Start};
 use super::super::json::{get, get_text, items};
 use super::super::reader::remembered;
@@ -12,7 +11,8 @@ use crate::usage::UsageMeter;
 pub(crate) struct Reader {
     pub(crate) meter: UsageMeter,
     pub(crate) finish: Option<String>,
-    plan: Plan,
+    /// The output comes as the input of a forced tool.
+    output_tool: bool,
     open: Open,
     /// Calls so far.
     calls: u32,
@@ -38,8 +38,15 @@ enum Open {
 }
 
 impl Reader {
-    pub(crate) fn new(plan: Plan) -> Self {
-        Self { meter: UsageMeter::default(), finish: None, plan, open: Open::None, calls: 0, started: false }
+    pub(crate) fn new(output_tool: bool) -> Self {
+        Self {
+            meter: UsageMeter::default(),
+            finish: None,
+            output_tool,
+            open: Open::None,
+            calls: 0,
+            started: false,
+        }
     }
 
     pub(crate) fn event(&mut self, data: &[u8], name: Option<&[u8]>, sink: &mut impl FnMut(Event<'_>)) {
@@ -113,7 +120,7 @@ impl Reader {
 
     fn start_tool(&mut self, block: &[u8], sink: &mut impl FnMut(Event<'_>)) {
         let name = get_text(block, "name").unwrap_or_default();
-        if self.plan.output_tool && name == OUTPUT_TOOL {
+        if self.output_tool && name == OUTPUT_TOOL {
             self.open = Open::Output { said: false };
         } else {
             let call = self.calls;
@@ -176,7 +183,7 @@ impl Reader {
         self.finish = Some(remembered(&reason));
         let reason = match &*reason {
             // Only the output's tool was called.
-            "tool_use" if self.plan.output_tool && self.calls == 0 => Finish::Stop,
+            "tool_use" if self.output_tool && self.calls == 0 => Finish::Stop,
             "tool_use" => Finish::Tools,
             "max_tokens" | "model_context_window_exceeded" => Finish::Length,
             "stop_sequence" => Finish::StopSequence,

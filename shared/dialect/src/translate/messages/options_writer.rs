@@ -28,9 +28,12 @@ pub(super) fn write_options(
     for setting in &request.settings {
         match setting.knob.name_in(Dialect::Messages) {
             _ if matches!(setting.knob, Knob::MaxTokens | Knob::WebSearch) => {}
+            // Models from Opus 4.1 on refuse the two together, and 1 is what happens anyhow.
+            Some("temperature") if is_one(setting) && request.setting(Knob::TopP).is_some() => {}
+            Some(_) if !thinking.allows(setting) && setting.is_idle() => {}
             Some(_) if !thinking.allows(setting) => losses.asked(&setting.name, ""),
             Some(name) => body.raw(name, setting.value),
-            None if setting.knob.is_idle(setting.value) => {}
+            None if setting.is_idle() => {}
             None => losses.asked(&setting.name, ""),
         }
     }
@@ -54,6 +57,14 @@ pub(super) fn write_options(
     if let Some(stream) = request.stream {
         body.flag("stream", stream);
     }
+}
+
+fn number(setting: &Setting<'_>) -> Option<f64> {
+    serde_json::from_slice(setting.value).ok()
+}
+
+fn is_one(setting: &Setting<'_>) -> bool {
+    number(setting) == Some(1.0)
 }
 
 fn has_schema(request: &Request<'_>) -> bool {
@@ -132,11 +143,10 @@ impl Thinking {
 
     /// A model that thinks samples as Anthropic likes.
     pub(crate) fn allows(&self, setting: &Setting<'_>) -> bool {
-        let value: Option<f64> = serde_json::from_slice(setting.value).ok();
         match setting.knob {
             _ if !self.is_on() => true,
-            Knob::Temperature => value == Some(1.0),
-            Knob::TopP => value.is_some_and(|value| value >= 0.95),
+            Knob::Temperature => is_one(setting),
+            Knob::TopP => number(setting).is_some_and(|value| value >= 0.95),
             Knob::TopK => false,
             _ => true,
         }

@@ -48,7 +48,7 @@ pub(crate) fn read_request<'a>(body: &'a [u8], losses: &mut Losses) -> Result<Re
             "service_tier" => text(value).map(|tier| request.tier = Some(tier)).is_some(),
             "cache_control" => {
                 request.cache = read_cache(value);
-                true
+                request.cache.is_some()
             }
             other if ASIDE.contains(&other) => {
                 losses.aside(other, "");

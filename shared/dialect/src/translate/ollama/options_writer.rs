@@ -16,11 +16,11 @@ pub(super) fn write_options(
     body: &mut Fields<'_>,
     losses: &mut Losses,
 ) {
-    let settings = request.last_settings();
+    let settings = &request.settings;
     let own = |name: &str| settings.iter().any(|it| it.knob == Knob::Native && it.name == name);
     let mut sampling = BytesMut::new();
     write::object(&mut sampling, |sampling| {
-        for setting in &settings {
+        for setting in settings {
             write_setting(setting, &own, body, sampling, losses);
         }
         if !request.stop.is_empty() {

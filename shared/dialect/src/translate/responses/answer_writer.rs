@@ -9,6 +9,7 @@ use super::super::seal::mark_part;
 use super::super::write::{self, USUAL_SIZE};
 use super::head::{Head, Status, error_code};
 use super::items::Items;
+use super::part::Kind;
 use crate::relay::StreamFailure;
 
 /// Most bytes of an answer, which is kept whole because its last event repeats all of it.
@@ -99,7 +100,12 @@ impl Writer {
             Delta::RedactedThinking(data) => self.items.redacted(&data, out),
             Delta::Tool { call, id, name } => {
                 let id = super::super::chat::call_id(&id, call).into_owned();
-                self.items.call(call, id, name.into_owned(), out);
+                let named = self.options.plan.namespaced.iter().find(|tool| tool.whole_name() == name);
+                let (namespace, name) = match named {
+                    Some(tool) => (Some(tool.namespace.clone()), tool.name.clone()),
+                    None => (None, name.into_owned()),
+                };
+                self.items.call(Kind::Call { number: call, id, name, namespace }, out);
             }
             Delta::Arguments { call, text } if !self.items.arguments(call, &text, out) => {
                 return Err("the provider went back to a tool call that was over");

@@ -4,12 +4,12 @@ use std::borrow::Cow;
 
 use bytes::BytesMut;
 
-use super::super::TranslateError;
 use super::super::form::{Block, Request, Role, Turn};
 use super::super::json::{fields, get, get_text, items, text};
 use super::super::loss::Losses;
 use super::super::seal::{Sealed, mark_encrypted, read_thoughts};
 use super::super::write;
+use super::super::{Namespaced, TranslateError};
 use super::content::read_parts;
 
 /// Reads a text of the user, or a list of items.
@@ -49,7 +49,7 @@ fn read_item<'a>(
         "function_call" => {
             let call = read_call(item, "arguments", false).ok_or_else(|| wrong("name"))?;
             add_said(at, call, turns);
-            &["call_id", "name", "arguments"]
+            &["call_id", "namespace", "name", "arguments"]
         }
         "custom_tool_call" => {
             let call = read_call(item, "input", true).ok_or_else(|| wrong("name"))?;
@@ -134,11 +134,12 @@ fn add_result<'a>(at: usize, block: Block<'a>, turns: &mut Vec<Turn<'a>>) {
 fn read_call<'a>(item: &'a [u8], member: &str, is_plain: bool) -> Option<Block<'a>> {
     let input = get_text(item, member).unwrap_or_default();
     let arguments = if is_plain { as_arguments(&input) } else { input };
-    Some(Block::ToolCall {
-        id: get_text(item, "call_id").unwrap_or_default(),
-        name: get_text(item, "name")?,
-        arguments,
-    })
+    let mut name = get_text(item, "name")?;
+    if let Some(namespace) = get_text(item, "namespace").filter(|_| !is_plain) {
+        let named = Namespaced { namespace: namespace.into_owned(), name: name.into_owned() };
+        name = named.whole_name().into();
+    }
+    Some(Block::ToolCall { id: get_text(item, "call_id").unwrap_or_default(), name, arguments })
 }
 
 /// What a tool that takes plain text was called with, as arguments.

@@ -118,11 +118,11 @@ impl Items {
     }
 
     /// A call begins. Others may go on beside it.
-    pub(super) fn call(&mut self, number: u32, id: String, name: String, out: &mut BytesMut) {
+    pub(super) fn call(&mut self, call: Kind, out: &mut BytesMut) {
         if self.open.is_some() {
             self.close("completed", out);
         }
-        let item = Open::new(Kind::Call { number, id, name }, next(&mut self.count), &self.id);
+        let item = Open::new(call, next(&mut self.count), &self.id);
         added(&item, &mut self.events, out);
         self.calls.push(item);
     }

@@ -34,7 +34,7 @@ pub(super) struct Open {
 pub(super) enum Kind {
     Message,
     Reasoning,
-    Call { number: u32, id: String, name: String },
+    Call { number: u32, id: String, name: String, namespace: Option<String> },
 }
 
 impl Kind {
@@ -107,12 +107,15 @@ impl Open {
                         item.text("encrypted_content", &proof);
                     }
                 }
-                Kind::Call { id, name, .. } => {
+                Kind::Call { id, name, namespace, .. } => {
                     item.text("type", "function_call");
                     item.text("status", status);
                     item.text("arguments", &self.text);
                     item.text("call_id", id);
                     item.text("name", name);
+                    if let Some(namespace) = namespace {
+                        item.text("namespace", namespace);
+                    }
                 }
             }
         });

@@ -55,7 +55,8 @@ fn write_settings(request: &Request<'_>, body: &mut Fields<'_>, losses: &mut Los
     for setting in &request.settings {
         match (setting.knob, setting.knob.name_in(Dialect::Responses)) {
             // These have a place of their own.
-            (Knob::Verbosity | Knob::Logprobs | Knob::WebSearch, _) => {}
+            (Knob::Verbosity | Knob::WebSearch, _) => {}
+            (Knob::Logprobs, _) if matches!(setting.value, b"true" | b"false") => {}
             (Knob::MaxTokens, Some(name))
                 if whole_number(setting.value).is_some_and(|it| it < LEAST_OUTPUT) =>
             {
@@ -63,7 +64,7 @@ fn write_settings(request: &Request<'_>, body: &mut Fields<'_>, losses: &mut Los
                 body.number(name, LEAST_OUTPUT);
             }
             (_, Some(name)) => body.raw(name, setting.value),
-            (knob, None) if knob.is_idle(setting.value) => {}
+            (_, None) if setting.is_idle() => {}
             (_, None) => losses.asked(&setting.name, ""),
         }
     }

@@ -1,32 +1,77 @@
 //! Tools of a request.
 
-use super::super::form::{Request, Tool, ToolChoice};
+use super::super::Namespaced;
+use super::super::form::{Knob, Request, Setting, Tool, ToolChoice};
 use super::super::json::{fields, flag, get, get_text, items, text};
 use super::super::loss::Losses;
 use super::super::write::{Fields, Items};
 
-/// Reads the functions; tools of the provider and tools that take plain text are lost by their names.
+/// Reads the functions, those of namespaces, too; tools of the provider and tools that take plain text are lost by their names.
 pub(super) fn read_tools<'a>(value: &'a [u8], request: &mut Request<'a>, losses: &mut Losses) -> bool {
     request.tools.clear();
+    request.namespaced.clear();
     for (at, tool) in items(value).enumerate() {
-        let kind = get_text(tool, "type").unwrap_or_default();
-        if kind != "function" {
-            losses.asked(&kind, format_args!("tools[{at}]"));
-            continue;
+        match get_text(tool, "type").as_deref() {
+            Some("function") => request.tools.push(read_function(at, tool, losses)),
+            Some("namespace") => read_namespace(at, tool, request, losses),
+            Some(kind) if kind.starts_with("web_search") => read_search(at, tool, request, losses),
+            kind => losses.asked(kind.unwrap_or_default(), format_args!("tools[{at}]")),
         }
-        let mut read = Tool { name: get_text(tool, "name").unwrap_or_default(), ..Tool::default() };
-        for (name, value) in fields(tool) {
-            match &*name {
-                "type" | "name" => {}
-                "description" => read.description = text(value),
-                "parameters" => read.parameters = value.starts_with(b"{").then_some(value),
-                "strict" => read.strict = flag(value),
-                other => losses.aside(other, format_args!("tools[{at}]")),
-            }
-        }
-        request.tools.push(read);
     }
     value.starts_with(b"[")
+}
+
+fn read_function<'a>(at: usize, tool: &'a [u8], losses: &mut Losses) -> Tool<'a> {
+    let mut read = Tool { name: get_text(tool, "name").unwrap_or_default(), ..Tool::default() };
+    for (name, value) in fields(tool) {
+        match &*name {
+            "type" | "name" => {}
+            "description" => read.description = text(value),
+            "parameters" => read.parameters = value.starts_with(b"{").then_some(value),
+            "strict" => read.strict = flag(value),
+            other => losses.aside(other, format_args!("tools[{at}]")),
+        }
+    }
+    read
+}
+
+/// A search of the web, wherever it likes: what says where is lost.
+fn read_search<'a>(at: usize, tool: &'a [u8], request: &mut Request<'a>, losses: &mut Losses) {
+    for (name, value) in fields(tool) {
+        match &*name {
+            "type" => {}
+            "external_web_access" if value == b"true" => {}
+            "search_context_size" | "user_location" => losses.aside(&name, format_args!("tools[{at}]")),
+            other => losses.asked(other, format_args!("tools[{at}]")),
+        }
+    }
+    request.settings.push(Setting { knob: Knob::WebSearch, name: "web_search".into(), value: b"{}" });
+}
+
+/// The functions of a namespace, by whole names.
+fn read_namespace<'a>(at: usize, tool: &'a [u8], request: &mut Request<'a>, losses: &mut Losses) {
+    let namespace = get_text(tool, "name").unwrap_or_default();
+    for (name, value) in fields(tool) {
+        match &*name {
+            "type" | "name" => {}
+            "tools" => {
+                for inner in items(value) {
+                    let kind = get_text(inner, "type").unwrap_or_default();
+                    if kind != "function" {
+                        losses.asked(&kind, format_args!("tools[{at}].tools"));
+                        continue;
+                    }
+                    let mut function = read_function(at, inner, losses);
+                    let (namespace, name) = (namespace.clone().into_owned(), function.name.into_owned());
+                    let named = Namespaced { namespace, name };
+                    function.name = named.whole_name().into();
+                    request.tools.push(function);
+                    request.namespaced.push(named);
+                }
+            }
+            other => losses.aside(&format!("namespace.{other}"), format_args!("tools[{at}]")),
+        }
+    }
 }
 
 /// Reads what to call. Where only some tools are allowed, the others are not offered.
@@ -59,14 +104,17 @@ pub(super) fn read_choice<'a>(value: &'a [u8], request: &mut Request<'a>, losses
 
 fn allow(tools: &[u8], request: &mut Request<'_>, losses: &mut Losses) {
     let mut allowed = Vec::new();
+    let mut searches = false;
     for (at, tool) in items(tools).enumerate() {
         match get_text(tool, "type").as_deref() {
             Some("function") => allowed.extend(get_text(tool, "name")),
+            Some(kind) if kind.starts_with("web_search") => searches = true,
             kind => losses.asked(kind.unwrap_or_default(), format_args!("tool_choice.tools[{at}]")),
         }
     }
     allowed.sort_unstable();
     request.tools.retain(|tool| allowed.binary_search(&tool.name).is_ok());
+    request.settings.retain(|setting| searches || setting.knob != Knob::WebSearch);
 }
 
 /// Writes the functions, and what to call.

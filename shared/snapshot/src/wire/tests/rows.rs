@@ -342,7 +342,7 @@ fn settings() -> impl Strategy<Value = SettingsRow> {
     let beta =
         (text(), text(), of(text())).prop_map(|(provider, beta, sent)| BetaRow { provider, beta, sent });
     let one = (of(hash()), of(text()), 1..=u64::MAX, 1..=u64::MAX, 1..=u64::MAX, time());
-    let flags = any::<[bool; 6]>();
+    let flags = any::<[bool; 8]>();
     let waits = (any::<u64>(), time(), time(), time());
     let two = (vec(alias, 0..3), 400u16..600, any::<u64>(), text(), vec(beta, 0..3));
     (one, flags, two, waits, routing(), listener()).prop_map(|(one, flags, two, waits, routing, listener)| {
@@ -356,6 +356,8 @@ fn settings() -> impl Strategy<Value = SettingsRow> {
             expose_upstream_auth,
             forward_client_headers,
             litellm_metrics,
+            unmanaged_response_ids,
+            shared_response_ids,
         ] = flags;
         SettingsRow {
             master_key,
@@ -382,6 +384,8 @@ fn settings() -> impl Strategy<Value = SettingsRow> {
             betas,
             routing,
             listener,
+            unmanaged_response_ids,
+            shared_response_ids,
         }
     })
 }

@@ -4,6 +4,7 @@ pub(crate) mod chat;
 pub(crate) mod cohere;
 pub(crate) mod completions;
 pub(crate) mod embeddings;
+pub(crate) mod gemini;
 pub(crate) mod messages;
 pub(crate) mod models;
 pub(crate) mod ollama;
@@ -73,8 +74,9 @@ pub(crate) fn body(ask: &Ask<'_>, say: &Say, voice: &Voice) -> String {
         | Endpoint::CohereEmbed
         | Endpoint::InvokeEmbeddings
         | Endpoint::PredictEmbeddings => vectors::body(ask, say),
+        Endpoint::GenerateContent => gemini::body(say, voice),
         // Not spoken here: no path leads to them.
-        Endpoint::GenerateContent | Endpoint::Converse => String::new(),
+        Endpoint::Converse => String::new(),
     }
 }
 
@@ -87,6 +89,7 @@ pub(crate) fn events(ask: &Ask<'_>, say: &Say, voice: &Voice) -> Option<Vec<Even
         Endpoint::Messages => Some(messages::events(say, voice)),
         Endpoint::CohereChat => Some(cohere::events(say, voice)),
         Endpoint::OllamaChat => Some(ollama::events(say, voice)),
+        Endpoint::GenerateContent => Some(gemini::events(say, voice)),
         _ => None,
     }
 }
