@@ -236,7 +236,7 @@ mod tests {
         let row = read_with(json!({"model": "ollama/llama3"}), Some(values.clone())).unwrap();
         assert!(row.api_key.is_none());
         assert_eq!(row.credential.as_deref(), Some("shared"));
-        assert_eq!(row.api_base.as_deref(), Some("http://gpu:11434/v1"));
+        assert_eq!(row.api_base.as_deref(), Some("http://gpu:11434"));
         let row =
             read_with(json!({"model": "ollama/llama3", "api_key": "sk-own-key"}), Some(values)).unwrap();
         assert!(row.api_key.is_some_and(|key| key.expose() == "sk-own-key"));

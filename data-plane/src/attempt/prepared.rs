@@ -50,7 +50,6 @@ impl<'r> Prepared<'r> {
         to: Endpoint,
         settings: &'r Settings,
         client: &'r HeaderMap,
-        hosted: Hosted,
         body: Segments,
         waits: Waits,
     ) -> Outcome<Self> {
@@ -63,8 +62,13 @@ impl<'r> Prepared<'r> {
             true => Dialect::Bedrock,
             false => to.dialect(),
         };
-        let method = Method::POST;
-        Ok(Self { settings, deployment, client, dialect, method, beta: hosted.header, path, body, waits })
+        let (method, beta) = (Method::POST, None);
+        Ok(Self { settings, deployment, client, dialect, method, beta, path, body, waits })
+    }
+
+    /// The same, with what its headers say of Anthropic's API.
+    pub(crate) fn saying(self, hosted: Hosted) -> Self {
+        Self { beta: hosted.header, ..self }
     }
 
     /// A request about an answer that the provider keeps.

@@ -151,9 +151,8 @@ impl Journey {
         };
         let Edited { body, mut changes } = edited;
         changes.dropped.extend_from_slice(&hosted.dropped);
-        let prepared =
-            Prepared::new(call, routed, to, &snapshot.settings, &self.client, hosted, body, waits)?;
-        Ok((prepared, changes))
+        let prepared = Prepared::new(call, routed, to, &snapshot.settings, &self.client, body, waits)?;
+        Ok((prepared.saying(hosted), changes))
     }
 
     fn fell_back(&self) -> Option<(Box<str>, ErrorKind)> {

@@ -1,6 +1,7 @@
 //! The metrics and the log of a node with a control plane.
 
-use bulkhead_model::rows::Limits;
+use bulkhead_model::Secret;
+use bulkhead_model::rows::{CloudValue, Limits};
 use bulkhead_proto::push::Push;
 use bulkhead_testkit::exposition::Exposition;
 
@@ -13,7 +14,10 @@ async fn a_managed_node_has_these_metrics() {
     let limited = KeyRow { limits: limits(1), ..key_row(canary::OTHER_KEY) };
     let Row::Deployment(mut failing) = deployment(&mock, "failing") else { panic!("another row") };
     failing.model = "status-503".to_owned();
-    let more = [Row::Key(Box::new(limited)), Row::Deployment(failing)];
+    let Row::Deployment(mut at_cloud) = deployment(&mock, "at-cloud") else { panic!("another row") };
+    (at_cloud.provider, at_cloud.api_key) = ("azure".to_owned(), None);
+    at_cloud.cloud = vec![CloudValue { name: "azure_ad_token".to_owned(), value: Secret::new("declared") }];
+    let more = [Row::Key(Box::new(limited)), Row::Deployment(failing), Row::Deployment(at_cloud)];
     let fake = Fake::start(rows(&mock).into_iter().chain(more).collect());
     let gateway = follow(&fake).start().await;
     gateway.until_status(KEY, 200).await;

@@ -214,10 +214,10 @@ fn nothing_found(cloud: Cloud, params: &Fields<'_>, cx: &mut Cx<'_>) {
     if variables.iter().any(is_set) {
         return;
     }
-    if let (Some(file), Some(home)) = (file, cx.default("HOME", params.place, &path)) {
-        if cx.env.has_file(&Path::new(&home).join(file)) {
-            return;
-        }
+    if let (Some(file), Some(home)) = (file, cx.default("HOME", params.place, &path))
+        && cx.env.has_file(&Path::new(&home).join(file))
+    {
+        return;
     }
     let what = format!(
         "there is no api_key, nothing is said of an account with {}, and none of the variables {} is set: only the \

@@ -46,6 +46,8 @@ pub(crate) fn stream_exception(status: u16) -> &'static str {
         424 => "modelStreamErrorException",
         429 => "throttlingException",
         503 | 529 => "serviceUnavailableException",
+        // A timeout is no fault of the request.
+        408 => "internalServerException",
         400..500 => "validationException",
         _ => "internalServerException",
     }

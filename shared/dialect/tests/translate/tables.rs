@@ -159,7 +159,8 @@ fn rows(client: Dialect) -> Vec<Row> {
         Dialect::Responses => responses(),
         Dialect::Gemini => gemini(),
         Dialect::Converse => converse(),
-        Dialect::Cohere | Dialect::Ollama => unreachable!("nobody asks in {}", client.name()),
+        // Nobody asks in these.
+        Dialect::Cohere | Dialect::Ollama => Vec::new(),
     }
 }
 

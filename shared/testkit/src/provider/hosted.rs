@@ -110,7 +110,7 @@ fn framed(event: &[u8]) -> Bytes {
     let (kind, header, name, payload) = match line("event:") {
         Some("error") => {
             let error: serde_json::Value = serde_json::from_str(data).unwrap_or_default();
-            let message = serde_json::json!({ "message": error["error"]["message"] });
+            let message = serde_json::json!({ "message": error.pointer("/error/message") });
             ("exception", ":exception-type", "serviceUnavailableException", message)
         }
         _ => (
