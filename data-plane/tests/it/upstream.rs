@@ -40,13 +40,21 @@ pub(crate) struct Upstream {
     pub(crate) addr: SocketAddr,
     asked: Arc<Mutex<Vec<Asked>>>,
     open: Arc<AtomicUsize>,
+    hanging: Arc<AtomicUsize>,
     _task: JoinSet<()>,
 }
 
-/// A connection while it is open.
-struct Open(Arc<AtomicUsize>);
+/// Counts something for as long as it lasts.
+struct Counted(Arc<AtomicUsize>);
 
-impl Drop for Open {
+impl Counted {
+    fn new(count: &Arc<AtomicUsize>) -> Self {
+        count.fetch_add(1, Ordering::Relaxed);
+        Self(count.clone())
+    }
+}
+
+impl Drop for Counted {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }
@@ -58,21 +66,22 @@ impl Upstream {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let addr = listener.local_addr().unwrap();
         let asked = Arc::<Mutex<Vec<Asked>>>::default();
-        let open = Arc::<AtomicUsize>::default();
+        let [open, hanging] = [(); 2].map(|()| Arc::<AtomicUsize>::default());
         let (script, log, count): (Arc<Script>, _, _) = (Arc::new(script), asked.clone(), open.clone());
+        let silent = hanging.clone();
         let mut task = JoinSet::new();
         task.spawn(async move {
             let mut connections = JoinSet::new();
             while let Ok((socket, _)) = listener.accept().await {
-                count.fetch_add(1, Ordering::Relaxed);
-                let (open, script, log) = (Open(count.clone()), script.clone(), log.clone());
+                let open = Counted::new(&count);
+                let (script, log, silent) = (script.clone(), log.clone(), silent.clone());
                 connections.spawn(async move {
-                    connection(socket, script, log).await;
+                    connection(socket, script, log, silent).await;
                     drop(open);
                 });
             }
         });
-        Self { addr, asked, open, _task: task }
+        Self { addr, asked, open, hanging, _task: task }
     }
 
     /// OpenAI's base URL.
@@ -94,9 +103,31 @@ impl Upstream {
     pub(crate) fn open(&self) -> usize {
         self.open.load(Ordering::Relaxed)
     }
+
+    /// Whether this many connections hang, and the other side has read all that was sent before.
+    pub(crate) fn hangs_and_was_read(&self, connections: usize) -> bool {
+        self.hanging.load(Ordering::Relaxed) == connections && unread_from(self.addr) == 0
+    }
 }
 
-async fn connection(mut socket: TcpStream, script: Arc<Script>, log: Arc<Mutex<Vec<Asked>>>) {
+/// How many bytes from this address wait in sockets of this machine for someone to read them.
+fn unread_from(addr: SocketAddr) -> u64 {
+    let remote = format!(":{:04X}", addr.port());
+    let sockets = std::fs::read_to_string("/proc/net/tcp").unwrap();
+    let unread = sockets.lines().skip(1).filter_map(|socket| {
+        let columns: Vec<&str> = socket.split_whitespace().collect();
+        let queue = columns[4].split_once(':').unwrap().1;
+        columns[2].ends_with(&remote).then(|| u64::from_str_radix(queue, 16).unwrap())
+    });
+    unread.sum()
+}
+
+async fn connection(
+    mut socket: TcpStream,
+    script: Arc<Script>,
+    log: Arc<Mutex<Vec<Asked>>>,
+    hanging: Arc<AtomicUsize>,
+) {
     socket.set_nodelay(true).unwrap();
     let mut rest = Vec::new();
     let mut before = 0;
@@ -113,6 +144,7 @@ async fn connection(mut socket: TcpStream, script: Arc<Script>, log: Arc<Mutex<V
                 Step::Pause(time) => tokio::time::sleep(time).await,
                 Step::Await(gate) => gate.acquire().await.unwrap().forget(),
                 Step::Hang => {
+                    let _hangs = Counted::new(&hanging);
                     let _ = socket.read(&mut [0; 64]).await;
                     return;
                 }

@@ -67,6 +67,8 @@ async fn leave(scene: &Scene, talk: &Talk, phase: &Phase, how: Leave) {
     assert!(eventually(PATIENCE, || scene.upstream.asked().len() > asked).await);
     let so_far = client.read_until(|so_far| so_far.events().len() >= phase.awaited).await;
     assert_eq!(so_far.events().len(), phase.awaited, "{}", so_far.text());
+    // An opening is held back: only the socket says that the gateway has it.
+    assert!(eventually(PATIENCE, || scene.upstream.hangs_and_was_read(1)).await);
     assert_eq!(scene.upstream.open(), 1);
     match how {
         Leave::Reset => client.reset().unwrap(),
