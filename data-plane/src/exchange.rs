@@ -50,7 +50,7 @@ pub(crate) async fn serve(
             let call_id = call_id(worker, &head.headers);
             Box::pin(stored::stored(worker, &head, &path, asked, call_id)).await
         }
-        Route::Plain(plain) => pages::plain(worker, plain, &path),
+        Route::Plain(plain) => pages::plain(worker, plain),
         Route::Management => pages::management(worker, &path),
         Route::WrongMethod(takes) => Ok(pages::wrong_method(takes)),
         Route::Unknown => Ok(pages::not_found()),
