@@ -23,7 +23,7 @@ pub(crate) fn request_of(from: Dialect, input: &[u8]) {
 
 /// What is sent is an object that the upstream's own reader takes, and has no null that the client did not send.
 fn sent(to: Dialect, input: &[u8], body: &[u8]) {
-    let read: Value = serde_json::from_slice(body).unwrap_or_else(|error| panic!("{error}: {}", lossy(body)));
+    let Some(read) = parsed(body) else { return };
     let mut names: Vec<String> = listed(body).unwrap_or_default().into_iter().map(|(name, _)| name).collect();
     names.sort_unstable();
     assert!(
@@ -101,8 +101,7 @@ pub(crate) fn answer_of(upstream: Dialect, input: &[u8]) {
     for client in Dialect::ALL {
         match answer(upstream, client, input, answer_options(input)) {
             Ok(done) => {
-                let read: Value = serde_json::from_slice(&done.body)
-                    .unwrap_or_else(|error| panic!("{error}: {}", lossy(&done.body)));
+                let Some(read) = parsed(&done.body) else { continue };
                 assert!(read.is_object());
                 let again = answer(client, client, &done.body, AnswerOptions::default());
                 assert!(again.is_ok(), "{} cannot be read back: {read}", client.name());
@@ -155,13 +154,19 @@ fn streamed(upstream: Dialect, client: Dialect, body: &[u8], chunks: &[&[u8]]) -
     Got { out: out.to_vec(), end, failed, has_reason, told }
 }
 
+/// JSON, unless it is deeper than this parser goes: what arrives just within the limit may leave inside of something.
+fn parsed(text: &[u8]) -> Option<Value> {
+    match serde_json::from_slice(text) {
+        Ok(read) => Some(read),
+        Err(error) if error.to_string().starts_with("recursion limit exceeded") => None,
+        Err(error) => panic!("{error}: {}", lossy(text)),
+    }
+}
+
 /// Every event is whole and holds JSON, under the name that it has.
 fn events(client: Dialect, out: &[u8]) {
-    let json = |data: &[u8]| -> Value {
-        serde_json::from_slice(data).unwrap_or_else(|error| panic!("{error}: {}", lossy(data)))
-    };
     if client == Dialect::Converse {
-        payloads(out).iter().for_each(|payload| drop(json(payload)));
+        payloads(out).iter().for_each(|payload| drop(parsed(payload)));
         return;
     }
     let mut framer = Framer::new(usize::MAX);
@@ -171,7 +176,7 @@ fn events(client: Dialect, out: &[u8]) {
         if *data == *b"[DONE]" {
             continue;
         }
-        let event = json(&data);
+        let Some(event) = parsed(&data) else { continue };
         if matches!(client, Dialect::Messages | Dialect::Responses) {
             assert_eq!(frame.event(), event["type"].as_str());
         }
