@@ -1,6 +1,8 @@
 //! Deployments whose provider is a cloud's: requests are signed, or carry a token that was fetched.
 
+mod clock;
 mod fetched;
+mod http2;
 mod signature;
 
 use bulkhead_dialect::frames::write_event;
