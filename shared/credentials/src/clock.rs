@@ -25,7 +25,10 @@ impl Clock {
         let is_usable = correct.abs() <= MOST && (correct - ahead).abs() >= LEAST;
         // Many requests may find it out at once.
         if is_usable && (self.0.swap(correct, Relaxed) - correct).abs() >= LEAST {
-            tracing::warn!(seconds = correct, "AWS's clock is ahead of this machine's; signatures go by AWS's");
+            tracing::warn!(
+                seconds = correct,
+                "AWS's clock is ahead of this machine's; signatures go by AWS's"
+            );
         }
         is_usable
     }

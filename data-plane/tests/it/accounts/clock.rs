@@ -21,7 +21,8 @@ async fn ahead(by: Duration, says: &'static str, dated: bool) -> Upstream {
         }
         let body = json!({"message": says}).to_string();
         let date = httpdate::fmt_http_date(now);
-        let mut headers = vec![("x-amzn-errortype", "InvalidSignatureException:http://internal.amazon.com/x")];
+        let mut headers =
+            vec![("x-amzn-errortype", "InvalidSignatureException:http://internal.amazon.com/x")];
         headers.extend(dated.then_some(("date", date.as_str())));
         vec![Step::Send(answer("403 Forbidden", &headers, &body))]
     })

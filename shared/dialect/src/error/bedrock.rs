@@ -126,12 +126,15 @@ mod tests {
 
     #[test]
     fn only_what_aws_says_of_the_time_is_about_it() {
-        let expired =
-            "Signature expired: 20260101T000000Z is now earlier than 20260101T010000Z (20260101T010500Z - 5 min.)";
+        let expired = "Signature expired: 20260101T000000Z is now earlier than 20260101T010000Z (20260101T010500Z - 5 min.)";
         let early = "Signature not yet current: 20260101T010000Z is still later than 20260101T000500Z";
         for (error, message, is) in [
             ("InvalidSignatureException", expired, true),
-            ("InvalidSignatureException:http://internal.amazon.com/coral/com.amazon.coral.service/", early, true),
+            (
+                "InvalidSignatureException:http://internal.amazon.com/coral/com.amazon.coral.service/",
+                early,
+                true,
+            ),
             ("com.amazon.coral.service#InvalidSignatureException", expired, true),
             ("SignatureDoesNotMatch", expired, true),
             ("RequestTimeTooSkewed", "The difference is too large.", true),
