@@ -261,7 +261,10 @@ impl Deployment {
     }
 
     fn build_path(&self, endpoint: Endpoint, model: &str, stream: bool) -> Result<PathAndQuery, String> {
-        let path = self.base.path(self.site(model), endpoint, model, stream);
+        // An ARN does not say which model it leads to.
+        let counts = endpoint == Endpoint::BedrockCountTokens && model.starts_with("arn:");
+        let named = self.base_model.as_deref().filter(|_| counts).unwrap_or(model);
+        let path = self.base.path(self.site(model), endpoint, named, stream);
         path.parse().map_err(|_| format!("`{path}` is not a URL path"))
     }
 

@@ -55,6 +55,9 @@ impl Base {
             (Site::Ollama, endpoint) if endpoint != Endpoint::OllamaChat => {
                 format!("{prefix}/v1{}", endpoint.path())
             }
+            (_, Endpoint::BedrockCountTokens) => {
+                format!("{prefix}{}", bedrock_path(counted(model), "count-tokens"))
+            }
             (_, Endpoint::Converse | Endpoint::InvokeEmbeddings) => {
                 format!("{prefix}{}", bedrock_path(own_name(model), action(endpoint, stream)))
             }
@@ -148,6 +151,12 @@ fn action(endpoint: Endpoint, stream: bool) -> &'static str {
 /// Bedrock's name of a model, without LiteLLM's word for how it is asked.
 fn own_name(model: &str) -> &str {
     ["invoke/", "converse/"].iter().find_map(|route| model.strip_prefix(route)).unwrap_or(model)
+}
+
+/// The name by which Bedrock counts: that of the model itself, neither of a profile that leads to it across regions nor
+/// its ARN.
+fn counted(model: &str) -> &str {
+    model.find("anthropic.").and_then(|at| model.get(at..)).unwrap_or_else(|| own_name(model))
 }
 
 /// A Foundry resource's path, without that of one of its APIs.

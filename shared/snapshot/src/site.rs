@@ -26,6 +26,8 @@ pub enum Site {
     VertexOpen,
     /// Bedrock's Converse.
     Converse,
+    /// Claude at Bedrock, asked by Converse whatever the client speaks.
+    ConverseClaude,
     /// Claude at Bedrock: asked in its own API where the client speaks that, by Converse otherwise.
     BedrockClaude,
     /// Claude at Bedrock, asked in its own API whatever the client speaks.
@@ -41,7 +43,8 @@ impl Site {
             ("vertex_ai", _) if is_claude() => Self::VertexClaude,
             ("vertex_ai", _) => at_vertex(model),
             // Of other makers' models Converse says all that their own APIs do.
-            ("bedrock", _) if model.starts_with("converse/") || !is_claude() => Self::Converse,
+            ("bedrock", _) if !is_claude() => Self::Converse,
+            ("bedrock", _) if model.starts_with("converse/") => Self::ConverseClaude,
             ("bedrock", _) if model.starts_with("invoke/") => Self::BedrockInvoke,
             ("bedrock", _) => Self::BedrockClaude,
             (_, Auth::Foundry) if is_claude() => Self::FoundryClaude,
@@ -64,15 +67,22 @@ impl Site {
 
     pub(crate) fn has(self, provider: &Provider, endpoint: Endpoint) -> bool {
         match self {
-            Self::Own | Self::Azure | Self::Ollama | Self::VertexGemini | Self::Converse => {
-                provider.endpoints.contains(endpoint)
-            }
+            // Of the models there it counts Claude's tokens only.
+            Self::Converse if endpoint == Endpoint::BedrockCountTokens => false,
+            Self::Own
+            | Self::Azure
+            | Self::Ollama
+            | Self::VertexGemini
+            | Self::Converse
+            | Self::ConverseClaude => provider.endpoints.contains(endpoint),
             Self::VertexClaude | Self::FoundryClaude => {
                 matches!(endpoint, Endpoint::Messages | Endpoint::CountTokens)
             }
             Self::VertexRaw(_) | Self::VertexOpen => endpoint == Endpoint::ChatCompletions,
-            Self::BedrockClaude => matches!(endpoint, Endpoint::Messages | Endpoint::Converse),
-            Self::BedrockInvoke => endpoint == Endpoint::Messages,
+            Self::BedrockClaude => {
+                matches!(endpoint, Endpoint::Messages | Endpoint::Converse | Endpoint::BedrockCountTokens)
+            }
+            Self::BedrockInvoke => matches!(endpoint, Endpoint::Messages | Endpoint::BedrockCountTokens),
         }
     }
 
@@ -120,7 +130,8 @@ mod tests {
     use super::*;
     use bulkhead_dialect::providers::provider;
     use bulkhead_model::Endpoint::{
-        ChatCompletions, Converse, CountTokens, GeminiCountTokens, GenerateContent, Messages,
+        BedrockCountTokens, ChatCompletions, Converse, CountTokens, GeminiCountTokens, GenerateContent,
+        Messages,
     };
 
     #[test]
@@ -185,10 +196,42 @@ mod tests {
                 None,
             ),
             ("bedrock", "amazon.nova-lite-v1:0", None, Site::Converse, Converse, Converse, None),
-            ("bedrock", "us.anthropic.claude-x", None, Site::BedrockClaude, Converse, Messages, None),
-            ("bedrock", "arn:aws:bedrock:x", Some("claude"), Site::BedrockClaude, Converse, Messages, None),
-            ("bedrock", "invoke/eu.anthropic.claude-x", None, Site::BedrockInvoke, Messages, Messages, None),
-            ("bedrock", "converse/anthropic.claude-x", None, Site::Converse, Converse, Converse, None),
+            (
+                "bedrock",
+                "us.anthropic.claude-x",
+                None,
+                Site::BedrockClaude,
+                Converse,
+                Messages,
+                Some(BedrockCountTokens),
+            ),
+            (
+                "bedrock",
+                "arn:aws:bedrock:x",
+                Some("claude"),
+                Site::BedrockClaude,
+                Converse,
+                Messages,
+                Some(BedrockCountTokens),
+            ),
+            (
+                "bedrock",
+                "invoke/eu.anthropic.claude-x",
+                None,
+                Site::BedrockInvoke,
+                Messages,
+                Messages,
+                Some(BedrockCountTokens),
+            ),
+            (
+                "bedrock",
+                "converse/anthropic.claude-x",
+                None,
+                Site::ConverseClaude,
+                Converse,
+                Converse,
+                Some(BedrockCountTokens),
+            ),
             ("bedrock", "invoke/amazon.nova-lite-v1:0", None, Site::Converse, Converse, Converse, None),
         ] {
             let provider = provider(at).unwrap();

@@ -208,6 +208,12 @@ fn claude_at_bedrock_is_asked_in_both_ways() {
         paths("bedrock", base, None, Endpoint::Messages, model),
         [format!("{at}/invoke"), format!("{at}/invoke-with-response-stream")]
     );
+    let arn = "arn:aws:bedrock:us-east-1:1:inference-profile/us.anthropic.claude-sonnet-4-5-20250929-v1:0";
+    let foundation = "/model/anthropic.claude-sonnet-4-5-20250929-v1%3A0/count-tokens";
+    for name in [model, &model.replace("invoke/", "converse/"), &model.replace("invoke/us.", "global."), arn]
+    {
+        assert_eq!(paths("bedrock", base, None, Endpoint::BedrockCountTokens, name)[0], foundation, "{name}");
+    }
     let titan = "invoke/amazon.titan-embed-text-v2:0";
     let path = "/model/amazon.titan-embed-text-v2%3A0/invoke";
     assert_eq!(paths("bedrock", base, None, Endpoint::InvokeEmbeddings, titan)[0], path);
