@@ -71,6 +71,5 @@ mod tests {
             assert_eq!(clock.correct(ahead, shifted(now, theirs), now), is_usable, "{ahead} {theirs}");
             assert_eq!(clock.ahead(), after, "{ahead} {theirs}");
         }
-        assert_eq!(shifted(now, i64::MIN), now, "there is no such time");
     }
 }

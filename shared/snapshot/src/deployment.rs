@@ -3,7 +3,6 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
-use bulkhead_dialect::cloud::PROJECT_GAP;
 use bulkhead_dialect::providers::Provider;
 use bulkhead_dialect::translate::ways;
 use bulkhead_model::Endpoint;
@@ -14,7 +13,7 @@ use http::header::{HeaderName, HeaderValue};
 use http::uri::PathAndQuery;
 
 use crate::account::account;
-use crate::address::{Target, encode, parse_base};
+use crate::address::{Target, parse_base};
 use crate::compile::CompileError;
 use crate::headers::{header, headers};
 use crate::identity::{Identity, identity};
@@ -101,9 +100,9 @@ pub struct Deployment {
     pub(crate) access_groups: Box<[Box<str>]>,
     /// What `simple-shuffle` may go by: `weight`, `rpm`, `tpm`.
     pub(crate) hints: [Option<u64>; 3],
-    base: Base,
+    pub(crate) base: Base,
     pub(crate) prices: Vec<(String, bulkhead_model::PicoUsd)>,
-    paths: [Option<PathAndQuery>; Endpoint::ALL.len()],
+    pub(crate) paths: [Option<PathAndQuery>; Endpoint::ALL.len()],
     /// Where a fixed model stands.
     site: Option<Site>,
     /// The provider's endpoint for each of ours, for a fixed model.
@@ -127,7 +126,7 @@ impl Deployment {
         let price = book.find(&row.provider, row.base_model.as_deref().unwrap_or(&row.model));
         let model = Pattern::new(&row.model);
         let fixed = !Pattern::is_wildcard(&row.model);
-        let site = fixed.then(|| Site::of(provider, &row.model, row.base_model.as_deref()));
+        let site = fixed.then(|| Site::of(provider, &row.model, row.base_model.as_deref(), &target));
         let headers = headers(row, provider, &target, site).map_err(wrong)?;
         let identity = identity(row, provider, &target, &headers).map_err(wrong)?;
         let base_path = Base::new(provider, prefix, row.api_version.as_deref());
@@ -201,7 +200,7 @@ impl Deployment {
 
     /// Where a model that this deployment serves stands.
     pub fn site(&self, model: &str) -> Site {
-        self.site.unwrap_or_else(|| Site::of(self.provider, model, self.base_model.as_deref()))
+        self.site.unwrap_or_else(|| Site::of(self.provider, model, self.base_model.as_deref(), &self.target))
     }
 
     /// The provider's endpoint for requests to one of ours for a model that this deployment serves. Models that are for
@@ -239,33 +238,6 @@ impl Deployment {
     /// and the configuration says to drop what it does not know.
     pub fn drops(&self, name: &str) -> bool {
         self.drops_always(name) || (self.drop_params && self.provider.refuses(name))
-    }
-
-    /// The path and query of an endpoint. `model` and `stream` matter where the provider has them in the path.
-    pub fn path(&self, endpoint: Endpoint, model: &str, stream: bool) -> Result<PathAndQuery, String> {
-        match self.paths.get(endpoint.index()) {
-            Some(Some(path)) if !(stream && self.site(model).streams_by_path(endpoint)) => Ok(path.clone()),
-            _ => self.build_path(endpoint, model, stream),
-        }
-    }
-
-    /// True where paths have a gap for the project that the credentials name.
-    pub fn lacks_project(&self) -> bool {
-        self.base.lacks_project
-    }
-
-    /// A path of [`Self::path`] with this project in its gap.
-    pub fn path_in(&self, path: &PathAndQuery, project: &str) -> Result<PathAndQuery, String> {
-        let path = path.as_str().replacen(PROJECT_GAP, &encode(project), 1);
-        path.parse().map_err(|_| format!("`{path}` is not a URL path"))
-    }
-
-    fn build_path(&self, endpoint: Endpoint, model: &str, stream: bool) -> Result<PathAndQuery, String> {
-        // An ARN does not say which model it leads to.
-        let counts = endpoint == Endpoint::BedrockCountTokens && model.starts_with("arn:");
-        let named = self.base_model.as_deref().filter(|_| counts).unwrap_or(model);
-        let path = self.base.path(self.site(model), endpoint, named, stream);
-        path.parse().map_err(|_| format!("`{path}` is not a URL path"))
     }
 
     #[cfg(test)]

@@ -4,9 +4,45 @@ use bulkhead_dialect::cloud::PROJECT_GAP;
 use bulkhead_dialect::providers::{Auth, Provider};
 use bulkhead_dialect::translate::bedrock_path;
 use bulkhead_model::Endpoint;
+use http::uri::PathAndQuery;
 
 use crate::address::encode;
+use crate::deployment::Deployment;
 use crate::site::Site;
+
+impl Deployment {
+    /// The path and query of an endpoint. `model` and `stream` matter where the provider has them in the path.
+    pub fn path(&self, endpoint: Endpoint, model: &str, stream: bool) -> Result<PathAndQuery, String> {
+        match self.paths.get(endpoint.index()) {
+            Some(Some(path)) if !(stream && self.site(model).streams_by_path(endpoint)) => Ok(path.clone()),
+            _ => self.build_path(endpoint, model, stream),
+        }
+    }
+
+    /// True where paths have a gap for the project that the credentials name.
+    pub fn lacks_project(&self) -> bool {
+        self.base.lacks_project
+    }
+
+    /// A path of [`Self::path`] with this project in its gap.
+    pub fn path_in(&self, path: &PathAndQuery, project: &str) -> Result<PathAndQuery, String> {
+        let path = path.as_str().replacen(PROJECT_GAP, &encode(project), 1);
+        path.parse().map_err(|_| format!("`{path}` is not a URL path"))
+    }
+
+    pub(crate) fn build_path(
+        &self,
+        endpoint: Endpoint,
+        model: &str,
+        stream: bool,
+    ) -> Result<PathAndQuery, String> {
+        // An ARN does not say which model it leads to.
+        let counts = endpoint == Endpoint::BedrockCountTokens && model.starts_with("arn:");
+        let named = self.base_model.as_deref().filter(|_| counts).unwrap_or(model);
+        let path = self.base.path(self.site(model), endpoint, named, stream);
+        path.parse().map_err(|_| format!("`{path}` is not a URL path"))
+    }
+}
 
 /// What of a deployment's address is the same for all its requests.
 #[derive(Debug)]
@@ -37,6 +73,7 @@ impl Base {
         match (site, endpoint) {
             (Site::Azure, _) => self.azure(endpoint, model),
             (Site::FoundryClaude, _) => format!("{}/anthropic/v1{}", foundry(prefix), endpoint.path()),
+            (Site::Foundry, Endpoint::Responses) => format!("{}/openai/v1/responses", foundry(prefix)),
             (Site::VertexGemini, _) => self.vertex_gemini(model, action(endpoint, stream)),
             (Site::VertexClaude, Endpoint::CountTokens) => {
                 let models = self.models_of("anthropic");

@@ -5,6 +5,8 @@ use bulkhead_dialect::providers::{Auth, Provider};
 use bulkhead_dialect::translate;
 use bulkhead_model::Endpoint;
 
+use crate::address::{Target, is_foundry};
+
 /// How a provider serves a model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Site {
@@ -14,6 +16,8 @@ pub enum Site {
     Azure,
     /// Ollama's own API, with OpenAI's beside it.
     Ollama,
+    /// Other models in a resource of Microsoft Foundry, which has responses beside the API of its models.
+    Foundry,
     /// Claude at Microsoft Foundry.
     FoundryClaude,
     /// Gemini at Vertex AI.
@@ -37,7 +41,7 @@ pub enum Site {
 impl Site {
     /// Where a model of this name stands. `base` is the price book's name of it, where that is declared: an ARN or the
     /// name of a deployment says nothing itself.
-    pub(crate) fn of(provider: &Provider, model: &str, base: Option<&str>) -> Self {
+    pub(crate) fn of(provider: &Provider, model: &str, base: Option<&str>, target: &Target) -> Self {
         let is_claude = || model.contains("claude") || base.is_some_and(|base| base.contains("claude"));
         match (&*provider.name, provider.auth) {
             ("vertex_ai", _) if is_claude() => Self::VertexClaude,
@@ -48,6 +52,8 @@ impl Site {
             ("bedrock", _) if model.starts_with("invoke/") => Self::BedrockInvoke,
             ("bedrock", _) => Self::BedrockClaude,
             (_, Auth::Foundry) if is_claude() => Self::FoundryClaude,
+            // As in LiteLLM: endpoints of single models have addresses of another kind.
+            (_, Auth::Foundry) if is_foundry(&target.host) => Self::Foundry,
             (_, Auth::AzureApiKey) => Self::Azure,
             _ if provider.endpoints.contains(Endpoint::OllamaChat) => Self::Ollama,
             _ => Self::Own,
@@ -75,6 +81,7 @@ impl Site {
             | Self::VertexGemini
             | Self::Converse
             | Self::ConverseClaude => provider.endpoints.contains(endpoint),
+            Self::Foundry => endpoint == Endpoint::Responses || provider.endpoints.contains(endpoint),
             Self::VertexClaude | Self::FoundryClaude => {
                 matches!(endpoint, Endpoint::Messages | Endpoint::CountTokens)
             }
@@ -131,8 +138,27 @@ mod tests {
     use bulkhead_dialect::providers::provider;
     use bulkhead_model::Endpoint::{
         BedrockCountTokens, ChatCompletions, Converse, CountTokens, GeminiCountTokens, GenerateContent,
-        Messages,
+        Messages, Responses,
     };
+
+    fn elsewhere() -> Target {
+        Target { https: true, host: "h".into(), port: 443 }
+    }
+
+    #[test]
+    fn responses_are_asked_for_where_foundry_has_them() {
+        let provider = provider("azure_ai").unwrap();
+        for (host, model, responses) in [
+            ("x.services.ai.azure.com", "gpt-5.4-pro", Responses),
+            ("x.openai.azure.com", "grok-4", Responses),
+            ("x.services.ai.azure.com", "claude-opus-4-1", Messages),
+            ("m.eastus2.models.ai.azure.com", "mistral-large", ChatCompletions),
+            ("proxy", "grok-4", ChatCompletions),
+        ] {
+            let site = Site::of(provider, model, None, &Target { host: host.into(), ..elsewhere() });
+            assert_eq!(site.upstream(provider, Responses), Some(responses), "{host} {model}");
+        }
+    }
 
     #[test]
     fn a_model_says_where_it_stands_and_so_what_it_is_asked() {
@@ -235,7 +261,7 @@ mod tests {
             ("bedrock", "invoke/amazon.nova-lite-v1:0", None, Site::Converse, Converse, Converse, None),
         ] {
             let provider = provider(at).unwrap();
-            let found = Site::of(provider, model, base);
+            let found = Site::of(provider, model, base, &elsewhere());
             assert_eq!(found, site, "{at}/{model}");
             assert_eq!(found.upstream(provider, ChatCompletions), Some(chat), "{at}/{model}");
             assert_eq!(found.upstream(provider, Messages), Some(messages), "{at}/{model}");
@@ -258,7 +284,7 @@ mod tests {
             ("bedrock", "invoke/anthropic.claude-x", None),
         ] {
             let provider = provider(at).unwrap();
-            let site = Site::of(provider, model, None);
+            let site = Site::of(provider, model, None, &elsewhere());
             assert_eq!(site.upstream(provider, Endpoint::Embeddings), embeddings, "{at}/{model}");
         }
     }

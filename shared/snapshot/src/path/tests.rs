@@ -226,7 +226,7 @@ fn claude_at_bedrock_is_asked_in_both_ways() {
 
 #[test]
 fn foundry_has_several_apis_at_one_address() {
-    let (chat, messages) = (Endpoint::ChatCompletions, Endpoint::Messages);
+    let (chat, messages, responses) = (Endpoint::ChatCompletions, Endpoint::Messages, Endpoint::Responses);
     let models = "/models/chat/completions?api-version=2024-05-01-preview";
     for (base, version, endpoint, model, path) in [
         ("https://x.services.ai.azure.com", None, chat, "grok-3", models),
@@ -240,6 +240,16 @@ fn foundry_has_several_apis_at_one_address() {
             "/models/chat/completions?api-version=2025-04-01",
         ),
         ("https://x.services.ai.azure.com/openai/v1", None, chat, "gpt-5", "/openai/v1/chat/completions"),
+        ("https://x.services.ai.azure.com", None, responses, "gpt-5.4-pro", "/openai/v1/responses"),
+        ("https://x.services.ai.azure.com/models", None, responses, "grok-4", "/openai/v1/responses"),
+        ("https://x.openai.azure.com/openai/v1", None, responses, "gpt-5", "/openai/v1/responses"),
+        (
+            "https://x.services.ai.azure.com/api/projects/p/models",
+            None,
+            responses,
+            "grok-4",
+            "/api/projects/p/openai/v1/responses",
+        ),
         ("https://m.eastus2.models.ai.azure.com", None, chat, "cohere", "/chat/completions"),
         ("https://x.services.ai.azure.com", None, messages, "claude-opus-4-1", "/anthropic/v1/messages"),
         (
