@@ -5,6 +5,7 @@ use bulkhead_dialect::json::Segments;
 use bulkhead_model::{Dialect, Endpoint, ErrorKind};
 use bulkhead_snapshot::{Deployment, Settings};
 use bytes::{Bytes, BytesMut};
+use http::response::Parts;
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, Uri};
 use tokio::time::{Duration, Instant, timeout_at};
@@ -98,7 +99,8 @@ impl<'r> Prepared<'r> {
     fn request(&self, proven: Option<&Proven<'_>>) -> Request<SendBody> {
         let mut request = Request::new(SendBody::new(self.body.clone()));
         *request.method_mut() = self.method.clone();
-        *request.uri_mut() = Uri::from(self.path.clone());
+        let path = proven.and_then(|proven| proven.path.as_ref()).unwrap_or(&self.path);
+        *request.uri_mut() = Uri::from(path.clone());
         *request.headers_mut() = self.headers();
         if let Some(proven) = proven {
             proven.add_to(request.headers_mut());
@@ -117,16 +119,22 @@ impl<'r> Prepared<'r> {
 /// Sends a request. An error answer of the provider comes back as a fault.
 pub(crate) async fn run(worker: &Worker, prepared: Prepared<'_>) -> Outcome<Response<AnswerBody>> {
     let Prepared { deployment, settings, .. } = prepared;
-    let proven = prepared.prove(worker).await?;
-    let answer = answer(worker, deployment, &|| prepared.request(proven.as_ref()), &prepared.waits).await?;
-    if let Some(proven) = &proven {
-        proven.answered(answer.status().as_u16());
+    let mut proven = prepared.prove(worker).await?;
+    let mut refused = match exchange(worker, &prepared, proven.as_ref()).await? {
+        Ok(answer) => return Ok(answer),
+        Err(refused) => refused,
+    };
+    if let Some(proven) = &mut proven {
+        if proven.signs_again(&refused.0, &refused.1) {
+            // In a box, as it is seldom.
+            refused = match Box::pin(exchange(worker, &prepared, Some(proven))).await? {
+                Ok(answer) => return Ok(answer),
+                Err(refused) => refused,
+            };
+        }
+        proven.answered(refused.0.status.as_u16());
     }
-    if answer.status().is_success() {
-        return Ok(answer);
-    }
-    let (head, body) = answer.into_parts();
-    let text = error_body(body).await;
+    let (head, text) = refused;
     let mut fault = refusal(head.status.as_u16(), &text, deployment, settings.expose_upstream_auth);
     fault.wait = asked_to_wait(&head.headers, &text);
     let headers = client_headers(head.headers, &worker.names, deployment);
@@ -134,6 +142,21 @@ pub(crate) async fn run(worker: &Worker, prepared: Prepared<'_>) -> Outcome<Resp
         fault = fault.header(name.clone(), value.clone());
     }
     Err(fault)
+}
+
+/// Sends it once. The inner error is the provider's answer, which is one.
+async fn exchange(
+    worker: &Worker,
+    prepared: &Prepared<'_>,
+    proven: Option<&Proven<'_>>,
+) -> Outcome<Result<Response<AnswerBody>, (Parts, Bytes)>> {
+    let request = || prepared.request(proven);
+    let answer = answer(worker, prepared.deployment, &request, &prepared.waits).await?;
+    if answer.status().is_success() {
+        return Ok(Ok(answer));
+    }
+    let (head, body) = answer.into_parts();
+    Ok(Err((head, error_body(body).await)))
 }
 
 /// How long a provider wants to be left alone: `retry-after-ms`, else `retry-after` in seconds, else what the body says,

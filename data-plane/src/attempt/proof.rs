@@ -4,11 +4,15 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use aws_lc_rs::digest::{Context, SHA256};
-use bulkhead_credentials::{Lease, Proof, aws};
+use bulkhead_credentials::{Lease, Proof, aws, shifted};
+use bulkhead_dialect::error::bedrock::{ERROR_TYPE, blames_time};
+use bulkhead_dialect::error::read_provider_error;
 use bulkhead_dialect::json::Segments;
 use bulkhead_model::{ErrorKind, Secret};
 use bulkhead_snapshot::{Deployment, Identity};
-use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderName};
+use http::header::{AUTHORIZATION, CONTENT_TYPE, DATE, HOST, HeaderName};
+use http::response::Parts;
+use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderValue, Method};
 use smallvec::SmallVec;
 use tokio::time::Instant;
@@ -29,6 +33,8 @@ pub(super) struct Proven<'r> {
     lease: Arc<Lease>,
     proof: Arc<Proof>,
     headers: Added,
+    /// Where its project has become known with the credentials only.
+    pub(super) path: Option<PathAndQuery>,
     signing: Option<Signing<'r>>,
 }
 
@@ -41,6 +47,8 @@ struct Signing<'r> {
     signed: Vec<(HeaderName, String)>,
     body_hash: String,
     since: Instant,
+    /// The clock that it was signed by.
+    ahead: i64,
 }
 
 /// Waits for a proof that is not there yet for as long as for a connection; most are there.
@@ -59,11 +67,28 @@ pub(super) async fn prove<'r>(
     let (headers, signing) = match &*proof {
         Proof::Bearer(token) => (bearer(token).map_err(|why| unproven(deployment, &why))?, None),
         Proof::Aws(keys) => {
-            let signing = Signing::of(identity, prepared).await.map_err(|why| unproven(deployment, &why))?;
+            let signing = Signing::of(identity, prepared, lease.clock().ahead()).await;
+            let signing = signing.map_err(|why| unproven(deployment, &why))?;
             (signing.sign(keys).map_err(|why| unproven(deployment, &why))?, Some(signing))
         }
     };
-    Ok(Proven { lease, proof, headers, signing })
+    let path = with_project(prepared, &lease, &proof)?;
+    Ok(Proven { lease, proof, headers, path, signing })
+}
+
+/// The path with the project that the credentials name, where the deployment leaves that to them.
+fn with_project(prepared: &Prepared<'_>, lease: &Lease, proof: &Arc<Proof>) -> Outcome<Option<PathAndQuery>> {
+    let deployment = prepared.deployment;
+    if !deployment.lacks_project() {
+        return Ok(None);
+    }
+    let Some(project) = lease.project() else {
+        // The metadata server may not have known it yet.
+        lease.refused(proof);
+        let why = "the credentials name no project; write vertex_project, or set VERTEXAI_PROJECT";
+        return Err(unproven(deployment, &why));
+    };
+    deployment.path_in(&prepared.path, &project).map(Some).map_err(|why| unproven(deployment, &why))
 }
 
 impl Proven<'_> {
@@ -79,6 +104,23 @@ impl Proven<'_> {
         }
     }
 
+    /// The provider refused; where it did so for the time of the signature, and says what time it is there, there is
+    /// another signature, by that time.
+    pub(super) fn signs_again(&mut self, head: &Parts, body: &[u8]) -> bool {
+        let (Proof::Aws(keys), Some(signing)) = (&*self.proof, &mut self.signing) else { return false };
+        let clock = self.lease.clock();
+        let Some(theirs) = time_for_which_it_was_refused(head, body) else { return false };
+        if !clock.correct(signing.ahead, theirs, SystemTime::now()) {
+            return false;
+        }
+        (signing.ahead, signing.since) = (clock.ahead(), Instant::now());
+        match signing.sign(keys) {
+            Ok(headers) => self.headers = headers,
+            Err(_) => return false,
+        }
+        true
+    }
+
     /// The provider answered so; where it did not believe the proof, there is a new one for whoever comes next.
     pub(super) fn answered(&self, status: u16) {
         if matches!(status, 401 | 403) {
@@ -88,7 +130,7 @@ impl Proven<'_> {
 }
 
 impl<'r> Signing<'r> {
-    async fn of(identity: &'r Identity, prepared: &Prepared<'_>) -> Result<Self, String> {
+    async fn of(identity: &'r Identity, prepared: &Prepared<'_>, ahead: i64) -> Result<Self, String> {
         let Prepared { deployment, path, body, .. } = prepared;
         let host = deployment.host.to_str().map_err(|error| error.to_string())?;
         let scheme = if deployment.target.https { "https" } else { "http" };
@@ -107,6 +149,7 @@ impl<'r> Signing<'r> {
             signed,
             body_hash,
             since: Instant::now(),
+            ahead,
         })
     }
 
@@ -120,9 +163,19 @@ impl<'r> Signing<'r> {
             body_hash: &self.body_hash,
         };
         let scope = aws::Scope { region: self.identity.region(), service: SERVICE };
-        let made = aws::sign(&request, keys, scope, SystemTime::now()).map_err(|error| error.to_string())?;
+        let time = shifted(SystemTime::now(), self.ahead);
+        let made = aws::sign(&request, keys, scope, time).map_err(|error| error.to_string())?;
         made.into_iter().map(|(name, value)| Ok((HeaderName::from_static(name), sensitive(value)?))).collect()
     }
+}
+
+/// What time it is at the provider, where it refuses a request for its time.
+fn time_for_which_it_was_refused(head: &Parts, body: &[u8]) -> Option<SystemTime> {
+    let text = |name: &HeaderName| head.headers.get(name)?.to_str().ok();
+    let error = read_provider_error(body);
+    let named = text(&HeaderName::from_static(ERROR_TYPE)).or(error.kind.as_deref())?;
+    let date = blames_time(named, &error.message).then(|| text(&DATE))??;
+    httpdate::parse_http_date(date).ok()
 }
 
 fn hash(body: &Segments) -> String {

@@ -14,7 +14,7 @@ use crate::admission;
 use crate::admit::Permit;
 use crate::attempt::{self, Changes, Edited, Hosted, Prepared, Waits};
 use crate::bound::sealing;
-use crate::counted::ESTIMATED;
+use crate::counted::{self, ESTIMATED};
 use crate::fault::Outcome;
 use crate::read::{Detour, Size};
 use crate::respond::{
@@ -115,6 +115,10 @@ impl Journey {
         };
         let (answer, earlier) = match sent {
             Ok(sent) => sent,
+            Err(fault) if counted::is_refused(to, &fault) => {
+                let reply = Reply { journey: self, waits, to, changes, earlier: Earlier::default() };
+                return reply.estimate(settle, fault);
+            }
             Err(mut fault) => {
                 settle.refused_by(&fault);
                 if let Some(bonds) = &self.call.bonds {
@@ -198,8 +202,8 @@ impl Journey {
 }
 
 /// How an answer is given.
-struct Reply<'j> {
-    journey: &'j Journey,
+pub(super) struct Reply<'j> {
+    pub(super) journey: &'j Journey,
     waits: Waits,
     /// The provider's endpoint.
     to: Endpoint,
@@ -300,7 +304,7 @@ impl Reply<'_> {
         respond::client_headers(provider, &self.journey.worker.names, &settle.exchange.routed.deployment)
     }
 
-    fn tell(&self, headers: &mut HeaderMap, settle: Option<&Settle>, cost: Option<NanoUsd>) {
+    pub(super) fn tell(&self, headers: &mut HeaderMap, settle: Option<&Settle>, cost: Option<NanoUsd>) {
         let Some(settle) = settle else { return };
         let exchange = &settle.exchange;
         let (total, upstream) = settle.spent_so_far();

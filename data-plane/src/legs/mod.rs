@@ -6,6 +6,7 @@
 mod hops;
 mod leg;
 mod parts;
+mod uncounted;
 
 use std::sync::Arc;
 

@@ -189,7 +189,8 @@ impl Call {
             | Endpoint::OllamaChat
             | Endpoint::CohereEmbed
             | Endpoint::InvokeEmbeddings
-            | Endpoint::PredictEmbeddings => None,
+            | Endpoint::PredictEmbeddings
+            | Endpoint::BedrockCountTokens => None,
         }
     }
 

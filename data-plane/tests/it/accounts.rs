@@ -1,6 +1,8 @@
 //! Deployments whose provider is a cloud's: requests are signed, or carry a token that was fetched.
 
+mod clock;
 mod fetched;
+mod http2;
 mod signature;
 
 use bulkhead_dialect::frames::write_event;
@@ -33,13 +35,16 @@ fn converse(asked: &Asked) -> Vec<Step> {
         let length = format!("content-length: {}\r\n\r\n", frames.len());
         return vec![Step::Send([&head[..], length.as_bytes(), &frames].concat())];
     }
-    let body = json!({
+    vec![Step::Send(answer("200 OK", &[("content-type", "application/json")], &said().to_string()))]
+}
+
+fn said() -> Value {
+    json!({
         "output": {"message": {"role": "assistant", "content": [{"text": "Hello"}]}},
         "stopReason": "end_turn",
         "usage": {"inputTokens": 3, "outputTokens": 1, "totalTokens": 4},
         "metrics": {"latencyMs": 1},
-    });
-    vec![Step::Send(answer("200 OK", &[("content-type", "application/json")], &body.to_string()))]
+    })
 }
 
 fn frames() -> BytesMut {

@@ -206,6 +206,52 @@ async fn usage_and_cost_are_those_of_anthropics_own() {
 }
 
 #[tokio::test]
+async fn bedrock_counts_the_tokens_of_claude_and_where_it_does_not_they_are_estimated() {
+    let mock = MockProvider::start();
+    let yaml = at_bedrock(clouds(&mock), &mock, "converse", "converse/", "ok");
+    let yaml = at_bedrock(yaml, &mock, "unknown", "", "status-400");
+    let yaml = at_bedrock(yaml, &mock, "forbidden", "", "status-403");
+    let yaml = at_bedrock(yaml, &mock, "busy", "", "status-429").param("num_retries", 0);
+    let yaml = yaml.deployment("nova").provider("bedrock").model("amazon.nova+ok").base(mock.origin());
+    let gateway = Gateway::with(yaml.key(canary::ANTHROPIC_KEY).text()).start().await;
+    let prompt = |group: &str| body::messages(group, "hi").with("system", json!("Be brief."));
+    for group in ["bedrock", "invoke", "converse"] {
+        let counted = gateway.post(COUNT, MASTER, prompt(group)).await;
+        assert_eq!(
+            (counted.status, counted.header("x-bulkhead-estimated")),
+            (200, None),
+            "{}",
+            counted.text()
+        );
+        assert!(counted.json()["input_tokens"].as_u64().unwrap() > 0);
+        let sent = mock.last_request().unwrap();
+        assert_eq!(sent.target(), "/model/anthropic.claude%2Bok/count-tokens");
+        let messages = json!([{"role": "user", "content": [{"text": "hi"}]}]);
+        let asked = json!({"messages": messages, "system": [{"text": "Be brief."}]});
+        assert_eq!(sent.json_body(), json!({"input": {"converse": asked}}));
+    }
+    let path = "/v1beta/models/bedrock:countTokens";
+    let asked = json!({"contents": [{"role": "user", "parts": [{"text": "hi"}]}]});
+    let counted = gateway.post(path, MASTER, asked.to_string()).await;
+    assert_eq!((counted.status, counted.header("x-bulkhead-estimated")), (200, None), "{}", counted.text());
+    assert!(counted.json()["totalTokens"].as_u64().unwrap() > 0);
+    // Of a model, in a region or to an account for which it does not count.
+    let before = mock.ledger().records().len();
+    for group in ["unknown", "forbidden", "unknown", "nova"] {
+        let counted = gateway.post(COUNT, MASTER, prompt(group)).await;
+        let estimated = counted.header("x-bulkhead-estimated");
+        assert_eq!((counted.status, estimated), (200, Some("input_tokens")), "{group}: {}", counted.text());
+        assert!(counted.json()["input_tokens"].as_u64().unwrap() > 0);
+    }
+    assert_eq!(mock.ledger().records().len(), before + 3, "nobody is asked about other makers' models");
+    assert_eq!(gateway.post(COUNT, MASTER, prompt("busy")).await.status, 429);
+    let records = gateway.usage_of(8).await;
+    let failed: Vec<_> = records.iter().filter(|record| record["status"] != "success").collect();
+    assert_eq!(failed.len(), 1, "{failed:?}");
+    assert!(records.iter().all(|record| record["input_tokens"] == 0), "{records:?}");
+}
+
+#[tokio::test]
 async fn what_fails_in_frames_fails_as_anywhere() {
     let mock = MockProvider::start();
     let yaml = at_bedrock(clouds(&mock), &mock, "first", "", "error-first-event");

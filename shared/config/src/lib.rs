@@ -41,6 +41,7 @@ pub use settings::master_key_weakness;
 pub use suggest::nearest;
 
 use accept::Accept;
+use deployment::Credentials;
 use environment::Environment;
 use field::{Cx, Fields};
 use problem::{Place, Report};
@@ -104,7 +105,9 @@ fn validate(root: &Fields<'_>, complete: bool, cx: &mut Cx<'_>) -> Declared {
     check::strict(root, Section::Top, cx);
     let settings::Settings { mut row, aliases, mut mentions, master_key } =
         settings::read(root, complete, cx);
-    let deployments = root.get("model_list").map(|list| deployment::read(&list, cx)).unwrap_or_default();
+    let credentials = Credentials::read(root, cx);
+    let deployments =
+        root.get("model_list").map(|list| deployment::read(&list, &credentials, cx)).unwrap_or_default();
     let reach = Reach::new(&deployments, aliases.names());
     if complete {
         row.aliases = settings::check_aliases(aliases, &reach, cx);

@@ -18,6 +18,13 @@ pub fn is_secret_name(name: &str) -> bool {
     let holds = |part: &str| name.contains(part);
     let ends = |part: &str| name.ends_with(part);
     let fixed = matches!(name.as_str(), "key" | "token" | "authorization" | "license" | "litellm_license");
+    // Names of credentials are none, as little as lists of them and what people say of them.
+    if matches!(
+        name.as_str(),
+        "litellm_credential_name" | "credential_name" | "credential_list" | "credential_info"
+    ) {
+        return false;
+    }
     let named = holds("secret") || holds("password") || holds("credential") || holds("access_key");
     let suffixed = ends("_key") || ends("-key") || ends("apikey") || (ends("_token") && !holds("cost_per"));
     fixed || named || suffixed
@@ -112,7 +119,9 @@ mod tests {
         {
             assert!(is_secret_name(name), "{name}");
         }
-        for name in ["max_tokens", "input_cost_per_token", "key_alias", "key_hash", "model"] {
+        for name in
+            ["max_tokens", "input_cost_per_token", "credential_name", "key_alias", "key_hash", "model"]
+        {
             assert!(!is_secret_name(name), "{name}");
         }
     }

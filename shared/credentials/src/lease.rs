@@ -11,6 +11,7 @@ use tokio::sync::{Notify, watch};
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, timeout_at};
 
+use crate::clock::Clock;
 use crate::keeper::Keeper;
 use crate::refresh::{self, Fetched};
 use crate::unavailable::Unavailable;
@@ -22,6 +23,7 @@ pub struct Lease {
     /// None where there is nothing to fetch.
     task: Option<AbortHandle>,
     entry: Entry,
+    clock: Clock,
 }
 
 /// Where the keeper finds a lease.
@@ -67,7 +69,7 @@ impl Lease {
     pub(crate) fn declared(proof: Proof, entry: Entry) -> Self {
         let kept = Kept::default();
         kept.hold(Fetched { proof, ends: None, project: None });
-        Self { kept: Arc::new(kept), task: None, entry }
+        Self { kept: Arc::new(kept), task: None, entry, clock: Clock::default() }
     }
 
     /// On what `fetch` gives, again and again, on `runtime`.
@@ -78,7 +80,7 @@ impl Lease {
     {
         let kept = Arc::new(Kept::default());
         let task = runtime.spawn(refresh::run(Arc::clone(&kept), entry.source.cloud(), fetch));
-        Self { kept, task: Some(task.abort_handle()), entry }
+        Self { kept, task: Some(task.abort_handle()), entry, clock: Clock::default() }
     }
 
     /// The proof of the moment, if there is one: one load, for any number of threads.
@@ -119,6 +121,11 @@ impl Lease {
     /// The project that Google's credentials name, as soon as they are fetched.
     pub fn project(&self) -> Option<Arc<str>> {
         self.kept.held.load().as_ref()?.project.clone()
+    }
+
+    /// The clock of those who check what is signed with this.
+    pub fn clock(&self) -> &Clock {
+        &self.clock
     }
 
     /// What this lease has done so far.

@@ -9,6 +9,7 @@ use bulkhead_model::Secret;
 
 pub mod aws;
 mod aws_identity;
+mod clock;
 pub mod entra;
 mod environment;
 pub mod google;
@@ -23,6 +24,7 @@ mod request;
 mod token;
 mod unavailable;
 
+pub use clock::{Clock, shifted};
 pub use environment::Environment;
 pub use hidden::Hidden;
 pub use keeper::Keeper;

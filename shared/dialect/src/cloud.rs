@@ -28,6 +28,9 @@ impl Cloud {
 /// Where AWS is asked.
 pub const REGION: &str = "aws_region_name";
 
+/// Stands in an address of Vertex AI for the project that the credentials name, where the deployment names none.
+pub const PROJECT_GAP: &str = "{project}";
+
 /// What a deployment can say of its account with a cloud: LiteLLM's parameters.
 pub const PARAMETERS: [(Cloud, &str); 16] = [
     (Cloud::Aws, "aws_access_key_id"),

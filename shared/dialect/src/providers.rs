@@ -68,6 +68,7 @@ enum EndpointName {
     CohereEmbed,
     InvokeEmbeddings,
     PredictEmbeddings,
+    BedrockCountTokens,
 }
 
 impl From<Vec<EndpointName>> for EndpointSet {
@@ -89,6 +90,7 @@ impl From<Vec<EndpointName>> for EndpointSet {
             EndpointName::CohereEmbed => Endpoint::CohereEmbed,
             EndpointName::InvokeEmbeddings => Endpoint::InvokeEmbeddings,
             EndpointName::PredictEmbeddings => Endpoint::PredictEmbeddings,
+            EndpointName::BedrockCountTokens => Endpoint::BedrockCountTokens,
         };
         Self(names.into_iter().map(endpoint).fold(0, |set, endpoint| set | (1 << endpoint.index())))
     }

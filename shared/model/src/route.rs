@@ -48,11 +48,13 @@ pub enum Endpoint {
     InvokeEmbeddings,
     /// Vertex' `POST …/models/{model}:predict` for models that embed, which only providers have.
     PredictEmbeddings,
+    /// Bedrock's `POST /model/{model}/count-tokens`, which only providers have.
+    BedrockCountTokens,
 }
 
 impl Endpoint {
     /// Every endpoint, in the order of [`Endpoint::index`].
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::ChatCompletions,
         Self::Completions,
         Self::Embeddings,
@@ -69,6 +71,7 @@ impl Endpoint {
         Self::CohereEmbed,
         Self::InvokeEmbeddings,
         Self::PredictEmbeddings,
+        Self::BedrockCountTokens,
     ];
 
     /// True for an endpoint that we ask providers at and no client asks us at.
@@ -80,6 +83,7 @@ impl Endpoint {
                 | Self::CohereEmbed
                 | Self::InvokeEmbeddings
                 | Self::PredictEmbeddings
+                | Self::BedrockCountTokens
         )
     }
 
@@ -109,7 +113,7 @@ impl Endpoint {
             | Self::BatchEmbedContents
             | Self::GeminiCountTokens
             | Self::PredictEmbeddings => Dialect::Gemini,
-            Self::Converse | Self::InvokeEmbeddings => Dialect::Bedrock,
+            Self::Converse | Self::InvokeEmbeddings | Self::BedrockCountTokens => Dialect::Bedrock,
         }
     }
 
@@ -132,6 +136,7 @@ impl Endpoint {
             Self::CohereEmbed => "/v2/embed",
             Self::InvokeEmbeddings => "/model/{model}/invoke",
             Self::PredictEmbeddings => "/models/{model}:predict",
+            Self::BedrockCountTokens => "/model/{model}/count-tokens",
         }
     }
 
@@ -154,6 +159,7 @@ impl Endpoint {
             Self::CohereEmbed => "/v2/embed",
             Self::InvokeEmbeddings => "/model/{model}/invoke",
             Self::PredictEmbeddings => "/models/{model}:predict",
+            Self::BedrockCountTokens => "/model/{model}/count-tokens",
         }
     }
 
@@ -168,6 +174,7 @@ impl Endpoint {
                 | Self::GeminiCountTokens
                 | Self::InvokeEmbeddings
                 | Self::PredictEmbeddings
+                | Self::BedrockCountTokens
         )
     }
 
@@ -187,13 +194,13 @@ impl Endpoint {
             | Self::CohereEmbed
             | Self::InvokeEmbeddings
             | Self::PredictEmbeddings => "aembedding",
-            Self::GeminiCountTokens => "acount_tokens",
+            Self::GeminiCountTokens | Self::BedrockCountTokens => "acount_tokens",
         }
     }
 
     /// False for endpoints that a provider answers without charge and without generating.
     pub const fn is_billed(self) -> bool {
-        !matches!(self, Self::CountTokens | Self::GeminiCountTokens)
+        !matches!(self, Self::CountTokens | Self::GeminiCountTokens | Self::BedrockCountTokens)
     }
 
     /// True where the answer is vectors: nothing is generated, and all tokens are input.

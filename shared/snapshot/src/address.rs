@@ -5,7 +5,7 @@ use bulkhead_model::Endpoint;
 use http::header::HeaderValue;
 use http::uri::Uri;
 
-use crate::deployment::header;
+use crate::headers::header;
 
 /// Where connections go: what makes two connections interchangeable.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

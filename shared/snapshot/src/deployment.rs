@@ -3,18 +3,19 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
-use bulkhead_dialect::providers::{Auth, Provider, is_google_key};
+use bulkhead_dialect::providers::Provider;
 use bulkhead_dialect::translate::ways;
+use bulkhead_model::Endpoint;
 use bulkhead_model::rows::{ByFailure, DeploymentRow, JsonMember, SettingsRow};
-use bulkhead_model::{Endpoint, Secret};
 use bulkhead_pricing::{Abilities, PriceBook, Rates};
 use bytes::Bytes;
 use http::header::{HeaderName, HeaderValue};
 use http::uri::PathAndQuery;
 
 use crate::account::account;
-use crate::address::{Target, is_foundry, parse_base};
+use crate::address::{Target, parse_base};
 use crate::compile::CompileError;
+use crate::headers::{header, headers};
 use crate::identity::{Identity, identity};
 use crate::path::Base;
 use crate::pattern::Pattern;
@@ -99,15 +100,15 @@ pub struct Deployment {
     pub(crate) access_groups: Box<[Box<str>]>,
     /// What `simple-shuffle` may go by: `weight`, `rpm`, `tpm`.
     pub(crate) hints: [Option<u64>; 3],
-    base: Base,
-    prices: Vec<(String, bulkhead_model::PicoUsd)>,
-    paths: [Option<PathAndQuery>; Endpoint::ALL.len()],
+    pub(crate) base: Base,
+    pub(crate) prices: Vec<(String, bulkhead_model::PicoUsd)>,
+    pub(crate) paths: [Option<PathAndQuery>; Endpoint::ALL.len()],
     /// Where a fixed model stands.
     site: Option<Site>,
     /// The provider's endpoint for each of ours, for a fixed model.
     upstream: [Option<Endpoint>; Endpoint::ALL.len()],
     /// What a fixed model can do, where that is known.
-    abilities: Option<Abilities>,
+    pub(crate) abilities: Option<Abilities>,
 }
 
 impl Deployment {
@@ -125,9 +126,15 @@ impl Deployment {
         let price = book.find(&row.provider, row.base_model.as_deref().unwrap_or(&row.model));
         let model = Pattern::new(&row.model);
         let fixed = !Pattern::is_wildcard(&row.model);
-        let site = fixed.then(|| Site::of(provider, &row.model, row.base_model.as_deref()));
+        let site = fixed.then(|| Site::of(provider, &row.model, row.base_model.as_deref(), &target));
         let headers = headers(row, provider, &target, site).map_err(wrong)?;
         let identity = identity(row, provider, &target, &headers).map_err(wrong)?;
+        let base_path = Base::new(provider, prefix, row.api_version.as_deref());
+        if base_path.lacks_project && identity.is_none() {
+            let what =
+                "no credentials are fetched that could name the project; write vertex_project: my-project";
+            return Err(wrong(what.to_owned()));
+        }
         let mut deployment = Self {
             account: account(&target, &headers, identity.as_deref()),
             identity,
@@ -166,7 +173,7 @@ impl Deployment {
             max_output_tokens: row.max_output_tokens.or(price.and_then(|price| price.max_output_tokens)),
             access_groups: row.access_groups.iter().map(|group| group.as_str().into()).collect(),
             hints: [row.weight.map(u64::from), row.rpm, row.tpm],
-            base: Base::new(provider, prefix, row.api_version.as_deref()),
+            base: base_path,
             site,
             prices: row.prices.clone(),
             paths: Default::default(),
@@ -193,7 +200,7 @@ impl Deployment {
 
     /// Where a model that this deployment serves stands.
     pub fn site(&self, model: &str) -> Site {
-        self.site.unwrap_or_else(|| Site::of(self.provider, model, self.base_model.as_deref()))
+        self.site.unwrap_or_else(|| Site::of(self.provider, model, self.base_model.as_deref(), &self.target))
     }
 
     /// The provider's endpoint for requests to one of ours for a model that this deployment serves. Models that are for
@@ -222,15 +229,6 @@ impl Deployment {
         }
     }
 
-    /// What a model that this deployment serves can do.
-    pub fn abilities_of(&self, model: &str, book: &PriceBook) -> Option<Abilities> {
-        if self.model_json.is_some() {
-            return self.abilities;
-        }
-        let name = self.base_model.as_deref().unwrap_or(model);
-        book.find(&self.provider.name, name).map(|price| price.abilities)
-    }
-
     /// True for a member of a request that the deployment never gets.
     pub fn drops_always(&self, name: &str) -> bool {
         self.drop_always.iter().any(|listed| **listed == *name)
@@ -240,37 +238,6 @@ impl Deployment {
     /// and the configuration says to drop what it does not know.
     pub fn drops(&self, name: &str) -> bool {
         self.drops_always(name) || (self.drop_params && self.provider.refuses(name))
-    }
-
-    /// The path and query of an endpoint. `model` and `stream` matter where the provider has them in the path.
-    pub fn path(&self, endpoint: Endpoint, model: &str, stream: bool) -> Result<PathAndQuery, String> {
-        match self.paths.get(endpoint.index()) {
-            Some(Some(path)) if !(stream && self.site(model).streams_by_path(endpoint)) => Ok(path.clone()),
-            _ => self.build_path(endpoint, model, stream),
-        }
-    }
-
-    /// The price of a model that this deployment serves.
-    pub fn rates_of(&self, model: &str, book: &PriceBook) -> Option<Rates> {
-        if self.rates.is_some() || self.model_json.is_some() {
-            self.rates.clone()
-        } else {
-            self.look_up(model, book)
-        }
-    }
-
-    fn look_up(&self, model: &str, book: &PriceBook) -> Option<Rates> {
-        let name = self.base_model.as_deref().unwrap_or(model);
-        let listed = book.find(&self.provider.name, name).map(|price| price.rates.clone());
-        match self.prices.is_empty() {
-            true => listed,
-            false => Some(listed.unwrap_or_default().overridden(&self.prices)),
-        }
-    }
-
-    fn build_path(&self, endpoint: Endpoint, model: &str, stream: bool) -> Result<PathAndQuery, String> {
-        let path = self.base.path(self.site(model), endpoint, model, stream);
-        path.parse().map_err(|_| format!("`{path}` is not a URL path"))
     }
 
     #[cfg(test)]
@@ -286,73 +253,8 @@ fn call_params(row: &DeploymentRow) -> Box<[JsonMember]> {
     row.call_params.iter().filter(|member| !said_again(&member.name)).cloned().collect()
 }
 
-fn headers(
-    row: &DeploymentRow,
-    provider: &Provider,
-    target: &Target,
-    site: Option<Site>,
-) -> Result<Vec<(HeaderName, HeaderValue)>, String> {
-    let mut out = Vec::new();
-    if let Some(key) = row.api_key.as_ref().filter(|key| !key.is_empty()) {
-        let (names, before) = key_headers(key, provider, target, site);
-        for name in names {
-            let value = secret_header(&format!("{before}{}", key.expose()));
-            out.push((
-                HeaderName::from_static(name),
-                value.ok_or("api_key holds characters that a header cannot")?,
-            ));
-        }
-    }
-    if let Some(organization) = &row.organization {
-        out.push((HeaderName::from_static("openai-organization"), header(organization)?));
-    }
-    for extra in &row.extra_headers {
-        let name = HeaderName::from_bytes(extra.name.as_bytes())
-            .map_err(|_| format!("extra_headers: `{}` is not a header name", extra.name))?;
-        let value = secret_header(extra.value.expose()).ok_or_else(|| {
-            format!("extra_headers: the value of `{}` holds characters that a header cannot", name)
-        })?;
-        out.retain(|(existing, _)| *existing != name);
-        out.push((name, value));
-    }
-    Ok(out)
-}
-
-/// The headers that a key goes into, and what stands before it there.
-fn key_headers(
-    key: &Secret,
-    provider: &Provider,
-    target: &Target,
-    site: Option<Site>,
-) -> (&'static [&'static str], &'static str) {
-    const BEARER: (&[&str], &str) = (&["authorization"], "Bearer ");
-    match provider.auth {
-        Auth::Bearer => BEARER,
-        Auth::Google if is_google_key(key.expose()) => (&["x-goog-api-key"], ""),
-        Auth::Google => BEARER,
-        Auth::XApiKey => (&["x-api-key"], ""),
-        Auth::AzureApiKey => (&["api-key"], ""),
-        Auth::XGoogApiKey => (&["x-goog-api-key"], ""),
-        Auth::Foundry if site == Some(Site::FoundryClaude) => (&["x-api-key"], ""),
-        Auth::Foundry if !is_foundry(&target.host) => BEARER,
-        // Whether it is Claude that is asked is known with the request.
-        Auth::Foundry if site.is_none() => (&["api-key", "x-api-key"], ""),
-        Auth::Foundry => (&["api-key"], ""),
-    }
-}
-
-fn secret_header(text: &str) -> Option<HeaderValue> {
-    let mut value = HeaderValue::from_str(text).ok()?;
-    value.set_sensitive(true);
-    Some(value)
-}
-
 fn remaining(what: &str, group: &str) -> Option<HeaderName> {
     HeaderName::from_bytes(format!("x-litellm-key-remaining-{what}-{group}").as_bytes()).ok()
-}
-
-pub(crate) fn header(text: &str) -> Result<HeaderValue, String> {
-    HeaderValue::from_str(text).map_err(|_| format!("`{text}` holds characters that a header cannot"))
 }
 
 fn json_text(text: &str) -> Bytes {
@@ -376,21 +278,5 @@ mod tests {
         assert_eq!(compiled(&row, &settings).max_parallel, Some(9));
         row.max_parallel = Some(2);
         assert_eq!(compiled(&row, &settings).max_parallel, Some(2));
-    }
-
-    #[test]
-    fn credentials_are_sensitive_and_extra_headers_win() {
-        let mut row = deployment("g", "gpt-4o", "openai");
-        row.api_key = Some(bulkhead_model::Secret::new("sk-one"));
-        row.extra_headers = vec![bulkhead_model::rows::ExtraHeader {
-            name: "authorization".into(),
-            value: bulkhead_model::Secret::new("Bearer two"),
-        }];
-        let compiled = Deployment::compile(&row, &SettingsRow::default(), &PriceBook::embedded()).unwrap();
-        let values: Vec<_> =
-            compiled.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
-        assert_eq!(values, [("authorization", &b"Bearer two"[..])]);
-        assert!(compiled.headers.iter().all(|(_, value)| value.is_sensitive()));
-        assert!(!format!("{compiled:?}").contains("two"));
     }
 }

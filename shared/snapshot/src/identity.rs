@@ -76,7 +76,7 @@ pub(crate) fn identity(
 ) -> Result<Option<Box<Identity>>, String> {
     let Some(cloud) = provider.cloud else { return Ok(None) };
     let has_key = row.api_key.as_ref().is_some_and(|key| !key.is_empty());
-    if has_key || headers.iter().any(|(name, _)| *name == AUTHORIZATION || name.as_str() == "api-key") {
+    if has_key || headers.iter().any(|(name, _)| says_who(cloud, name)) {
         return Ok(None);
     }
     let of_cloud = |said: &&CloudValue| PARAMETERS.contains(&(cloud, said.name.as_str()));
@@ -93,6 +93,16 @@ pub(crate) fn identity(
     Ok(Some(Box::new(Identity { cloud, region, said: said.into(), kept: OnceLock::new() })))
 }
 
+/// True for a header that stands in for a cloud's proof.
+fn says_who(cloud: Cloud, name: &HeaderName) -> bool {
+    let keys: &[&str] = match cloud {
+        Cloud::Aws => &[],
+        Cloud::Google => &["x-goog-api-key"],
+        Cloud::Azure => &["api-key", "x-api-key"],
+    };
+    *name == AUTHORIZATION || keys.contains(&name.as_str())
+}
+
 /// The region in an address of Bedrock's: what AWS holds signatures against.
 fn region_of(host: &str) -> Option<&str> {
     let mut labels = host.split('.').skip_while(|label| !label.starts_with("bedrock-runtime"));
@@ -101,6 +111,7 @@ fn region_of(host: &str) -> Option<&str> {
 
 #[cfg(test)]
 mod tests {
+    use bulkhead_model::Endpoint;
     use bulkhead_model::rows::{ExtraHeader, SettingsRow};
     use bulkhead_pricing::PriceBook;
 
@@ -138,6 +149,39 @@ mod tests {
         row.api_key = Some(Secret::new("bedrock-key"));
         assert!(compiled(&row).unwrap().identity.is_none());
         assert!(compiled(&deployment("g", "gpt-4o", "openai")).unwrap().identity.is_none());
+    }
+
+    #[test]
+    fn a_key_in_a_header_of_the_operators_own_is_one_of_that_cloud() {
+        for (provider, model, header, is_key) in [
+            ("azure_ai", "claude-opus-4-1", "x-api-key", true),
+            ("azure_ai", "grok-3", "api-key", true),
+            ("azure", "gpt-4o", "api-key", true),
+            ("azure", "gpt-4o", "ocp-apim-subscription-key", false),
+            ("vertex_ai", "gemini-2.5-pro", "x-goog-api-key", true),
+            ("vertex_ai", "gemini-2.5-pro", "x-api-key", false),
+            ("bedrock", "anthropic.claude", "x-api-key", false),
+        ] {
+            let mut row = deployment("g", model, provider);
+            row.api_base = Some("https://bedrock-runtime.eu-west-1.amazonaws.com".into());
+            row.extra_headers = vec![ExtraHeader { name: header.into(), value: Secret::new("mine") }];
+            assert_eq!(compiled(&row).unwrap().identity.is_none(), is_key, "{provider}: {header}");
+        }
+    }
+
+    #[test]
+    fn a_project_that_nobody_names_is_that_of_the_credentials() {
+        let mut row = deployment("g", "gemini-2.5-pro", "vertex_ai");
+        row.api_base = Some("https://h/v1/projects/{project}/locations/us-east5".into());
+        let vertex = compiled(&row).unwrap();
+        let path = vertex.path(Endpoint::GenerateContent, "gemini-2.5-pro", false).unwrap();
+        assert!(vertex.lacks_project());
+        assert_eq!(
+            vertex.path_in(&path, "example.com:p/../q").unwrap().as_str(),
+            "/v1/projects/example.com%3Ap%2F..%2Fq/locations/us-east5/publishers/google/models/gemini-2.5-pro:generateContent"
+        );
+        row.api_key = Some(Secret::new("ya29.token"));
+        assert!(compiled(&row).unwrap_err().contains("vertex_project"));
     }
 
     #[test]

@@ -5,6 +5,8 @@ use bulkhead_dialect::providers::{Auth, Provider};
 use bulkhead_dialect::translate;
 use bulkhead_model::Endpoint;
 
+use crate::address::{Target, is_foundry};
+
 /// How a provider serves a model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Site {
@@ -14,6 +16,8 @@ pub enum Site {
     Azure,
     /// Ollama's own API, with OpenAI's beside it.
     Ollama,
+    /// Other models in a resource of Microsoft Foundry, which has responses beside the API of its models.
+    Foundry,
     /// Claude at Microsoft Foundry.
     FoundryClaude,
     /// Gemini at Vertex AI.
@@ -26,6 +30,8 @@ pub enum Site {
     VertexOpen,
     /// Bedrock's Converse.
     Converse,
+    /// Claude at Bedrock, asked by Converse whatever the client speaks.
+    ConverseClaude,
     /// Claude at Bedrock: asked in its own API where the client speaks that, by Converse otherwise.
     BedrockClaude,
     /// Claude at Bedrock, asked in its own API whatever the client speaks.
@@ -35,16 +41,19 @@ pub enum Site {
 impl Site {
     /// Where a model of this name stands. `base` is the price book's name of it, where that is declared: an ARN or the
     /// name of a deployment says nothing itself.
-    pub(crate) fn of(provider: &Provider, model: &str, base: Option<&str>) -> Self {
+    pub(crate) fn of(provider: &Provider, model: &str, base: Option<&str>, target: &Target) -> Self {
         let is_claude = || model.contains("claude") || base.is_some_and(|base| base.contains("claude"));
         match (&*provider.name, provider.auth) {
             ("vertex_ai", _) if is_claude() => Self::VertexClaude,
             ("vertex_ai", _) => at_vertex(model),
             // Of other makers' models Converse says all that their own APIs do.
-            ("bedrock", _) if model.starts_with("converse/") || !is_claude() => Self::Converse,
+            ("bedrock", _) if !is_claude() => Self::Converse,
+            ("bedrock", _) if model.starts_with("converse/") => Self::ConverseClaude,
             ("bedrock", _) if model.starts_with("invoke/") => Self::BedrockInvoke,
             ("bedrock", _) => Self::BedrockClaude,
             (_, Auth::Foundry) if is_claude() => Self::FoundryClaude,
+            // As in LiteLLM: endpoints of single models have addresses of another kind.
+            (_, Auth::Foundry) if is_foundry(&target.host) => Self::Foundry,
             (_, Auth::AzureApiKey) => Self::Azure,
             _ if provider.endpoints.contains(Endpoint::OllamaChat) => Self::Ollama,
             _ => Self::Own,
@@ -64,15 +73,23 @@ impl Site {
 
     pub(crate) fn has(self, provider: &Provider, endpoint: Endpoint) -> bool {
         match self {
-            Self::Own | Self::Azure | Self::Ollama | Self::VertexGemini | Self::Converse => {
-                provider.endpoints.contains(endpoint)
-            }
+            // Of the models there it counts Claude's tokens only.
+            Self::Converse if endpoint == Endpoint::BedrockCountTokens => false,
+            Self::Own
+            | Self::Azure
+            | Self::Ollama
+            | Self::VertexGemini
+            | Self::Converse
+            | Self::ConverseClaude => provider.endpoints.contains(endpoint),
+            Self::Foundry => endpoint == Endpoint::Responses || provider.endpoints.contains(endpoint),
             Self::VertexClaude | Self::FoundryClaude => {
                 matches!(endpoint, Endpoint::Messages | Endpoint::CountTokens)
             }
             Self::VertexRaw(_) | Self::VertexOpen => endpoint == Endpoint::ChatCompletions,
-            Self::BedrockClaude => matches!(endpoint, Endpoint::Messages | Endpoint::Converse),
-            Self::BedrockInvoke => endpoint == Endpoint::Messages,
+            Self::BedrockClaude => {
+                matches!(endpoint, Endpoint::Messages | Endpoint::Converse | Endpoint::BedrockCountTokens)
+            }
+            Self::BedrockInvoke => matches!(endpoint, Endpoint::Messages | Endpoint::BedrockCountTokens),
         }
     }
 
@@ -120,8 +137,28 @@ mod tests {
     use super::*;
     use bulkhead_dialect::providers::provider;
     use bulkhead_model::Endpoint::{
-        ChatCompletions, Converse, CountTokens, GeminiCountTokens, GenerateContent, Messages,
+        BedrockCountTokens, ChatCompletions, Converse, CountTokens, GeminiCountTokens, GenerateContent,
+        Messages, Responses,
     };
+
+    fn elsewhere() -> Target {
+        Target { https: true, host: "h".into(), port: 443 }
+    }
+
+    #[test]
+    fn responses_are_asked_for_where_foundry_has_them() {
+        let provider = provider("azure_ai").unwrap();
+        for (host, model, responses) in [
+            ("x.services.ai.azure.com", "gpt-5.4-pro", Responses),
+            ("x.openai.azure.com", "grok-4", Responses),
+            ("x.services.ai.azure.com", "claude-opus-4-1", Messages),
+            ("m.eastus2.models.ai.azure.com", "mistral-large", ChatCompletions),
+            ("proxy", "grok-4", ChatCompletions),
+        ] {
+            let site = Site::of(provider, model, None, &Target { host: host.into(), ..elsewhere() });
+            assert_eq!(site.upstream(provider, Responses), Some(responses), "{host} {model}");
+        }
+    }
 
     #[test]
     fn a_model_says_where_it_stands_and_so_what_it_is_asked() {
@@ -185,14 +222,46 @@ mod tests {
                 None,
             ),
             ("bedrock", "amazon.nova-lite-v1:0", None, Site::Converse, Converse, Converse, None),
-            ("bedrock", "us.anthropic.claude-x", None, Site::BedrockClaude, Converse, Messages, None),
-            ("bedrock", "arn:aws:bedrock:x", Some("claude"), Site::BedrockClaude, Converse, Messages, None),
-            ("bedrock", "invoke/eu.anthropic.claude-x", None, Site::BedrockInvoke, Messages, Messages, None),
-            ("bedrock", "converse/anthropic.claude-x", None, Site::Converse, Converse, Converse, None),
+            (
+                "bedrock",
+                "us.anthropic.claude-x",
+                None,
+                Site::BedrockClaude,
+                Converse,
+                Messages,
+                Some(BedrockCountTokens),
+            ),
+            (
+                "bedrock",
+                "arn:aws:bedrock:x",
+                Some("claude"),
+                Site::BedrockClaude,
+                Converse,
+                Messages,
+                Some(BedrockCountTokens),
+            ),
+            (
+                "bedrock",
+                "invoke/eu.anthropic.claude-x",
+                None,
+                Site::BedrockInvoke,
+                Messages,
+                Messages,
+                Some(BedrockCountTokens),
+            ),
+            (
+                "bedrock",
+                "converse/anthropic.claude-x",
+                None,
+                Site::ConverseClaude,
+                Converse,
+                Converse,
+                Some(BedrockCountTokens),
+            ),
             ("bedrock", "invoke/amazon.nova-lite-v1:0", None, Site::Converse, Converse, Converse, None),
         ] {
             let provider = provider(at).unwrap();
-            let found = Site::of(provider, model, base);
+            let found = Site::of(provider, model, base, &elsewhere());
             assert_eq!(found, site, "{at}/{model}");
             assert_eq!(found.upstream(provider, ChatCompletions), Some(chat), "{at}/{model}");
             assert_eq!(found.upstream(provider, Messages), Some(messages), "{at}/{model}");
@@ -215,7 +284,7 @@ mod tests {
             ("bedrock", "invoke/anthropic.claude-x", None),
         ] {
             let provider = provider(at).unwrap();
-            let site = Site::of(provider, model, None);
+            let site = Site::of(provider, model, None, &elsewhere());
             assert_eq!(site.upstream(provider, Endpoint::Embeddings), embeddings, "{at}/{model}");
         }
     }

@@ -151,40 +151,78 @@ async fn without_a_token_the_reason_is_told_and_another_deployment_is_asked() {
     }
 }
 
-/// A service account: what it signs is the credentials crate's to test, here a token comes of it.
-#[tokio::test]
-async fn a_service_account_of_googles_has_a_token() {
-    let google = Upstream::start(|asked| {
+/// Google, as far as a token goes, for a service account.
+async fn google() -> Upstream {
+    Upstream::start(|asked| {
         assert!(asked.body.contains("jwt-bearer") && asked.body.contains("assertion="), "{}", asked.body);
         let body = json!({"token_type": "Bearer", "expires_in": 3600, "access_token": canary::ACCESS_TOKEN});
         vec![Step::Send(answer("200 OK", &[("content-type", "application/json")], &body.to_string()))]
     })
-    .await;
-    let upstream = Upstream::start(|_| {
+    .await
+}
+
+fn service_account(google: &Upstream) -> Value {
+    let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_RSA_SHA256).unwrap();
+    json!({
+        "type": "service_account", "project_id": "project-1", "private_key_id": "1",
+        "private_key": key.serialize_pem(), "client_email": "gateway@project-1.iam.gserviceaccount.com",
+        "client_id": "1", "token_uri": format!("{}/token", google.origin()),
+    })
+}
+
+async fn gemini() -> Upstream {
+    Upstream::start(|asked| {
         let body = json!({
             "candidates": [{"content": {"role": "model", "parts": [{"text": "Hello"}]}, "finishReason": "STOP"}],
             "usageMetadata": {"promptTokenCount": 3, "candidatesTokenCount": 1, "totalTokenCount": 4},
         });
+        if asked.head.contains(":streamGenerateContent?alt=sse") {
+            let headers = [("content-type", "text/event-stream")];
+            return vec![Step::Send(answer("200 OK", &headers, &format!("data: {body}\n\n")))];
+        }
         vec![Step::Send(answer("200 OK", &[("content-type", "application/json")], &body.to_string()))]
     })
-    .await;
-    let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_RSA_SHA256).unwrap();
-    let account = json!({
-        "type": "service_account", "project_id": "project-1", "private_key_id": "1",
-        "private_key": key.serialize_pem(), "client_email": "gateway@project-1.iam.gserviceaccount.com",
-        "client_id": "1", "token_uri": format!("{}/token", google.origin()),
-    });
-    let yaml = GatewayYaml::new()
-        .master_key(MASTER)
-        .deployment("gemini")
-        .provider("vertex_ai")
-        .model("gemini-2.5-pro");
-    let yaml = yaml
-        .base(upstream.origin())
-        .param("vertex_project", "project-1")
-        .param("vertex_location", "us-east1");
-    let gateway = Gateway::with(yaml.param("vertex_credentials", account).text()).start().await;
+    .await
+}
+
+fn at_vertex(upstream: &Upstream, account: Value) -> GatewayYaml {
+    let yaml = GatewayYaml::new().master_key(MASTER).deployment("gemini").provider("vertex_ai");
+    let yaml = yaml.model("gemini-2.5-pro").base(upstream.origin()).param("vertex_location", "us-east1");
+    yaml.param("vertex_credentials", account)
+}
+
+/// A service account: what it signs is the credentials crate's to test, here a token comes of it.
+#[tokio::test]
+async fn a_service_account_of_googles_has_a_token() {
+    let (google, upstream) = (google().await, gemini().await);
+    let yaml = at_vertex(&upstream, service_account(&google)).param("vertex_project", "project-2");
+    let gateway = Gateway::with(yaml.text()).start().await;
     let answer = gateway.post(CHAT, MASTER, body::chat("gemini", "Hi").text()).await;
     assert_eq!(answer.status, 200, "{}", answer.text());
-    assert_eq!(token_of(&upstream.asked()[0]).as_deref(), Some(canary::ACCESS_TOKEN));
+    let asked = &upstream.asked()[0];
+    assert_eq!(token_of(asked).as_deref(), Some(canary::ACCESS_TOKEN));
+    assert!(asked.head.contains("/projects/project-2/locations/us-east1/"), "{}", asked.head);
+}
+
+#[tokio::test]
+async fn the_project_is_that_of_the_credentials_where_nobody_else_names_one() {
+    let (google, upstream) = (google().await, gemini().await);
+    let named = service_account(&google);
+    let gateway = Gateway::with(at_vertex(&upstream, named.clone()).text()).start().await;
+    for body in [body::chat("gemini", "Hi"), body::chat("gemini", "Hi").stream()] {
+        let answer = gateway.post(CHAT, MASTER, body.text()).await;
+        assert_eq!(answer.status, 200, "{}", answer.text());
+    }
+    let asked = upstream.asked();
+    assert_eq!(asked.len(), 2);
+    for asked in &asked {
+        let path = "POST /v1/projects/project-1/locations/us-east1/publishers/google/models/gemini-2.5-pro:";
+        assert!(asked.head.starts_with(path), "{}", asked.head);
+    }
+    let mut unnamed = named;
+    unnamed.as_object_mut().unwrap().remove("project_id");
+    let gateway = Gateway::with(at_vertex(&upstream, unnamed).text()).start().await;
+    let told = gateway.post(CHAT, MASTER, body::chat("gemini", "Hi").text()).await;
+    assert_eq!((told.status, upstream.asked().len()), (502, 2), "{}", told.text());
+    assert!(told.text().contains("vertex_project"), "{}", told.text());
 }

@@ -106,7 +106,7 @@ pub(super) fn complete(
         (false, _) => usable(cloud, own, params, cx),
     };
     if cloud == Cloud::Aws {
-        match region(params, cx) {
+        match region(target, params, cx) {
             Some(region) => values.push(CloudValue { name: REGION.to_owned(), value: Secret::new(region) }),
             None if has_key => {}
             None => without_region(target.api_base.as_deref(), params, cx),
@@ -115,9 +115,10 @@ pub(super) fn complete(
     values
 }
 
-fn region(params: &Fields<'_>, cx: &mut Cx<'_>) -> Option<String> {
-    if let Some(field) = params.get(REGION) {
-        return field.text(cx, "us-east-1");
+/// As in LiteLLM: what is declared, what the model's name says, what the variables say.
+fn region(target: &Target, params: &Fields<'_>, cx: &mut Cx<'_>) -> Option<String> {
+    if let Some(region) = &target.region {
+        return Some(region.clone());
     }
     let path = format!("{}.{REGION}", params.path);
     target::REGION.iter().find_map(|name| cx.default(name, params.place, &path))
@@ -127,7 +128,8 @@ fn region(params: &Fields<'_>, cx: &mut Cx<'_>) -> Option<String> {
 fn without_region(base: Option<&str>, params: &Fields<'_>, cx: &mut Cx<'_>) {
     if base.is_some_and(|base| !base.contains("//bedrock-runtime") && !base.contains(".bedrock-runtime.")) {
         let path = format!("{}.{REGION}", params.path);
-        let what = "requests are signed for a region, and neither this nor the address says one";
+        let what =
+            "requests are signed for a region, and neither this nor the model nor the address says one";
         cx.report.error(params.place, &path, what, "aws_region_name: us-east-1, or the variable AWS_REGION");
     }
 }

@@ -4,6 +4,7 @@ mod base_url;
 mod bedrock;
 mod cloud;
 mod cooling;
+mod credential;
 mod every_provider;
 mod identity;
 mod info;
@@ -19,6 +20,7 @@ use crate::check;
 use crate::field::{Cx, Field, Fields};
 use crate::provider::Provider;
 use crate::table::Section;
+pub(crate) use credential::Credentials;
 use identity::Identities;
 use info::Info;
 use params::Params;
@@ -35,7 +37,7 @@ pub(crate) struct Deployments {
 }
 
 /// Reads the list.
-pub(crate) fn read(list: &Field<'_>, cx: &mut Cx<'_>) -> Deployments {
+pub(crate) fn read(list: &Field<'_>, credentials: &Credentials<'_>, cx: &mut Cx<'_>) -> Deployments {
     let mut out = Deployments::default();
     let mut identities = Identities::default();
     for item in
@@ -43,13 +45,19 @@ pub(crate) fn read(list: &Field<'_>, cx: &mut Cx<'_>) -> Deployments {
     {
         if let Some(fields) = item.fields(cx, "{model_name: gpt-4o, litellm_params: {model: openai/gpt-4o}}")
         {
-            element(&fields, cx, &mut identities, &mut out);
+            element(&fields, credentials, cx, &mut identities, &mut out);
         }
     }
     out
 }
 
-fn element(fields: &Fields<'_>, cx: &mut Cx<'_>, identities: &mut Identities, out: &mut Deployments) {
+fn element(
+    fields: &Fields<'_>,
+    credentials: &Credentials<'_>,
+    cx: &mut Cx<'_>,
+    identities: &mut Identities,
+    out: &mut Deployments,
+) {
     check::strict(fields, Section::ModelList, cx);
     let group = fields.required("model_name", "gpt-4o", cx).and_then(|field| printable(&field, "gpt-4o", cx));
     let info = fields.get("model_info").and_then(|field| field.fields(cx, "{mode: chat}"));
@@ -61,6 +69,8 @@ fn element(fields: &Fields<'_>, cx: &mut Cx<'_>, identities: &mut Identities, ou
     let Some(declared) = declared.and_then(|field| field.fields(cx, "{model: openai/gpt-4o}")) else {
         return;
     };
+    let joined = credentials.joined(&declared, cx);
+    let declared = Fields { map: joined.as_ref().unwrap_or(declared.map), ..declared };
     let params = Params::read(&declared, cx);
     let target = target::declared(&declared, cx);
     let account = cloud::declared(&declared, cx);

@@ -1,5 +1,6 @@
 //! Where a deployment's requests go, and with which key.
 
+use bulkhead_dialect::cloud::Cloud;
 use bulkhead_model::Secret;
 
 use super::{base_url, bedrock, vertex};
@@ -12,6 +13,8 @@ pub(super) struct Target {
     pub(super) api_base: Option<String>,
     pub(super) api_key: Option<Secret>,
     pub(super) api_version: Option<String>,
+    /// Of AWS: the declared one, else that of the model's name.
+    pub(super) region: Option<String>,
 }
 
 /// What a deployment itself says about its target.
@@ -57,22 +60,21 @@ pub(super) fn complete(
         };
         let (version, key) = (declared.api_version.as_deref(), api_key.as_ref().map(Secret::expose));
         let base = vertex::base(declared.vertex, base, version, key, params, cx)?;
-        return Some(Target { api_base: Some(base), api_key, api_version: None });
+        return Some(Target { api_base: Some(base), api_key, api_version: None, region: None });
     }
+    let region = declared.region.or_else(|| {
+        let model = params.get("model").filter(|_| provider.cloud == Some(Cloud::Aws))?;
+        bedrock::region_of(&model.text(cx, "bedrock/us.anthropic.claude-…")?, declared.model_id.as_deref())
+    });
     let api_base = match declared.api_base {
         Some(checked) => checked.map(Some),
-        None => default_base(params, provider, cx).and_then(|base| {
-            let region = declared.region.or_else(|| {
-                let model = params.get("model")?.text(cx, "bedrock/us.anthropic.claude-…")?;
-                bedrock::region_of(&model, declared.model_id.as_deref())
-            });
-            in_region(base, region, params, provider, cx)
-        }),
+        None => default_base(params, provider, cx)
+            .and_then(|base| in_region(base, region.clone(), params, provider, cx)),
     };
     let unversioned = api_base.iter().flatten().any(|base| base.ends_with("/openai/v1"));
     let api_version = declared.api_version.or_else(|| default_version(params, provider, unversioned, cx));
     let api_base = api_base?.map(|base| provider::with_path(provider, base));
-    Some(Target { api_base, api_key, api_version })
+    Some(Target { api_base, api_key, api_version, region })
 }
 
 /// What the provider's variables give, for a deployment that declares nothing. `None` where they do not suffice.
@@ -96,7 +98,7 @@ pub(super) fn from_environment(provider: &Provider, params: &Fields<'_>, cx: &mu
         Some(name) => Some(default(name, "api_version")?),
         None => None,
     };
-    Some(Target { api_base, api_key, api_version })
+    Some(Target { api_base, api_key, api_version, region: None })
 }
 
 /// Where the region goes in an address.

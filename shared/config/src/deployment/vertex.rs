@@ -1,11 +1,15 @@
 //! The address of Vertex AI: a host in each location, and a project in the path.
 
+use bulkhead_dialect::cloud::PROJECT_GAP;
+
 use super::base_url;
 use crate::field::{Cx, Field, Fields};
 use crate::provider::is_google_key;
 
 /// LiteLLM's variables, then Google's.
 const PROJECT: [&str; 4] = ["VERTEXAI_PROJECT", "VERTEX_PROJECT", "GOOGLE_CLOUD_PROJECT", "GCLOUD_PROJECT"];
+/// Declared credentials come before Google's variables, as they do in LiteLLM.
+const PROJECT_BESIDE_CREDENTIALS: &[&str] = &["VERTEXAI_PROJECT", "VERTEX_PROJECT"];
 const LOCATION: [&str; 3] = ["VERTEXAI_LOCATION", "VERTEX_LOCATION", "GOOGLE_CLOUD_LOCATION"];
 /// LiteLLM's, where nobody says one.
 const DEFAULT_LOCATION: &str = "us-central1";
@@ -44,7 +48,13 @@ pub(super) fn base(
         .location?
         .or_else(|| default(&LOCATION, "vertex_location", params, cx))
         .unwrap_or_else(|| DEFAULT_LOCATION.to_owned());
-    let project = said.project?.or_else(|| default(&PROJECT, "vertex_project", params, cx));
+    let variables = match params.get("vertex_credentials") {
+        Some(_) => PROJECT_BESIDE_CREDENTIALS,
+        None => &PROJECT,
+    };
+    let project = said.project?.or_else(|| default(variables, "vertex_project", params, cx));
+    // Credentials name one when they are fetched; a token in place of a key does not.
+    let project = project.or_else(|| key.is_none().then(|| PROJECT_GAP.to_owned()));
     // The express mode has a key, and no project.
     let is_express = key.is_some_and(is_google_key);
     let path = match &project {
@@ -120,7 +130,7 @@ fn no_project(params: &Fields<'_>, cx: &mut Cx<'_>) {
     cx.report.error(
         params.place,
         &format!("{}.vertex_project", params.path),
-        "`vertex_ai` has an address in each project, and this says none",
+        "`vertex_ai` has an address in each project, and neither this nor the key says one",
         "vertex_project: my-project, or the variable VERTEXAI_PROJECT",
     );
 }

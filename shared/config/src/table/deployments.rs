@@ -53,7 +53,7 @@ pub(super) const LITELLM_PARAMS: &[Row] = &[
         "use_litellm_proxy",
         "model_info",
     ]),
-    harmless(&["litellm_credential_name"], "not available in this version; write the credentials here"),
+    honoured(&["litellm_credential_name"]),
     harmless(&["itpm", "otpm", "tag_regex", "region_name", "provider_affinity_header"], NO_HINT),
     harmless(
         &["timeout_by_service_tier", "stream_timeout_by_service_tier"],

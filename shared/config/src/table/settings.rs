@@ -29,7 +29,7 @@ pub(super) const TOP: &[Row] = &[
         "general_settings",
         "environment_variables",
     ]),
-    honoured(&["include", "virtual_keys", "bulkhead_settings"]),
+    honoured(&["include", "virtual_keys", "bulkhead_settings", "credential_list"]),
     restricting(&["guardrails"], "guardrails are not run, so nothing is checked or blocked by them"),
     restricting(&["policies", "policy_attachments"], "policies are not applied"),
     harmless(&["callback_settings"], NO_LOGGING),
@@ -43,7 +43,6 @@ pub(super) const TOP: &[Row] = &[
     ),
     harmless(&["pass_through_endpoints", "default_vertex_config", "plugins", "classifier_plugin"], NO_ROUTE),
     harmless(&["prompts"], "prompt templates are not available in this version"),
-    harmless(&["credential_list"], "not available in this version; write the credentials in litellm_params"),
     // Where people put what they only want to anchor.
     silent(&["x-*", ".*", "_*"]),
     harmless(&["worker_registry"], "a gateway has no worker processes to register"),

@@ -14,6 +14,7 @@ fn row(params: &str, variables: &[(&str, &str)]) -> DeploymentRow {
 #[test]
 fn vertex_is_reached_in_its_location_and_project() {
     let regional = "https://us-central1-aiplatform.googleapis.com/v1/projects/p/locations/us-central1";
+    let unnamed = "https://us-central1-aiplatform.googleapis.com/v1/projects/{project}/locations/us-central1";
     let own = "https://proxy/v1/projects/p/locations/eu";
     let model = "https://proxy/x/publishers/google/models/gemini-2.5-pro";
     for (more, variables, base) in [
@@ -40,6 +41,9 @@ fn vertex_is_reached_in_its_location_and_project() {
             &[],
             "https://aiplatform.eu.rep.googleapis.com/v1beta1/projects/p/locations/eu",
         ),
+        ("", &[], unnamed),
+        (", vertex_credentials: /c.json", &[("GOOGLE_CLOUD_PROJECT", "q")], unnamed),
+        (", vertex_credentials: /c.json", &[("VERTEXAI_PROJECT", "p")], regional),
         (", api_key: AQ.x", &[], "https://aiplatform.googleapis.com/v1"),
         (", vertex_project: p, vertex_location: eu, api_base: \"https://proxy\"", &[], own),
         (", vertex_project: p, vertex_location: eu, api_base: \"https://proxy/v1\"", &[], own),
@@ -123,6 +127,27 @@ fn names_of_bedrocks_models_say_more_than_the_model() {
     let said = row("api_key: k, model: bedrock/us-west-2/x, base_model: y, aws_region_name: us-east-1", &[]);
     assert_eq!(said.base_model.as_deref(), Some("y"));
     assert_eq!(said.api_base.as_deref(), Some("https://bedrock-runtime.us-east-1.amazonaws.com"));
+}
+
+/// As in LiteLLM: what is declared, what the name says, what the variables say.
+#[test]
+fn requests_to_an_address_of_ones_own_are_signed_for_the_region_of_the_model() {
+    let arn = "arn:aws:bedrock:eu-west-1:1:application-inference-profile/x";
+    let with_arn = format!("anthropic.claude-x, model_id: \"{arn}\"");
+    for (model, more, region) in [
+        ("us-west-2/anthropic.claude-x", "", "us-west-2"),
+        ("invoke/us-gov-west-1/anthropic.claude-x", "", "us-gov-west-1"),
+        (arn, "", "eu-west-1"),
+        (&with_arn, "", "eu-west-1"),
+        ("us-west-2/anthropic.claude-x", ", aws_region_name: ap-south-1", "ap-south-1"),
+        ("anthropic.claude-x", "", "ca-central-1"),
+    ] {
+        let keys = "aws_access_key_id: AKIA, aws_secret_access_key: s, api_base: \"http://127.0.0.1:1\"";
+        let variables = [("AWS_REGION", "ca-central-1")];
+        let row = row(&format!("{keys}, model: bedrock/{model}{more}"), &variables);
+        let said = row.cloud.iter().find(|said| said.name == "aws_region_name");
+        assert_eq!(said.map(|said| said.value.expose()), Some(region), "{model}{more}");
+    }
 }
 
 #[test]

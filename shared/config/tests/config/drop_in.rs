@@ -215,7 +215,7 @@ const DOCUMENTED: &[&str] = &[
     "general_settings:\n  database_url: \"postgresql://llm:pw@db:5432/llm\"\n  proxy_batch_write_at: 60\n  database_connection_pool_limit: 10\n  disable_error_logs: True\n  allow_requests_on_db_unavailable: True\n  alerting: [\"slack\"]\n  alert_to_webhook_url: {budget_alerts: [https://hooks.example.com/x]}\n  alerting_args: {daily_report_frequency: 43200}\n  store_model_in_db: true\n  ui_access_mode: admin_only\n  user_api_key_cache_ttl: 60\nlitellm_settings: {set_verbose: False, json_logs: true}\n",
     // MCP, pass-through, agents: not served yet, but no reason not to start
     "mcp_servers:\n  deepwiki: {url: https://mcp.deepwiki.com/mcp}\ngeneral_settings:\n  pass_through_endpoints:\n    - {path: /v1/rerank, target: https://api.cohere.com/v1/rerank, headers: {Authorization: \"bearer os.environ/COHERE_API_KEY\"}}\n",
-    // A credential list is not read, but the deployment's own key is
+    // A credential that no deployment uses is not read
     "credential_list: [{credential_name: c, credential_values: {api_key: os.environ/NOT_SET}, credential_info: {description: x}}]\nmodel_list: [{model_name: m, litellm_params: {model: openai/m, api_key: k}}]\n",
 ];
 

@@ -6,6 +6,7 @@ mod accounts;
 mod arbitrary;
 #[cfg(test)]
 mod clouds;
+mod credentials;
 #[cfg(test)]
 mod drop_in;
 #[cfg(test)]

@@ -75,6 +75,19 @@ pub fn exception_status(name: &str) -> Option<u16> {
     })
 }
 
+/// True where AWS refuses a request for its time, by the name of the error and its words: those that AWS's own SDKs
+/// take for it.
+pub fn blames_time(error: &str, message: &str) -> bool {
+    let says = |words: &str| message.contains(words);
+    match exception_in(error) {
+        "RequestTimeTooSkewed" | "RequestExpired" | "RequestInTheFuture" => true,
+        "InvalidSignatureException" | "SignatureDoesNotMatch" => {
+            says("Signature expired") || says("Signature not yet current")
+        }
+        _ => false,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -109,5 +122,28 @@ mod tests {
     fn a_body_has_a_message() {
         let error = ErrorBody { message: "no \"luck\"", kind: "k", param: None, code: "400", status: 400 };
         assert_eq!(render_exception(&error), r#"{"message":"no \"luck\""}"#);
+    }
+
+    #[test]
+    fn only_what_aws_says_of_the_time_is_about_it() {
+        let expired = "Signature expired: 20260101T000000Z is now earlier than 20260101T010000Z (20260101T010500Z - 5 min.)";
+        let early = "Signature not yet current: 20260101T010000Z is still later than 20260101T000500Z";
+        for (error, message, is) in [
+            ("InvalidSignatureException", expired, true),
+            (
+                "InvalidSignatureException:http://internal.amazon.com/coral/com.amazon.coral.service/",
+                early,
+                true,
+            ),
+            ("com.amazon.coral.service#InvalidSignatureException", expired, true),
+            ("SignatureDoesNotMatch", expired, true),
+            ("RequestTimeTooSkewed", "The difference is too large.", true),
+            ("RequestExpired", "", true),
+            ("InvalidSignatureException", "The request signature we calculated does not match", false),
+            ("ExpiredTokenException", "The security token included in the request is expired", false),
+            ("", expired, false),
+        ] {
+            assert_eq!(blames_time(error, message), is, "{error}: {message}");
+        }
     }
 }

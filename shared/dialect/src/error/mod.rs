@@ -159,7 +159,9 @@ pub fn render_event(endpoint: Endpoint, error: &ErrorBody<'_>, before: u64) -> B
         | Endpoint::BatchEmbedContents
         | Endpoint::GeminiCountTokens
         | Endpoint::PredictEmbeddings => ("", render_gemini(error)),
-        Endpoint::Converse | Endpoint::InvokeEmbeddings => return bedrock::render_frame(error),
+        Endpoint::Converse | Endpoint::InvokeEmbeddings | Endpoint::BedrockCountTokens => {
+            return bedrock::render_frame(error);
+        }
     };
     [name.as_bytes(), b"data: ", &data, b"\n\n"].concat().into()
 }

@@ -270,7 +270,8 @@ impl Relay {
             | Endpoint::GeminiCountTokens
             | Endpoint::CohereEmbed
             | Endpoint::InvokeEmbeddings
-            | Endpoint::PredictEmbeddings => return Verdict::Forward,
+            | Endpoint::PredictEmbeddings
+            | Endpoint::BedrockCountTokens => return Verdict::Forward,
         };
         read(&data, event, &mut self.progress, &mut self.reading);
         if self.reading.only_usage && self.withhold_usage {

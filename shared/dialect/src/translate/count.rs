@@ -14,11 +14,15 @@ const COUNTED: [&str; 6] = ["model", "messages", "system", "tools", "tool_choice
 /// What Vertex takes there of a request.
 const COUNTED_BY_VERTEX: [&str; 4] = ["contents", "systemInstruction", "tools", "generationConfig"];
 
+/// What Bedrock takes there of a request to Converse.
+const COUNTED_BY_BEDROCK: [&str; 4] = ["messages", "system", "toolConfig", "additionalModelRequestFields"];
+
 /// What is spoken where tokens are counted.
 pub(super) const fn dialect(endpoint: Endpoint) -> Option<Dialect> {
     match endpoint {
         Endpoint::CountTokens => Some(Dialect::Messages),
         Endpoint::GeminiCountTokens => Some(Dialect::Gemini),
+        Endpoint::BedrockCountTokens => Some(Dialect::Converse),
         _ => None,
     }
 }
@@ -51,6 +55,15 @@ pub(super) fn request(
                 fields(&translated.body).for_each(|(name, value)| inner.raw(&name, value));
             });
         }),
+        Dialect::Converse => write::object(&mut out, |body| {
+            body.object("input", |input| {
+                input.object("converse", |inner| {
+                    let counted = fields(&translated.body);
+                    let counted = counted.filter(|(name, _)| COUNTED_BY_BEDROCK.contains(&&**name));
+                    counted.for_each(|(name, value)| inner.raw(&name, value));
+                });
+            });
+        }),
         _ => only(&COUNTED),
     }
     let aside = |loss| Loss { weight: Weight::Aside, ..loss };
@@ -74,6 +87,7 @@ pub(super) fn answer(upstream: Dialect, client: Dialect, body: &[u8]) -> Result<
 const fn name(dialect: Dialect) -> &'static str {
     match dialect {
         Dialect::Gemini => "totalTokens",
+        Dialect::Converse => "inputTokens",
         _ => "input_tokens",
     }
 }

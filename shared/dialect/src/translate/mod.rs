@@ -101,7 +101,8 @@ impl Dialect {
             | Endpoint::InvokeEmbeddings
             | Endpoint::PredictEmbeddings
             | Endpoint::CountTokens
-            | Endpoint::GeminiCountTokens => None,
+            | Endpoint::GeminiCountTokens
+            | Endpoint::BedrockCountTokens => None,
         }
     }
 
@@ -139,9 +140,10 @@ pub const fn ways(endpoint: Endpoint) -> &'static [Endpoint] {
         Endpoint::EmbedContent | Endpoint::BatchEmbedContents => {
             &[PredictEmbeddings, Endpoint::Embeddings, Endpoint::CohereEmbed, InvokeEmbeddings]
         }
-        Endpoint::CountTokens => &[Endpoint::GeminiCountTokens],
-        Endpoint::GeminiCountTokens => &[Endpoint::CountTokens],
+        Endpoint::CountTokens => &[Endpoint::GeminiCountTokens, Endpoint::BedrockCountTokens],
+        Endpoint::GeminiCountTokens => &[Endpoint::CountTokens, Endpoint::BedrockCountTokens],
         CohereChat | OllamaChat | Endpoint::CohereEmbed | InvokeEmbeddings | PredictEmbeddings => &[],
+        Endpoint::BedrockCountTokens => &[],
     }
 }
 

@@ -51,7 +51,7 @@ impl<'a> Reported<'a> {
                 tokens.add(self.usage?);
                 tokens.usage()
             }
-            Endpoint::CountTokens | Endpoint::GeminiCountTokens => None,
+            Endpoint::CountTokens | Endpoint::GeminiCountTokens | Endpoint::BedrockCountTokens => None,
             // These are read by `translate`.
             Endpoint::GenerateContent
             | Endpoint::Converse

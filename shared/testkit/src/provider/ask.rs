@@ -109,6 +109,7 @@ fn prompt_members(endpoint: Endpoint) -> &'static [&'static str] {
         Endpoint::BatchEmbedContents => &["requests"],
         Endpoint::PredictEmbeddings => &["instances"],
         Endpoint::GeminiCountTokens => &["contents", "generateContentRequest"],
+        Endpoint::BedrockCountTokens => &["input"],
         Endpoint::CohereEmbed => &["texts", "images", "inputs"],
         Endpoint::InvokeEmbeddings => {
             &["inputText", "inputImage", "texts", "images", "singleEmbeddingParams"]

@@ -87,6 +87,7 @@ fn action_on_model(rest: &str) -> Option<Route> {
         Endpoint::GeminiCountTokens,
         Endpoint::InvokeEmbeddings,
         Endpoint::PredictEmbeddings,
+        Endpoint::BedrockCountTokens,
     ];
     let named = |endpoint: Endpoint| {
         let (before, after) = endpoint.path().strip_prefix('/')?.split_once("{model}")?;

@@ -224,6 +224,7 @@ pub(crate) fn check(
         Endpoint::CohereEmbed => COHERE_EMBED,
         Endpoint::InvokeEmbeddings => INVOKE,
         Endpoint::PredictEmbeddings => &["instances", "parameters"],
+        Endpoint::BedrockCountTokens => &["input"],
     };
     for (name, value) in members.iter() {
         let (code, message) = match flavour {

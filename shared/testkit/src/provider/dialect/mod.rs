@@ -69,6 +69,7 @@ pub(crate) fn body(ask: &Ask<'_>, say: &Say, voice: &Voice) -> String {
         Endpoint::CohereChat => cohere::body(say, voice),
         Endpoint::OllamaChat => ollama::body(say, voice),
         Endpoint::GeminiCountTokens => format!("{{\"totalTokens\":{}}}", say.usage.input),
+        Endpoint::BedrockCountTokens => format!("{{\"inputTokens\":{}}}", say.usage.input),
         Endpoint::EmbedContent
         | Endpoint::BatchEmbedContents
         | Endpoint::CohereEmbed
