@@ -276,6 +276,7 @@ async fn a_bad_file_is_refused_whole_and_the_old_one_serves_on() {
         .text();
     write(&gateway, bad);
     gateway.until_metric("bulkhead_config_refused_total", &[], 1.0).await;
+    gateway.until_log("the configuration was refused").await;
     let log = gateway.log();
     let line = log.lines().find(|line| line.contains("the configuration was refused")).unwrap();
     for part in ["router_settings.routing_strategy", "virtual_keys[1].rpm_limit", "write: rpm_limit: 60"] {

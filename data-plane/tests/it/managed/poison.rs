@@ -76,7 +76,8 @@ async fn a_spoilt_delta_is_refused_and_a_revocation_behind_it_gets_out() {
     let (_, fake, gateway) = &trio;
     assert_eq!(fake.refusals().len(), 5, "one each: {:?}", fake.refusals());
     gateway.until_metric("bulkhead_snapshot_refused_pushes_total", &[], 5.0).await;
-    assert_eq!(gateway.log().matches("was refused").count(), 5, "{}", gateway.log());
+    let logged = || gateway.log().matches("was refused").count();
+    assert!(eventually(PATIENCE, || logged() == 5).await, "{}", gateway.log());
     stop.store(true, Ordering::Relaxed);
     let (count, bad) = asking.await.unwrap();
     assert!(count > 20 && bad.is_empty(), "{count}: {bad:?}");

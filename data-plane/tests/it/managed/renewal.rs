@@ -29,6 +29,7 @@ async fn a_join_token_that_was_renewed_is_sent_with_the_next_connection() {
         fake.hang_up();
         fake.until_hellos(hellos, PATIENCE).await;
     }
+    gateway.until_log("is empty").await;
     assert_eq!(gateway.log().matches("is empty").count(), 1, "once: {}", gateway.log());
     assert_eq!(gateway.status_of(KEY).await, 200);
 }
@@ -54,5 +55,6 @@ async fn authorities_that_were_renewed_are_trusted_by_the_next_connection() {
         fake.hang_up();
         fake.until_hellos(hellos, PATIENCE).await;
     }
+    gateway.until_log("what was read before stays in force").await;
     assert_eq!(gateway.log().matches("what was read before stays in force").count(), 1, "{}", gateway.log());
 }
