@@ -119,15 +119,15 @@ pub(crate) async fn run(worker: &Worker, prepared: Prepared<'_>) -> Outcome<Resp
     let Prepared { deployment, settings, .. } = prepared;
     let proven = prepared.prove(worker).await?;
     let answer = answer(worker, deployment, &|| prepared.request(proven.as_ref()), &prepared.waits).await?;
-    if let Some(proven) = &proven {
-        proven.answered(answer.status().as_u16());
-    }
     if answer.status().is_success() {
         return Ok(answer);
     }
     let (head, body) = answer.into_parts();
     let text = error_body(body).await;
     let mut fault = refusal(head.status.as_u16(), &text, deployment, settings.expose_upstream_auth);
+    if let Some(proven) = proven.filter(|_| fault.kind != ErrorKind::ContentPolicy) {
+        proven.answered(head.status.as_u16());
+    }
     fault.wait = asked_to_wait(&head.headers, &text);
     let headers = client_headers(head.headers, &worker.names, deployment);
     for (name, value) in headers.iter().filter(|(name, _)| *name != http::header::CONTENT_TYPE) {
