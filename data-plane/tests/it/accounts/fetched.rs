@@ -142,7 +142,10 @@ async fn a_403_of_moderation_blames_neither_token_nor_deployment() {
         let error = &refused.json()["error"];
         assert_eq!((&error["type"], &error["code"]), (&json!("invalid_request_error"), &json!("400")));
         let said = error["message"].as_str().unwrap();
-        assert!(said.starts_with("litellm.ContentPolicyViolationError: ") && said.contains("violence"), "{said}");
+        assert!(
+            said.starts_with("litellm.ContentPolicyViolationError: ") && said.contains("violence"),
+            "{said}"
+        );
     }
     let answer = gateway.post(CHAT, MASTER, body::chat("gpt", "Hi").text()).await;
     assert_eq!(answer.status, 200, "{}", answer.text());

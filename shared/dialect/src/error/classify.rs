@@ -175,7 +175,10 @@ mod tests {
     #[test]
     fn content_is_told_from_the_account() {
         for (message, of_content) in [
-            ("m requires moderation on P. Your input was flagged for \"violence\". No credits were charged.", true),
+            (
+                "m requires moderation on P. Your input was flagged for \"violence\". No credits were charged.",
+                true,
+            ),
             ("Content violates usage guidelines. Failed check: SAFETY_CHECK_TYPE_BIO", true),
             ("Your account has been suspended for violating our usage policy.", false),
             ("This organization was disabled because of a violation of our usage policies.", false),

@@ -38,7 +38,7 @@ pub fn with_model_within(value: &[u8], model: &str) -> Option<Bytes> {
 /// Where names of models stand: the value itself, a member of it, or of its elements.
 fn places(value: &[u8]) -> Vec<std::ops::Range<usize>> {
     if text(value).is_some() {
-        return vec![0..value.len()];
+        return std::iter::once(0..value.len()).collect();
     }
     let single = std::iter::once(0..value.len()).filter(|_| value.starts_with(b"{"));
     let models = elements(value).chain(single).filter_map(|element| {

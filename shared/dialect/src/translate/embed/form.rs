@@ -141,8 +141,11 @@ impl Input<'_> {
     }
 }
 
+/// What vectors are for: Google's word, others that mean it, Cohere's and Nova's.
+type Task = (&'static str, &'static [&'static str], Option<&'static str>, Option<&'static str>);
+
 /// What vectors are for, by its name in Google's, Cohere's and Nova's words. What has no name here goes along as it is.
-const TASKS: [(&str, &[&str], Option<&str>, Option<&str>); 9] = [
+const TASKS: [Task; 9] = [
     ("RETRIEVAL_QUERY", &["search_query", "query"], Some("search_query"), Some("GENERIC_RETRIEVAL")),
     (
         "RETRIEVAL_DOCUMENT",
