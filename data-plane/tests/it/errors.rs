@@ -802,7 +802,7 @@ async fn a_model_behind_another_endpoint_says_which() {
         said,
         "Model 'claude' is served by anthropic, which has no /v1/embeddings. Use /v1/chat/completions, /v1/completions, \
          /v1/responses, /v1/messages, /v1/messages/count_tokens, /v1beta/models/{model}:generateContent, \
-         /model/{model}/converse."
+         /model/{model}/converse, /v1beta/models/{model}:countTokens."
     );
     assert_eq!(mock.ledger().count(), 0);
 }

@@ -152,6 +152,15 @@ async fn models_that_reason_are_asked_likewise_in_translation() {
     let said = answer.json()["error"]["message"].as_str().unwrap().to_owned();
     assert_eq!(answer.status, 400);
     assert!(said.contains("parameters: ['temperature', 'top_p'], for"), "{said}");
+    // Google's clients send its defaults along.
+    let google = |top_p: f64| {
+        let contents = json!([{"role": "user", "parts": [{"text": "hi"}]}]);
+        json!({"contents": contents, "generationConfig": {"temperature": 1, "topP": top_p, "topK": 64}})
+    };
+    let path = "/v1beta/models/o3:generateContent";
+    let got = sent(&gateway, &mock, path, &google(0.95)).await;
+    assert_eq!((&got["temperature"], got.get("top_p")), (&json!(1), None));
+    assert_eq!(gateway.post(path, MASTER, google(0.5).to_string()).await.status, 400);
 }
 
 /// What a client was given to keep by one model means nothing to another, which would refuse it.

@@ -1,3 +1,6 @@
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
 use super::*;
 use crate::providers::provider;
 
@@ -43,4 +46,41 @@ fn mistral_gets_only_what_it_knows() {
         r#"[{{"role":"system","content":"s"}},{{"role":"user","content":"u"}},{{"role":"assistant","content":"a","tool_calls":[{{"id":"{id}","type":"function","function":{{"name":"f","arguments":"{{}}"}}}},{{"id":"abcDEF123","type":"function","function":{{"name":"f","arguments":"{{}}"}}}}]}},{{"role":"tool","tool_call_id":"{id}","name":"f","content":"1"}},{{"role":"tool","tool_call_id":"abcDEF123","content":"2"}},{{"role":"assistant","content":"p","prefix":true}}]"#
     );
     assert_eq!(fitted, expected);
+}
+
+fn some_id() -> impl Strategy<Value = Value> {
+    prop::sample::select(vec!["call_1", "abcDEF123", "c__thought__CiQ=", "", "é\\\"__thought__"])
+        .prop_map(Value::from)
+}
+
+fn some_message() -> impl Strategy<Value = Value> {
+    let signature = prop::sample::select(vec!["", "EqQB", "part:CiQ", "openai-reasoning.rs.g"]);
+    (some_id(), some_id(), signature, any::<[bool; 3]>()).prop_map(|(id, other, signature, [a, b, c])| {
+        let thought = json!({"type": "thinking", "thinking": "t", "signature": signature});
+        let mut message = json!({"role": if a { "assistant" } else { "tool" }, "name": "n", "content": [thought, {
+            "reasoningContent": {"reasoningText": {"text": "t", "signature": signature}}}, {"type": "text", "text": "x"}]});
+        if b {
+            message["tool_call_id"] = id.clone();
+            message["thinking_blocks"] = json!([thought]);
+        }
+        if c {
+            message["tool_calls"] = json!([{"id": id, "extra": 1}, {"id": other, "type": "function"}]);
+        }
+        message
+    })
+}
+
+proptest! {
+    /// What is put right is JSON, and right.
+    #[test]
+    fn what_was_put_right_needs_nothing_more(messages in prop::collection::vec(some_message(), 0..4)) {
+        let text = serde_json::to_vec_pretty(&messages).unwrap();
+        let chat = |without_marks, as_mistral| Fit::Chat { without_marks, as_mistral };
+        for fit in [chat(true, false), chat(false, true), chat(true, true), Fit::Messages, Fit::Converse] {
+            let Some(fitted) = fit.messages(&text) else { continue };
+            let read: Value = serde_json::from_slice(&fitted).unwrap();
+            prop_assert!(read.as_array().unwrap().len() <= messages.len());
+            prop_assert_eq!(fit.messages(&fitted), None, "{:?}: {}", fit, read);
+        }
+    }
 }

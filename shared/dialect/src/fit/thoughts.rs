@@ -29,10 +29,13 @@ fn without(messages: &[u8], is_foreign: impl Fn(&[u8]) -> bool) -> Option<Vec<u8
         match list(content, |block| if is_foreign(block) { Change::Drop } else { Change::Keep }) {
             None => Change::Keep,
             Some(left) if left == b"[]" => Change::Drop,
-            Some(left) => Change::to(object(message, |name, _| match name {
-                b"content" => Change::Put(left.clone()),
-                _ => Change::Keep,
-            })),
+            Some(left) => {
+                let mut left = Some(left);
+                Change::to(object(message, |name, _| match name {
+                    b"content" => Change::to(left.take()),
+                    _ => Change::Keep,
+                }))
+            }
         }
     })
 }

@@ -131,6 +131,7 @@ fn write_settings(
         match verdict(name, setting.value, request, options) {
             Verdict::Keep => {}
             Verdict::Idle => continue,
+            Verdict::Refuse if setting.is_googles_default() => continue,
             Verdict::Aside => {
                 losses.aside(&setting.name, "");
                 continue;
