@@ -35,6 +35,9 @@ pub(super) fn fit_members(
     splice: &mut Splice<'_>,
     dropped: &mut Vec<String>,
 ) -> Outcome<()> {
+    if members.takes_all() {
+        return Ok(());
+    }
     let mut refused = Vec::new();
     let effort = effort(call, deployment);
     for member in call.scan.members().iter().filter(|member| member.kind != Kind::Null) {

@@ -68,9 +68,10 @@ impl Members {
         Self { provider: Some(provider), family }
     }
 
-    /// True for one of OpenAI's models that reason.
-    pub fn is_reasoning(&self) -> bool {
-        self.family.is_some()
+    /// True where every member goes as it is.
+    pub fn takes_all(&self) -> bool {
+        let is_plain = |of: &Provider| of.renamed.is_empty() && of.left_out.is_empty() && !of.strict_messages;
+        self.family.is_none() && self.provider.is_none_or(is_plain)
     }
 
     /// What the provider calls a member.
