@@ -1,5 +1,6 @@
 //! The edits of a request body, complete (design §5). Everything else leaves byte for byte as it came.
 
+use bulkhead_dialect::fit::Members;
 use bulkhead_dialect::json::view::{find, is_object, part};
 use bulkhead_dialect::json::{Kind, Member, Scan, Segments, Splice};
 use bulkhead_dialect::translate::{Back, models_within, with_model_within};
@@ -9,6 +10,7 @@ use bulkhead_snapshot::Deployment;
 use bytes::Bytes;
 
 use super::hosted::Hosted;
+use super::members::{fit_members, fit_messages, members};
 use crate::fault::{Fault, Outcome};
 use crate::read::Call;
 use crate::route::Routed;
@@ -36,11 +38,19 @@ pub(crate) struct Changes {
 }
 
 /// Edits a body for a deployment. `instead` goes into the place of what the client sent.
-pub(crate) fn edit(call: &Call, routed: &Routed, instead: &[JsonMember], hosted: &Hosted) -> Outcome<Edited> {
+pub(crate) async fn edit(
+    call: &Call,
+    routed: &Routed,
+    instead: &[JsonMember],
+    hosted: &Hosted,
+) -> Outcome<Edited> {
     let deployment = &*routed.deployment;
-    let (mut splice, dropped) = take_out(call, deployment)?;
+    let members = members(call.endpoint, deployment, &routed.model);
+    let (mut splice, mut dropped) = take_out(call, deployment, true)?;
     replace_model(call, routed, &mut splice);
-    put_instead(call, instead, deployment, &mut splice);
+    fit_members(call, deployment, &members, instead, &mut splice, &mut dropped)?;
+    fit_messages(call, deployment, &mut splice).await;
+    put_instead(call, instead, deployment, &members, &mut splice);
     name_model_within(call, routed, &mut splice);
     let usage_added = ask_for_usage(call, deployment, &mut splice);
     // Options of a stream are an error without one.
@@ -50,18 +60,23 @@ pub(crate) fn edit(call: &Call, routed: &Routed, instead: &[JsonMember], hosted:
             || hosted.writes(name)
     };
     let defaults = deployment.defaults().filter(|default| !skips(&default.name));
-    add_defaults(&call.scan, &call.removed, defaults, &mut splice);
+    add_defaults(&call.scan, &call.removed, defaults, &members, &mut splice);
     hosted.write(&call.scan, &mut splice);
     let body = if splice.is_empty() { call.body.clone() } else { splice.apply(&call.body) };
     Ok(Edited { body, changes: Changes { dropped, usage_added, back: None, more: Vec::new() } })
 }
 
-/// Takes out what is not for the provider, and says what of it the client may have meant.
-pub(super) fn take_out<'c>(call: &'c Call, deployment: &Deployment) -> Outcome<(Splice<'c>, Vec<String>)> {
+/// Takes out what is not for the provider, and says what of it the client may have meant. `is_same`: the provider speaks
+/// the client's dialect.
+pub(super) fn take_out<'c>(
+    call: &'c Call,
+    deployment: &Deployment,
+    is_same: bool,
+) -> Outcome<(Splice<'c>, Vec<String>)> {
     let mut splice = Splice::new(&call.scan);
     let mut dropped = call.ignored.to_vec();
     if let Some(bonds) = &call.bonds {
-        bonds.open(call, deployment, &mut splice, &mut dropped);
+        bonds.open(call, deployment, is_same, &mut splice, &mut dropped);
     }
     for member in call.scan.members().iter().filter(|member| call.removed.contains(&member.ordinal)) {
         splice.remove(member);
@@ -75,13 +90,18 @@ pub(super) fn put_instead(
     call: &Call,
     instead: &[JsonMember],
     deployment: &Deployment,
+    members: &Members,
     splice: &mut Splice<'_>,
 ) {
     for JsonMember { name, json } in instead.iter().filter(|member| !deployment.drops(&member.name)) {
         let json = Bytes::copy_from_slice(json.as_bytes());
-        match call.scan.find(name) {
+        let other = members.name(name);
+        match call.scan.find(other) {
             Some(member) => splice.replace(member, json),
-            None => splice.append(name, json),
+            None => splice.append(other, json),
+        }
+        if let Some(former) = call.scan.find(name).filter(|_| other != name) {
+            splice.remove(former);
         }
     }
 }
@@ -193,11 +213,17 @@ pub(super) fn add_defaults<'d>(
     scan: &Scan,
     removed: &[usize],
     defaults: impl Iterator<Item = &'d JsonMember>,
+    members: &Members,
     splice: &mut Splice<'_>,
 ) {
     for default in defaults {
-        match scan.find(&default.name).filter(|member| !removed.contains(&member.ordinal)) {
-            None => splice.append(&default.name, default.json.as_bytes()),
+        let name = members.name(&default.name);
+        let is_it = |member: &&Member| {
+            !removed.contains(&member.ordinal)
+                && scan.name(member).is_some_and(|said| members.name(said) == name)
+        };
+        match scan.members().iter().find(is_it) {
+            None => splice.append(name, default.json.as_bytes()),
             Some(member) if default.name == "tools" && is_array(member) => {
                 if let Some(elements) = elements(&default.json) {
                     splice.insert_into_array(member, Bytes::copy_from_slice(elements.as_bytes()));

@@ -3,6 +3,7 @@
 mod edit;
 mod headers;
 mod hosted;
+mod members;
 mod prepared;
 mod proof;
 mod refusal;

@@ -132,10 +132,12 @@ pub(crate) async fn run(worker: &Worker, prepared: Prepared<'_>) -> Outcome<Resp
                 Err(refused) => refused,
             };
         }
-        proven.answered(refused.0.status.as_u16());
     }
     let (head, text) = refused;
     let mut fault = refusal(head.status.as_u16(), &text, deployment, settings.expose_upstream_auth);
+    if let Some(proven) = proven.filter(|_| fault.kind != ErrorKind::ContentPolicy) {
+        proven.answered(head.status.as_u16());
+    }
     fault.wait = asked_to_wait(&head.headers, &text);
     let headers = client_headers(head.headers, &worker.names, deployment);
     for (name, value) in headers.iter().filter(|(name, _)| *name != http::header::CONTENT_TYPE) {

@@ -1,7 +1,8 @@
 //! A provider's error, in the words that LiteLLM has for it (litellm.md §4.6).
 
 use bulkhead_dialect::error::{
-    ProviderError, is_bad_key, is_content_policy, is_context_window, read_provider_error,
+    ProviderError, is_bad_key, is_content_policy, is_context_window, is_forbidden_content,
+    read_provider_error,
 };
 use bulkhead_dialect::relay::StreamFailure;
 use bulkhead_model::ErrorKind;
@@ -43,12 +44,23 @@ fn is_of_model(error: &ProviderError) -> bool {
     !is_told || speaks_of(&error.message) || error.code.as_deref().is_some_and(speaks_of)
 }
 
+fn content_policy(who: &str, said: &str) -> Box<Fault> {
+    Fault::new(
+        ErrorKind::ContentPolicy,
+        format!(
+            "litellm.ContentPolicyViolationError: litellm.BadRequestError: ContentPolicyViolationError: {who} - {said}"
+        ),
+    )
+}
+
 fn described(status: u16, error: &ProviderError, deployment: &Deployment, expose_auth: bool) -> Box<Fault> {
     let who = &deployment.provider.exception;
     let said = without_credentials(deployment, &error.message);
     // Google says 400 to a bad key.
     let status = if status == 400 && is_bad_key(error) { 401 } else { status };
     match status {
+        // Moderation: neither key nor account is to blame.
+        403 if is_forbidden_content(error) => content_policy(who, &said),
         401..=403 if !expose_auth => Fault::new(
             ErrorKind::UpstreamAuthentication,
             format!(
@@ -69,12 +81,7 @@ fn described(status: u16, error: &ProviderError, deployment: &Deployment, expose
                 "litellm.ContextWindowExceededError: litellm.BadRequestError: ContextWindowExceededError: {who} - {said}"
             ),
         ),
-        _ if is_content_policy(error) => Fault::new(
-            ErrorKind::ContentPolicy,
-            format!(
-                "litellm.ContentPolicyViolationError: litellm.BadRequestError: ContentPolicyViolationError: {who} - {said}"
-            ),
-        ),
+        _ if is_content_policy(error) => content_policy(who, &said),
         404 => Fault::new(
             ErrorKind::UpstreamNotFound,
             format!("litellm.NotFoundError: NotFoundError: {who} - {said}"),

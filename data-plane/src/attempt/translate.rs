@@ -3,6 +3,7 @@
 //! What the gateway takes out and puts in for the client is done before; what an operator adds in the provider's own
 //! names is added after.
 
+use bulkhead_dialect::fit::Members;
 use bulkhead_dialect::json::{Scanner, Segments, Splice};
 use bulkhead_dialect::providers::Auth;
 use bulkhead_dialect::translate::{
@@ -16,6 +17,7 @@ use bytes::Bytes;
 
 use super::edit::{Changes, Edited, add_defaults, put_instead, take_out, unsupported_parameters};
 use super::hosted::Hosted;
+use super::members::members;
 use crate::apart::apart;
 use crate::fault::{Fault, Outcome};
 use crate::read::Call;
@@ -37,20 +39,21 @@ pub(crate) async fn translate(
     let Some(way) = Way::between(call.endpoint, to) else {
         return Err(Fault::new(ErrorKind::Internal, "The request cannot be translated."));
     };
-    let (mut splice, mut dropped) = take_out(call, deployment)?;
-    put_instead(call, instead, deployment, &mut splice);
+    let (mut splice, mut dropped) = take_out(call, deployment, false)?;
+    put_instead(call, instead, deployment, &Members::default(), &mut splice);
     // LiteLLM's names are those of chat and embeddings.
     let is_upstreams = way.leads_to_openai();
     let said = |name: &str| instead.iter().any(|member| member.name == name);
     if !is_upstreams {
         let is_free = |param: &&JsonMember| !said(&param.name) && !hosted.writes(&param.name);
         let params = deployment.call_params.iter().filter(is_free);
-        add_defaults(&call.scan, &call.removed, params, &mut splice);
+        add_defaults(&call.scan, &call.removed, params, &Members::default(), &mut splice);
     }
     let text = splice.apply(&call.body).into_bytes();
     let model = routed.model.clone();
     let base_model = deployment.base_model.clone();
-    let options = options(call, deployment, &model, way.upstream(), book);
+    let members = members(to, deployment, &model);
+    let options = RequestOptions { members, ..options(call, deployment, &model, way.upstream(), book) };
     let work = move || {
         let (model, base_model) = (Some(&*model), base_model.as_deref());
         way.request(&text, &RequestOptions { model, base_model, ..options })
@@ -65,9 +68,9 @@ pub(crate) async fn translate(
     let added = added.collect::<Vec<_>>();
     let mut changes = Changes { dropped, usage_added: false, back: Some(back), more: Vec::new() };
     for body in more {
-        changes.more.push(with_members(body, &added, hosted)?.into_bytes());
+        changes.more.push(with_members(body, &added, &members, hosted)?.into_bytes());
     }
-    Ok(Edited { body: with_members(body, &added, hosted)?, changes })
+    Ok(Edited { body: with_members(body, &added, &members, hosted)?, changes })
 }
 
 /// What of a deployment matters to the translation.
@@ -99,6 +102,8 @@ fn options(
             || abilities.is_some_and(|can| can.output_schema),
         cache_control: provider.cache_control,
         reasoning_content: provider.reasoning_content,
+        members: Members::default(),
+        developer_role: provider.openai_models,
         max_completion_tokens: provider.max_completion_tokens
             || (matches!(provider.auth, Auth::AzureApiKey | Auth::Foundry)
                 && abilities.is_some_and(|can| can.reasoning)),
@@ -147,17 +152,17 @@ fn not_translated(error: &TranslateError) -> Box<Fault> {
     }
 }
 
-fn with_members(body: Bytes, members: &[&JsonMember], hosted: &Hosted) -> Outcome<Segments> {
+fn with_members(body: Bytes, added: &[&JsonMember], members: &Members, hosted: &Hosted) -> Outcome<Segments> {
     let mut segments = Segments::default();
     segments.push(body.clone());
-    if members.is_empty() && !hosted.is_in_body() {
+    if added.is_empty() && !hosted.is_in_body() {
         return Ok(segments);
     }
     let mut scanner = Scanner::new();
     let scan = scanner.feed(&body).and_then(|()| scanner.finish());
     let scan = scan.map_err(|error| Fault::new(ErrorKind::BadJson, error.to_string()))?;
     let mut splice = Splice::new(&scan);
-    add_defaults(&scan, &[], members.iter().copied(), &mut splice);
+    add_defaults(&scan, &[], added.iter().copied(), members, &mut splice);
     hosted.write(&scan, &mut splice);
     Ok(if splice.is_empty() { segments } else { splice.apply(&segments) })
 }

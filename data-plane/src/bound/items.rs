@@ -6,6 +6,7 @@ use std::sync::Arc;
 use bulkhead_dialect::bound::Bound;
 use bulkhead_dialect::json::Segments;
 use bulkhead_dialect::json::view::{elements, find, part, text};
+use bulkhead_dialect::translate::CARRIED_CONTENT;
 use bulkhead_model::ErrorKind;
 use bulkhead_snapshot::{Deployment, Snapshot};
 use bytes::Bytes;
@@ -14,10 +15,12 @@ use super::bond::{BEFORE_CONTENT, open};
 use crate::fault::{Fault, Outcome};
 use crate::identify::Caller;
 
-/// An item whose content is sealed. Ranges are of the body.
+/// An item whose content is sealed, or carried for another provider. Ranges are of the body.
 pub(super) struct Item {
     /// Its place among the items.
     index: usize,
+    /// Its content is another provider's and unsealed; only a translation knows what to do with it.
+    is_carried: bool,
     /// Where the sealed content stands.
     sealed: Range<usize>,
     /// What the provider said, as JSON text.
@@ -36,7 +39,7 @@ pub(super) fn find_items(
     body: &Segments,
     input: Range<usize>,
 ) -> Outcome<Vec<Item>> {
-    if !body.contains(BEFORE_CONTENT.as_bytes()) {
+    if ![BEFORE_CONTENT, CARRIED_CONTENT].iter().any(|mark| body.contains(mark.as_bytes())) {
         return Ok(Vec::new());
     }
     let at = input.start;
@@ -48,19 +51,28 @@ pub(super) fn find_items(
         let item = part(&array, place.clone());
         let sealed = find(item, "encrypted_content")
             .and_then(|value| Some((text(part(item, value.clone()))?, value)))
-            .filter(|(content, _)| content.starts_with(BEFORE_CONTENT));
-        if let Some((content, value)) = sealed {
-            let bond = open(&snapshot.settings, caller, Bound::Content, &content);
-            let bond = bond.ok_or_else(|| refused(index))?;
+            .map(|(content, value)| (content.starts_with(CARRIED_CONTENT), content, value))
+            .filter(|(is_carried, content, _)| *is_carried || content.starts_with(BEFORE_CONTENT));
+        if let Some((is_carried, content, value)) = sealed {
+            let bond = if is_carried {
+                None
+            } else {
+                let bond = open(&snapshot.settings, caller, Bound::Content, &content);
+                Some(bond.ok_or_else(|| refused(index))?)
+            };
+            let from = bond.as_ref().and_then(|bond| snapshot.models.deployment(&bond.deployment));
+            let from = from.map(|(_, found)| found.clone());
             let next = all.peek().map_or(place.end, |(_, next)| next.start);
             let previous = before.as_ref().map_or(place.start, |before| before.end);
             found.push(Item {
                 index,
                 sealed: at + place.start + value.start..at + place.start + value.end,
-                said: serde_json::Value::from(bond.said).to_string().into(),
+                is_carried,
+                said: bond
+                    .map_or_else(Bytes::new, |bond| serde_json::Value::from(bond.said).to_string().into()),
                 after_another: at + previous..at + place.end,
                 as_first: at + place.start..at + next,
-                from: snapshot.models.deployment(&bond.deployment).map(|(_, found)| found.clone()),
+                from,
             });
         }
         before = Some(place);
@@ -79,10 +91,10 @@ fn refused(index: usize) -> Box<Fault> {
 }
 
 /// The edits that open the contents for a deployment. Items that it cannot read are taken out; says whether there were
-/// any.
-pub(super) fn opened(items: &[Item], to: &Deployment) -> (Vec<(Range<usize>, Bytes)>, bool) {
+/// any. `is_same`: it speaks Responses.
+pub(super) fn opened(items: &[Item], to: &Deployment, is_same: bool) -> (Vec<(Range<usize>, Bytes)>, bool) {
     let mut removed = 0;
-    let cuts = items.iter().map(|item| {
+    let cuts = items.iter().filter(|item| is_same || !item.is_carried).map(|item| {
         if item.from.as_ref().is_some_and(|from| same_account(from, to)) {
             return (item.sealed.clone(), item.said.clone());
         }

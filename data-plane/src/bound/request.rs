@@ -136,11 +136,13 @@ impl Bonds {
         self.home.as_ref()
     }
 
-    /// Puts the provider's own texts back for a deployment, and names what is left out for it.
+    /// Puts the provider's own texts back for a deployment, and names what is left out for it. `is_same`: it speaks
+    /// Responses.
     pub(crate) fn open(
         &self,
         call: &Call,
         to: &Deployment,
+        is_same: bool,
         splice: &mut Splice<'_>,
         dropped: &mut Vec<String>,
     ) {
@@ -149,7 +151,7 @@ impl Bonds {
             splice.replace(member, Bytes::from(json));
         }
         if let Some(input) = call.scan.find("input") {
-            let (cuts, is_short) = opened(&self.items, to);
+            let (cuts, is_short) = opened(&self.items, to, is_same);
             splice.replace_within(input, cuts);
             if is_short {
                 dropped.push("encrypted_content".to_owned());

@@ -129,7 +129,7 @@ fn after(
     let items = find_items(snapshot, caller, &segments, input).map_err(|fault| fault.kind)?;
     let (_, to) = snapshot.models.deployment(to).unwrap();
     let (mut out, mut at) = (String::new(), 0);
-    for (range, json) in opened(&items, to).0 {
+    for (range, json) in opened(&items, to, true).0 {
         out.push_str(body.get(at..range.start).unwrap());
         out.push_str(std::str::from_utf8(&json).unwrap());
         at = range.end;

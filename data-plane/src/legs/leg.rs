@@ -150,7 +150,7 @@ impl Journey {
         let (call, snapshot, instead) = (&self.call, &self.snapshot, &detour.instead);
         let hosted = Hosted::of(routed, to, &self.client, &snapshot.settings);
         let edited = match to == call.endpoint {
-            true => attempt::edit(call, routed, instead, &hosted)?,
+            true => attempt::edit(call, routed, instead, &hosted).await?,
             false => attempt::translate(call, routed, to, instead, &hosted, &snapshot.prices).await?,
         };
         let Edited { body, mut changes } = edited;

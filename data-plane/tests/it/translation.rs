@@ -3,6 +3,7 @@
 mod corpus;
 pub(crate) mod embeddings;
 mod native;
+mod same;
 
 use bulkhead_testkit::client::{Answer, End, Request};
 use bulkhead_testkit::{GatewayYaml, MockProvider, body, canary};

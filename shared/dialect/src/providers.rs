@@ -1,6 +1,6 @@
 //! The provider table: what is known about each provider without asking it.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::OnceLock;
 
 use bulkhead_model::Endpoint;
@@ -136,6 +136,22 @@ pub struct Provider {
     /// Top-level request members that it refuses.
     #[serde(default)]
     pub unsupported: Vec<String>,
+    /// Members of chat that it has by another name, and that name.
+    #[serde(default)]
+    pub renamed: BTreeMap<String, String>,
+    /// Top-level members that it refuses and that change nothing about the answer.
+    #[serde(default)]
+    pub left_out: Vec<String>,
+    /// Its chat is as strict as Mistral's: no member of a message beyond those it knows, ids of calls of nine letters
+    /// and digits, and `any` for a tool that has to be called.
+    #[serde(default)]
+    pub strict_messages: bool,
+    /// Its chat serves OpenAI's models, of which those that reason take less.
+    #[serde(default)]
+    pub openai_models: bool,
+    /// What LiteLLM's gateways put into ids of calls means something to it.
+    #[serde(default)]
+    pub keeps_marks: bool,
     /// Its name in LiteLLM's messages, such as `OpenAIException`.
     #[serde(default)]
     pub exception: String,

@@ -121,6 +121,37 @@ async fn an_application_of_entras_has_a_token_and_another_when_it_is_refused() {
     assert!((now + 3000.0..now + 3700.0).contains(&ends), "{ends}");
 }
 
+/// Moderation is about the request: it is told as content policy, and the token that was sent with it stays in use.
+#[tokio::test]
+async fn a_403_of_moderation_blames_neither_token_nor_deployment() {
+    let entra = entra(Arc::new(AtomicBool::new(true))).await;
+    let upstream = Upstream::start(|asked| match asked.body.contains("Something violent") {
+        true => {
+            let error = json!({"error": {"code": 403, "message": "m requires moderation on P. Your input was flagged \
+                for \"violence\".", "metadata": {"reasons": ["violence"]}}});
+            vec![Step::Send(answer("403 Forbidden", &[("content-type", "application/json")], &error.to_string()))]
+        }
+        false => vec![Step::Send(body_of_a_chat())],
+    })
+    .await;
+    let gateway = Gateway::with(azure(&upstream).text()).env("AZURE_AUTHORITY_HOST", &entra.origin());
+    let gateway = gateway.start().await;
+    for _ in 0..5 {
+        let refused = gateway.post(CHAT, MASTER, body::chat("gpt", "Something violent").text()).await;
+        assert_eq!(refused.status, 400, "{}", refused.text());
+        let error = &refused.json()["error"];
+        assert_eq!((&error["type"], &error["code"]), (&json!("invalid_request_error"), &json!("400")));
+        let said = error["message"].as_str().unwrap();
+        assert!(
+            said.starts_with("litellm.ContentPolicyViolationError: ") && said.contains("violence"),
+            "{said}"
+        );
+    }
+    let answer = gateway.post(CHAT, MASTER, body::chat("gpt", "Hi").text()).await;
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    assert_eq!(entra.asked().len(), 1, "the token was not refused");
+}
+
 /// Down at the start: the request says so, or goes elsewhere; once it is up nobody has to do anything.
 #[tokio::test]
 async fn without_a_token_the_reason_is_told_and_another_deployment_is_asked() {

@@ -89,6 +89,10 @@ const KEY_CODES: [&str; 1] = ["api_key_invalid"];
 
 const KEY_WORDS: [&str; 3] = ["api key not valid", "api key expired", "incorrect api key provided"];
 
+/// What stands against an account is no matter of one request's content, even where a policy is the reason.
+const ACCOUNT_WORDS: [&str; 6] =
+    ["account", "organization", "access was terminated", "access has been", "suspended", "api key"];
+
 /// True when the provider says that the request does not fit the model's context.
 pub fn is_context_window(error: &ProviderError) -> bool {
     matches(error, &CONTEXT_CODES, &CONTEXT_WORDS)
@@ -97,6 +101,12 @@ pub fn is_context_window(error: &ProviderError) -> bool {
 /// True when the provider's content policy stands against the request.
 pub fn is_content_policy(error: &ProviderError) -> bool {
     matches(error, &POLICY_CODES, &POLICY_WORDS)
+}
+
+/// True when a provider that forbids a request (403) does so because of its content: moderation, and not the key or
+/// what its account may do.
+pub fn is_forbidden_content(error: &ProviderError) -> bool {
+    is_content_policy(error) && !matches(error, &[], &ACCOUNT_WORDS)
 }
 
 /// True when the provider refuses the key, whatever its status.
@@ -160,6 +170,22 @@ mod tests {
         }
         let coded = ProviderError { code: Some("ResponsibleAIPolicyViolation".to_owned()), ..said("no") };
         assert!(is_content_policy(&coded));
+    }
+
+    #[test]
+    fn content_is_told_from_the_account() {
+        for (message, of_content) in [
+            (
+                "m requires moderation on P. Your input was flagged for \"violence\". No credits were charged.",
+                true,
+            ),
+            ("Content violates usage guidelines. Failed check: SAFETY_CHECK_TYPE_BIO", true),
+            ("Your account has been suspended for violating our usage policy.", false),
+            ("This organization was disabled because of a violation of our usage policies.", false),
+            ("Permission 'aiplatform.endpoints.predict' denied on resource", false),
+        ] {
+            assert_eq!(is_forbidden_content(&said(message)), of_content, "{message}");
+        }
     }
 
     #[test]

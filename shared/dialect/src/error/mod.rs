@@ -9,7 +9,7 @@ use bulkhead_model::{Dialect, Endpoint};
 use bytes::Bytes;
 use serde::Serialize;
 
-pub use classify::{is_bad_key, is_content_policy, is_context_window};
+pub use classify::{is_bad_key, is_content_policy, is_context_window, is_forbidden_content};
 pub use provider::{ProviderError, read_provider_error, read_retry_delay};
 
 /// What an error says.

@@ -18,6 +18,7 @@ mod gemini;
 mod json;
 mod loss;
 mod messages;
+mod names;
 mod ollama;
 mod options;
 mod plain;
@@ -36,10 +37,13 @@ use bytes::Bytes;
 
 pub(crate) use answer::measure;
 pub use answer::{Answered, answer};
+pub(crate) use chat::{SIGNED_ID, unsigned_id};
 pub use converse::bedrock_path;
 pub use count::counted;
 pub use loss::{Loss, Weight};
 pub use options::{AnswerOptions, Namespaced, Plan, ReasoningStyle, RequestOptions};
+pub use seal::CARRIED_CONTENT;
+pub(crate) use seal::{CARRIED, is_carried};
 pub use stream::Stream;
 pub use way::{Back, Leaving, Way};
 pub use within::{models_within, with_model_within};
@@ -216,7 +220,9 @@ pub fn request(
     request.keep_last_settings();
     losses.written_for(from);
     let namespaced = std::mem::take(&mut request.namespaced);
-    let mut plan = Plan { include_usage: request.include_usage, namespaced, ..Plan::default() };
+    let plain_tools = std::mem::take(&mut request.plain_tools);
+    let mut plan = Plan { include_usage: request.include_usage, namespaced, plain_tools, ..Plan::default() };
+    names::fit(&mut request, to, &mut plan);
     let body = match to {
         Dialect::Chat => chat::write_request(&request, options, &mut losses),
         Dialect::Messages => messages::write_request(&request, options, &mut plan, &mut losses),

@@ -1,5 +1,9 @@
 //! What a translation has to know besides the body.
 
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::fit::Members;
+
 /// How a request is written for its upstream. The defaults suit the dialect's own provider.
 #[derive(Debug, Clone, Copy)]
 pub struct RequestOptions<'a> {
@@ -21,6 +25,10 @@ pub struct RequestOptions<'a> {
     pub reasoning_content: bool,
     /// The limit of output is `max_completion_tokens`, not `max_tokens`.
     pub max_completion_tokens: bool,
+    /// What the model makes of members of chat.
+    pub members: Members,
+    /// The upstream's chat tells developers from system prompts.
+    pub developer_role: bool,
     /// Ask for the usage of a stream.
     pub stream_usage: bool,
     /// Google's models are asked at the Gemini API, which takes ids of calls and counts whole requests; Vertex does
@@ -40,6 +48,8 @@ impl Default for RequestOptions<'_> {
             cache_control: false,
             reasoning_content: false,
             max_completion_tokens: false,
+            members: Members::default(),
+            developer_role: true,
             stream_usage: true,
             gemini_api: true,
         }
@@ -67,6 +77,10 @@ pub struct Plan {
     pub include_usage: bool,
     /// Tools that the client finds by two names.
     pub namespaced: Vec<Namespaced>,
+    /// Tools that the client calls with plain text, and the provider with an object that holds it.
+    pub plain_tools: BTreeSet<String>,
+    /// Names of tools as the client has them, by what the provider calls them.
+    pub renamed: BTreeMap<String, String>,
 }
 
 /// A tool in one of responses' namespaces. Other dialects have one name for a tool.

@@ -26,6 +26,17 @@ const ANTHROPIC: &str = "anthropic-thinking.";
 /// Stands before a signature of a call or a text.
 const PART: &str = "part:";
 
+/// What values begin with, quote included, that a client keeps for another provider than the one that it asks.
+pub(crate) const CARRIED: [&[u8]; 2] = [b"\"openai-reasoning.", b"\"part:"];
+
+/// Begins what Responses have encrypted, where it is for another provider.
+pub const CARRIED_CONTENT: &str = ANTHROPIC;
+
+/// True for a signature that a client keeps for another provider than Anthropic or Bedrock.
+pub(crate) fn is_carried(signature: &str) -> bool {
+    [OPENAI, PART].iter().any(|mark| signature.starts_with(mark))
+}
+
 /// The signature of a call or a text, as one of thoughts. It must never go to a provider that signs those.
 pub(super) fn mark_part(signature: &str) -> String {
     format!("{PART}{signature}")
@@ -124,6 +135,16 @@ mod tests {
         {
             assert_eq!(Sealed::read(other), None, "{other}");
         }
+    }
+
+    #[test]
+    fn what_is_carried_is_known_by_its_beginning() {
+        for signature in [mark_encrypted("rs_1", "g"), mark_part("CiQ")] {
+            assert!(is_carried(&signature));
+            let quoted = format!("\"{signature}\"");
+            assert!(CARRIED.iter().any(|mark| quoted.as_bytes().starts_with(mark)), "{quoted}");
+        }
+        assert!(!is_carried("EqQB"));
     }
 
     #[test]

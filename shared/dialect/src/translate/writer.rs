@@ -1,13 +1,21 @@
 //! The client's side of an answer, whatever its dialect.
 
+use std::collections::BTreeMap;
+
 use bytes::{Bytes, BytesMut};
 
-use super::form::Event;
+use super::form::{Delta, Event};
 use super::{AnswerOptions, Dialect, chat, completions, converse, gemini, messages, responses};
 use crate::relay::StreamFailure;
 
 /// Writes events as a stream, or as an answer in one piece.
-pub(super) enum Writer {
+pub(super) struct Writer {
+    /// Names of tools as the client has them, by what the provider calls them.
+    renamed: BTreeMap<String, String>,
+    client: Client,
+}
+
+enum Client {
     Chat(chat::Writer),
     Messages(messages::Writer),
     Responses(Box<responses::Writer>),
@@ -18,49 +26,56 @@ pub(super) enum Writer {
 
 impl Writer {
     /// `None` for a dialect that no client speaks.
-    pub(super) fn new(client: Dialect, options: AnswerOptions, streams: bool) -> Option<Self> {
-        Some(match client {
-            Dialect::Chat => Self::Chat(chat::Writer::new(options, streams)),
-            Dialect::Messages => Self::Messages(messages::Writer::new(options, streams)),
-            Dialect::Responses => Self::Responses(Box::new(responses::Writer::new(options, streams))),
-            Dialect::Completions => Self::Completions(completions::Writer::new(options, streams)),
-            Dialect::Gemini => Self::Gemini(gemini::Writer::new(options, streams)),
-            Dialect::Converse => Self::Converse(converse::Writer::new(options, streams)),
+    pub(super) fn new(client: Dialect, mut options: AnswerOptions, streams: bool) -> Option<Self> {
+        let renamed = std::mem::take(&mut options.plan.renamed);
+        let client = match client {
+            Dialect::Chat => Client::Chat(chat::Writer::new(options, streams)),
+            Dialect::Messages => Client::Messages(messages::Writer::new(options, streams)),
+            Dialect::Responses => Client::Responses(Box::new(responses::Writer::new(options, streams))),
+            Dialect::Completions => Client::Completions(completions::Writer::new(options, streams)),
+            Dialect::Gemini => Client::Gemini(gemini::Writer::new(options, streams)),
+            Dialect::Converse => Client::Converse(converse::Writer::new(options, streams)),
             Dialect::Cohere | Dialect::Ollama => return None,
-        })
+        };
+        Some(Self { renamed, client })
     }
 
     /// Writes one event; in one piece, nothing is in `out` before the end.
     /// Fails when what came before leaves no place for the event.
-    pub(super) fn write(&mut self, event: Event<'_>, out: &mut BytesMut) -> Option<StreamFailure> {
-        match self {
-            Self::Chat(writer) => {
+    pub(super) fn write(&mut self, mut event: Event<'_>, out: &mut BytesMut) -> Option<StreamFailure> {
+        if let Event::More { delta: Delta::Tool { name, .. }, .. } = &mut event
+            && let Some(own) = self.renamed.get(&**name)
+        {
+            *name = own.clone().into();
+        }
+        match &mut self.client {
+            Client::Chat(writer) => {
                 writer.write(event, out);
                 None
             }
-            Self::Messages(writer) => writer.write(event, out),
-            Self::Responses(writer) => writer.write(event, out),
-            Self::Completions(writer) => {
+            Client::Messages(writer) => writer.write(event, out),
+            Client::Responses(writer) => writer.write(event, out),
+            Client::Completions(writer) => {
                 writer.write(event, out);
                 None
             }
-            Self::Gemini(writer) => {
+            Client::Gemini(writer) => {
                 writer.write(event, out);
                 None
             }
-            Self::Converse(writer) => writer.write(event, out),
+            Client::Converse(writer) => writer.write(event, out),
         }
     }
 
     /// The answer in one piece.
     pub(super) fn into_whole(self) -> Bytes {
-        match self {
-            Self::Chat(writer) => writer.into_whole(),
-            Self::Messages(writer) => writer.into_whole(),
-            Self::Responses(writer) => writer.into_whole(),
-            Self::Completions(writer) => writer.into_whole(),
-            Self::Gemini(writer) => writer.into_whole(),
-            Self::Converse(writer) => writer.into_whole(),
+        match self.client {
+            Client::Chat(writer) => writer.into_whole(),
+            Client::Messages(writer) => writer.into_whole(),
+            Client::Responses(writer) => writer.into_whole(),
+            Client::Completions(writer) => writer.into_whole(),
+            Client::Gemini(writer) => writer.into_whole(),
+            Client::Converse(writer) => writer.into_whole(),
         }
     }
 }

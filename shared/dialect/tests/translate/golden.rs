@@ -32,9 +32,15 @@ fn shown(done: &Translated) -> String {
     for loss in &done.losses {
         text += &format!("\n{:?}: {} {}", loss.weight, loss.name, loss.place);
     }
-    let Plan { output_tool, include_usage, namespaced } = &done.plan;
+    let Plan { output_tool, include_usage, namespaced, plain_tools, renamed } = &done.plan;
     for tool in namespaced {
         text += &format!("\n{tool:?}");
+    }
+    for tool in plain_tools {
+        text += &format!("\nPlain {tool:?}");
+    }
+    for (sent, own) in renamed {
+        text += &format!("\nRenamed {own:?}: {sent:?}");
     }
     text + &format!("\nPlan {{ output_tool: {output_tool}, include_usage: {include_usage} }}")
 }

@@ -38,3 +38,4 @@ mod seen_responses;
 mod speed;
 mod splits;
 mod tables;
+mod tools;

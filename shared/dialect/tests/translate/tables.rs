@@ -3,6 +3,7 @@
 
 use std::fmt::Write;
 
+use bulkhead_dialect::fit::Members;
 use bulkhead_dialect::providers::provider;
 use bulkhead_dialect::translate::{Dialect, RequestOptions, TranslateError, Weight, request};
 use serde_json::{Map, Value, json};
@@ -260,6 +261,7 @@ fn the_provider_table_in_what_leaves() {
             reasoning_content: row.reasoning_content,
             max_completion_tokens: row.max_completion_tokens,
             stream_usage: row.stream_usage,
+            members: Members::of(row, "m"),
             ..RequestOptions::default()
         };
         let done = request(Dialect::Messages, Dialect::Chat, &asks, &options).unwrap();
@@ -274,6 +276,19 @@ fn the_provider_table_in_what_leaves() {
         writeln!(table, "    cache_control      {}", text.contains("cache_control")).unwrap();
         writeln!(table, "    reasoning_content  {}", text.contains("\"reasoning_content\":\"Hm.\"")).unwrap();
         writeln!(table, "    refuses            {}", row.unsupported.join(", ")).unwrap();
+        let lists = [("renames", format!("{:?}", row.renamed)), ("leaves out", row.left_out.join(", "))];
+        for (what, list) in lists.iter().filter(|(_, list)| !matches!(&**list, "" | "{}")) {
+            writeln!(table, "    {what:<18} {list}").unwrap();
+        }
+        for (what, is) in [
+            ("strict messages", row.strict_messages),
+            ("OpenAI's models", row.openai_models),
+            ("keeps marks", row.keeps_marks),
+        ] {
+            if is {
+                writeln!(table, "    {what}").unwrap();
+            }
+        }
     }
     insta::assert_snapshot!("providers", table);
 }

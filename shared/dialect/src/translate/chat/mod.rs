@@ -20,6 +20,7 @@ pub(super) use delta_writer::call_id;
 pub(super) use request_reader::read_request;
 pub(super) use request_writer::write_request;
 pub(super) use request_writer::{effort_name, write_tier, write_user};
+pub(crate) use signature::{SEPARATOR as SIGNED_ID, unsigned_id};
 pub(super) use turn_writer::{data_url, is_film};
 pub(super) use usage::write_usage;
 

@@ -8,6 +8,7 @@ use super::super::messages::write_cache;
 use super::super::write::{self, Fields, Items, USUAL_SIZE};
 use super::super::{Dialect, ReasoningStyle, RequestOptions};
 use super::turn_writer::write_turn;
+use crate::fit::Verdict;
 
 /// What LiteLLM calls a schema that has no name.
 const SCHEMA_NAME: &str = "structured_output";
@@ -37,10 +38,17 @@ pub(crate) fn write_request(
         write_reasoning(request, options, body, losses);
         match request.stop.as_slice() {
             [] => {}
+            _ if verdict("stop", b"", request, options) != Verdict::Keep => losses.asked("stop", ""),
             stops => body.array("stop", |items| stops.iter().for_each(|stop| items.text(stop))),
         }
-        write_user(request, body, losses);
-        write_tier(request, body, losses);
+        match verdict("user", b"", request, options) {
+            Verdict::Aside if request.user.is_some() => losses.aside("user", ""),
+            _ => write_user(request, body, losses),
+        }
+        match verdict("service_tier", b"", request, options) {
+            Verdict::Aside if request.tier.is_some() => losses.aside("service_tier", ""),
+            _ => write_tier(request, body, losses),
+        }
         if request.cache.is_some() && !options.cache_control {
             losses.aside("cache_control", "");
         } else if let Some(cache) = request.cache {
@@ -77,7 +85,10 @@ fn write_tools(
         None => {}
         Some(ToolChoice::Auto) => body.text("tool_choice", "auto"),
         Some(ToolChoice::None) => body.text("tool_choice", "none"),
-        Some(ToolChoice::Required) => body.text("tool_choice", "required"),
+        Some(ToolChoice::Required) => {
+            let word: &[u8] = b"\"required\"";
+            body.raw("tool_choice", options.members.value("tool_choice", word).unwrap_or(word));
+        }
         Some(ToolChoice::Tool(name)) => body.object("tool_choice", |choice| {
             choice.text("type", "function");
             choice.object("function", |function| function.text("name", name));
@@ -116,6 +127,20 @@ fn write_settings(
     losses: &mut Losses,
 ) {
     for setting in &request.settings {
+        let name = setting.knob.name_in(Dialect::Chat).unwrap_or_default();
+        match verdict(name, setting.value, request, options) {
+            Verdict::Keep => {}
+            Verdict::Idle => continue,
+            Verdict::Refuse if setting.is_googles_default() => continue,
+            Verdict::Aside => {
+                losses.aside(&setting.name, "");
+                continue;
+            }
+            Verdict::Refuse => {
+                losses.asked(&setting.name, "");
+                continue;
+            }
+        }
         match setting.knob.name_in(Dialect::Chat) {
             Some("max_tokens") if options.max_completion_tokens => {
                 body.raw("max_completion_tokens", setting.value);
@@ -128,10 +153,23 @@ fn write_settings(
             Some(_) if setting.knob == Knob::WebSearch && setting.name == "web_search" => {
                 losses.asked(&setting.name, "tools");
             }
-            Some(name) => body.raw(name, setting.value),
+            Some(name) => body.raw(options.members.name(name), setting.value),
             None if setting.is_idle() => {}
             None => losses.asked(&setting.name, ""),
         }
+    }
+}
+
+fn verdict(name: &str, value: &[u8], request: &Request<'_>, options: &RequestOptions<'_>) -> Verdict {
+    options.members.verdict(name, value, effort(request))
+}
+
+/// How much the model is told to reason, in chat's words where that matters.
+fn effort(request: &Request<'_>) -> Option<&'static str> {
+    match request.reasoning? {
+        (Reasoning::Off, "thinking") | (Reasoning::Adaptive(None), _) => None,
+        (Reasoning::Off, _) => Some("none"),
+        _ => Some("some"),
     }
 }
 

@@ -7,7 +7,7 @@ use super::super::json::{get, get_text};
 use super::super::write::Fields;
 
 /// Between an id and its signature.
-const SEPARATOR: &str = "__thought__";
+pub(crate) const SEPARATOR: &str = "__thought__";
 
 /// The id of a call with its signature.
 pub(super) fn signed_id<'a>(id: Cow<'a, str>, signature: Option<&str>) -> Cow<'a, str> {
@@ -15,6 +15,11 @@ pub(super) fn signed_id<'a>(id: Cow<'a, str>, signature: Option<&str>) -> Cow<'a
         Some(signature) => format!("{id}{SEPARATOR}{signature}").into(),
         None => id,
     }
+}
+
+/// The id without its signature.
+pub(crate) fn unsigned_id(id: &str) -> &str {
+    id.split_once(SEPARATOR).map_or(id, |(id, _)| id)
 }
 
 /// The id without its signature, and the signature.

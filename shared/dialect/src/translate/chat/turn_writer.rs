@@ -7,6 +7,7 @@ use super::super::form::{Block, Part, Role, Source, Turn};
 use super::super::loss::Losses;
 use super::super::messages::write_cache;
 use super::super::write::{Fields, Items};
+use crate::fit::short_call_id;
 
 /// OpenAI wants a name for every file.
 const FILE_NAME: &str = "document.pdf";
@@ -21,7 +22,8 @@ pub(super) fn write_turn(
     let mut writer = Turns { at: turn.at, options, losses };
     match turn.role {
         Role::System => writer.plain("system", &turn.parts, messages),
-        Role::Developer => writer.plain("developer", &turn.parts, messages),
+        Role::Developer if options.developer_role => writer.plain("developer", &turn.parts, messages),
+        Role::Developer => writer.plain("system", &turn.parts, messages),
         Role::Assistant => writer.assistant(&turn.parts, messages),
         Role::User => writer.user(&turn.parts, messages),
     }
@@ -56,7 +58,7 @@ impl Turns<'_> {
                 content.iter().partition(|part| matches!(part.block, Block::Text(_)));
             messages.object(|message| {
                 message.text("role", "tool");
-                message.text("tool_call_id", id);
+                message.text("tool_call_id", &self.id(id));
                 self.content(message, &told);
                 self.cache(message, part);
             });
@@ -78,6 +80,7 @@ impl Turns<'_> {
         for part in parts {
             match &part.block {
                 Block::Text(more) => text.push_str(more),
+                Block::Refusal(more) if self.options.members.is_strict() => text.push_str(more),
                 Block::Refusal(more) => refusal.push_str(more),
                 Block::Thinking { text: more, .. } if self.options.reasoning_content => {
                     thoughts.push_str(more);
@@ -106,7 +109,7 @@ impl Turns<'_> {
             if !calls.is_empty() {
                 message.array("tool_calls", |items| {
                     for (id, name, arguments) in calls {
-                        write_call(items, id, name, arguments);
+                        write_call(items, &self.id(id), name, arguments);
                     }
                 });
             }
@@ -114,6 +117,12 @@ impl Turns<'_> {
                 self.cache(message, part);
             }
         });
+    }
+
+    /// The id of a call as the provider takes it.
+    fn id<'i>(&self, id: &'i str) -> Cow<'i, str> {
+        let short = self.options.members.is_strict().then(|| short_call_id(id)).flatten();
+        short.map_or(Cow::Borrowed(id), Cow::Owned)
     }
 
     /// One text is a string, as every provider takes it; anything else is a list.

@@ -141,7 +141,7 @@ impl Input<'_> {
     }
 }
 
-/// Google's name of a task, the names that mean the same, Cohere's name and Nova's.
+/// What vectors are for: Google's word, others that mean it, Cohere's and Nova's.
 type Task = (&'static str, &'static [&'static str], Option<&'static str>, Option<&'static str>);
 
 /// What vectors are for, by its name in Google's, Cohere's and Nova's words. What has no name here goes along as it is.

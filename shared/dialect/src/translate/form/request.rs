@@ -1,6 +1,7 @@
 //! A request.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 
 use super::super::Namespaced;
 use super::{Knob, Setting};
@@ -16,6 +17,8 @@ pub struct Request<'a> {
     pub tools: Vec<Tool<'a>>,
     /// Those of them that the client finds by two names.
     pub namespaced: Vec<Namespaced>,
+    /// Those of them that take plain text, which is a member of their arguments here.
+    pub plain_tools: BTreeSet<String>,
     /// What it shall call.
     pub tool_choice: Option<ToolChoice<'a>>,
     /// Whether it may call several at once.

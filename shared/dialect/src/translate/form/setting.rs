@@ -143,7 +143,11 @@ pub struct Setting<'a> {
 impl Setting<'_> {
     /// True where it asks for nothing but what happens anyhow. Google's clients send its default of `topK` along.
     pub fn is_idle(&self) -> bool {
-        let googles = self.knob == Knob::TopK && self.name == "topK" && self.value == b"64";
-        googles || self.knob.is_idle(self.value)
+        self.knob == Knob::TopK && self.is_googles_default() || self.knob.is_idle(self.value)
+    }
+
+    /// True for what Google's clients send although nobody asked for it.
+    pub fn is_googles_default(&self) -> bool {
+        matches!((&*self.name, self.value), ("topK", b"64") | ("topP", b"0.95"))
     }
 }

@@ -100,6 +100,10 @@ impl Writer {
             Delta::RedactedThinking(data) => self.items.redacted(&data, out),
             Delta::Tool { call, id, name } => {
                 let id = super::super::chat::call_id(&id, call).into_owned();
+                if self.options.plan.plain_tools.contains(&*name) {
+                    self.items.call(Kind::PlainCall { number: call, id, name: name.into_owned() }, out);
+                    return Ok(());
+                }
                 let named = self.options.plan.namespaced.iter().find(|tool| tool.whole_name() == name);
                 let (namespace, name) = match named {
                     Some(tool) => (Some(tool.namespace.clone()), tool.name.clone()),

@@ -11,6 +11,7 @@ use super::super::seal::{Sealed, mark_encrypted, read_thoughts};
 use super::super::write;
 use super::super::{Namespaced, TranslateError};
 use super::content::read_parts;
+use super::plain_input::INPUT;
 
 /// Reads a text of the user, or a list of items.
 pub(super) fn read_input<'a>(
@@ -145,7 +146,7 @@ fn read_call<'a>(item: &'a [u8], member: &str, is_plain: bool) -> Option<Block<'
 /// What a tool that takes plain text was called with, as arguments.
 fn as_arguments<'a>(input: &str) -> Cow<'a, str> {
     let mut json = BytesMut::new();
-    write::object(&mut json, |fields| fields.text("input", input));
+    write::object(&mut json, |fields| fields.text(INPUT, input));
     String::from_utf8_lossy(&json).into_owned().into()
 }
 

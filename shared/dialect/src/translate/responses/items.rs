@@ -129,9 +129,16 @@ impl Items {
 
     /// More of a call's arguments. False when the call is over.
     pub(super) fn arguments(&mut self, number: u32, text: &str, out: &mut BytesMut) -> bool {
-        let is_it =
-            |item: &&mut Open| matches!(item.kind, Kind::Call { number: found, .. } if found == number);
+        let is_it = |item: &&mut Open| match item.kind {
+            Kind::Call { number: found, .. } | Kind::PlainCall { number: found, .. } => found == number,
+            Kind::Message | Kind::Reasoning => false,
+        };
         let Some(item) = self.calls.iter_mut().rev().find(is_it) else { return false };
+        if matches!(item.kind, Kind::PlainCall { .. }) {
+            let text = item.plain.feed(text);
+            input(item, &text, &mut self.events, out);
+            return true;
+        }
         item.text.push_str(text);
         self.events.within("response.function_call_arguments.delta", item, None, out, |data| {
             data.text("delta", text);
@@ -152,7 +159,9 @@ impl Items {
     pub(super) fn close(&mut self, status: &str, out: &mut BytesMut) {
         self.close_part(out);
         let calls = std::mem::take(&mut self.calls);
-        for item in self.open.take().into_iter().chain(calls) {
+        for mut item in self.open.take().into_iter().chain(calls) {
+            let rest = item.plain.rest();
+            input(&mut item, &rest, &mut self.events, out);
             self.finish(&item, status, out);
         }
     }
@@ -198,6 +207,11 @@ impl Items {
                     data.text("arguments", &item.text);
                 });
             }
+            Kind::PlainCall { .. } => {
+                events.within("response.custom_tool_call_input.done", item, None, out, |data| {
+                    data.text("input", &item.text);
+                });
+            }
         }
         separate(&mut self.output);
         let start = self.output.len();
@@ -210,6 +224,16 @@ impl Items {
 fn next(count: &mut u64) -> u64 {
     *count += 1;
     *count - 1
+}
+
+/// More of the text of a call that takes plain text.
+fn input(item: &mut Open, text: &str, events: &mut Events, out: &mut BytesMut) {
+    if !text.is_empty() {
+        item.text.push_str(text);
+        events.within("response.custom_tool_call_input.delta", item, None, out, |data| {
+            data.text("delta", text)
+        });
+    }
 }
 
 fn added(item: &Open, events: &mut Events, out: &mut BytesMut) {

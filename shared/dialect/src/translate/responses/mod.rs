@@ -11,6 +11,7 @@ mod item;
 mod items;
 mod options_reader;
 mod part;
+mod plain_input;
 mod request_reader;
 mod request_writer;
 mod tools;

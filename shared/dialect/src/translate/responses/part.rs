@@ -8,6 +8,7 @@ use super::super::json::get;
 use super::super::seal::{Sealed, read_encrypted};
 use super::super::write::{self, Fields};
 use super::events::Place;
+use super::plain_input::PlainInput;
 
 /// Most citations of a part.
 const MOST_CITATIONS: usize = 256;
@@ -27,6 +28,8 @@ pub(super) struct Open {
     parts: BytesMut,
     count: u64,
     pub(super) part: Option<Part>,
+    /// What arguments say in plain text.
+    pub(super) plain: PlainInput,
 }
 
 /// What an item is.
@@ -34,7 +37,18 @@ pub(super) struct Open {
 pub(super) enum Kind {
     Message,
     Reasoning,
-    Call { number: u32, id: String, name: String, namespace: Option<String> },
+    Call {
+        number: u32,
+        id: String,
+        name: String,
+        namespace: Option<String>,
+    },
+    /// A call with plain text.
+    PlainCall {
+        number: u32,
+        id: String,
+        name: String,
+    },
 }
 
 impl Kind {
@@ -44,6 +58,7 @@ impl Kind {
             Self::Message => "msg",
             Self::Reasoning => "rs",
             Self::Call { .. } => "fc",
+            Self::PlainCall { .. } => "ctc",
         }
     }
 }
@@ -70,6 +85,7 @@ impl Open {
             parts: BytesMut::new(),
             count: 0,
             part: None,
+            plain: PlainInput::default(),
         }
     }
 
@@ -116,6 +132,13 @@ impl Open {
                     if let Some(namespace) = namespace {
                         item.text("namespace", namespace);
                     }
+                }
+                Kind::PlainCall { id, name, .. } => {
+                    item.text("type", "custom_tool_call");
+                    item.text("status", status);
+                    item.text("input", &self.text);
+                    item.text("call_id", id);
+                    item.text("name", name);
                 }
             }
         });

@@ -6,13 +6,20 @@ use super::super::json::{fields, flag, get, get_text, items, text};
 use super::super::loss::Losses;
 use super::super::write::{Fields, Items};
 
-/// Reads the functions, those of namespaces, too; tools of the provider and tools that take plain text are lost by their names.
+/// What a tool that takes plain text is called with elsewhere.
+const PLAIN: &[u8] =
+    br#"{"type":"object","properties":{"input":{"type":"string"}},"required":["input"],"additionalProperties":false}"#;
+
+/// Reads the functions, those of namespaces and those that take plain text, too; tools of the provider are lost by their
+/// names.
 pub(super) fn read_tools<'a>(value: &'a [u8], request: &mut Request<'a>, losses: &mut Losses) -> bool {
     request.tools.clear();
     request.namespaced.clear();
+    request.plain_tools.clear();
     for (at, tool) in items(value).enumerate() {
         match get_text(tool, "type").as_deref() {
             Some("function") => request.tools.push(read_function(at, tool, losses)),
+            Some("custom") => read_plain(at, tool, request, losses),
             Some("namespace") => read_namespace(at, tool, request, losses),
             Some(kind) if kind.starts_with("web_search") => read_search(at, tool, request, losses),
             kind => losses.asked(kind.unwrap_or_default(), format_args!("tools[{at}]")),
@@ -33,6 +40,30 @@ fn read_function<'a>(at: usize, tool: &'a [u8], losses: &mut Losses) -> Tool<'a>
         }
     }
     read
+}
+
+/// A tool that takes plain text: a function with one text here. What form the text has is told in its description, as
+/// LiteLLM tells it; nobody holds the model to it.
+fn read_plain<'a>(at: usize, tool: &'a [u8], request: &mut Request<'a>, losses: &mut Losses) {
+    let name = get_text(tool, "name").unwrap_or_default();
+    let mut description = get_text(tool, "description").unwrap_or_default().into_owned();
+    for (member, value) in fields(tool) {
+        match &*member {
+            "type" | "name" | "description" => {}
+            "format" => {
+                let said = |name| get_text(value, name).unwrap_or_default();
+                if !said("definition").is_empty() {
+                    losses.aside("format", format_args!("tools[{at}]"));
+                    let (syntax, definition) = (said("syntax"), said("definition"));
+                    description.push_str(&format!("\n\nFormat:\n```{syntax}\n{definition}\n```"));
+                }
+            }
+            other => losses.aside(other, format_args!("tools[{at}]")),
+        }
+    }
+    request.plain_tools.insert(name.clone().into_owned());
+    let description = (!description.is_empty()).then_some(description.into());
+    request.tools.push(Tool { name, description, parameters: Some(PLAIN), ..Tool::default() });
 }
 
 /// A search of the web, wherever it likes: what says where is lost.
@@ -87,7 +118,7 @@ pub(super) fn read_choice<'a>(value: &'a [u8], request: &mut Request<'a>, losses
         return Some(());
     }
     let choice = match &*get_text(value, "type")? {
-        "function" => ToolChoice::Tool(get_text(value, "name")?),
+        "function" | "custom" => ToolChoice::Tool(get_text(value, "name")?),
         "allowed_tools" => {
             let choice = by_word(&get_text(value, "mode")?)?;
             allow(get(value, "tools")?, request, losses);
@@ -107,7 +138,7 @@ fn allow(tools: &[u8], request: &mut Request<'_>, losses: &mut Losses) {
     let mut searches = false;
     for (at, tool) in items(tools).enumerate() {
         match get_text(tool, "type").as_deref() {
-            Some("function") => allowed.extend(get_text(tool, "name")),
+            Some("function" | "custom") => allowed.extend(get_text(tool, "name")),
             Some(kind) if kind.starts_with("web_search") => searches = true,
             kind => losses.asked(kind.unwrap_or_default(), format_args!("tool_choice.tools[{at}]")),
         }

@@ -1,5 +1,7 @@
 //! Translations of anything into every dialect.
 
+use bulkhead_dialect::fit::Members;
+use bulkhead_dialect::providers::provider;
 use bulkhead_dialect::relay::End;
 use bulkhead_dialect::sse::Framer;
 use bulkhead_dialect::translate::{
@@ -78,8 +80,20 @@ pub(crate) fn request_options(input: &[u8]) -> RequestOptions<'static> {
         cache_control: bit(6),
         reasoning_content: bit(7),
         max_completion_tokens: bit(8),
+        members: members(bits >> 13 & 3),
+        developer_role: bit(12),
         stream_usage: bit(9),
         gemini_api: bit(10),
+    }
+}
+
+fn members(bits: u64) -> Members {
+    let of = |name, model| Members::of(provider(name).unwrap_or_else(|| panic!("no {name}")), model);
+    match bits {
+        0 => of("mistral", "m"),
+        1 => of("openai", "o3"),
+        2 => of("openai", "gpt-5.5"),
+        _ => Members::default(),
     }
 }
 
@@ -90,7 +104,12 @@ pub(crate) fn answer_options(input: &[u8]) -> AnswerOptions {
         shown_model: bit(0).then(|| "shown".to_owned()),
         id: "id-1".to_owned(),
         created: 1_700_000_000,
-        plan: Plan { output_tool: bit(1) && bit(2), include_usage: bit(3), ..Plan::default() },
+        plan: Plan {
+            output_tool: bit(1) && bit(2),
+            include_usage: bit(3),
+            plain_tools: bit(4).then(|| "get_weather".to_owned()).into_iter().collect(),
+            ..Plan::default()
+        },
         max_event: usize::MAX,
         input_tokens: None,
         json_array: false,

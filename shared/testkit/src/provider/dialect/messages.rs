@@ -34,8 +34,9 @@ fn tool_id(voice: &Voice, index: usize) -> String {
     id("toolu_01", voice.seq ^ (index as u64 + 1) << 32, 22)
 }
 
+/// Base64, as Bedrock's and Google's clients take nothing else.
 fn signature(voice: &Voice) -> String {
-    id("Er", voice.seq ^ 0xffff, 88)
+    id("Er", voice.seq ^ 0xffff, 86)
 }
 
 pub(crate) fn body(say: &Say, voice: &Voice) -> String {
