@@ -103,7 +103,8 @@ fn options(
         cache_control: provider.cache_control,
         reasoning_content: provider.reasoning_content,
         members: Members::default(),
-        developer_role: provider.openai_models,
+        // Foundry serves other makers' models, too, which know no such role.
+        developer_role: provider.openai_models && provider.auth != Auth::Foundry,
         max_completion_tokens: provider.max_completion_tokens
             || (matches!(provider.auth, Auth::AzureApiKey | Auth::Foundry)
                 && abilities.is_some_and(|can| can.reasoning)),
