@@ -1,6 +1,7 @@
 //! Translations of anything into every dialect.
 
-use bulkhead_dialect::fit::Members;
+use bulkhead_dialect::fit::{Fit, Members};
+use bulkhead_dialect::json::view::{find, part};
 use bulkhead_dialect::providers::provider;
 use bulkhead_dialect::relay::End;
 use bulkhead_dialect::sse::Framer;
@@ -8,6 +9,7 @@ use bulkhead_dialect::translate::{
     AnswerOptions, Dialect, Plan, ReasoningStyle, RequestOptions, Stream, TranslateError, answer, request,
 };
 use bytes::BytesMut;
+use serde::de::IgnoredAny;
 use serde_json::Value;
 
 use super::cut::{hash, ways};
@@ -20,6 +22,30 @@ pub(crate) fn request_of(from: Dialect, input: &[u8]) {
             Ok(done) => sent(to, input, &done.body),
             Err(error) => says_where(&error),
         }
+    }
+    fits(from, input);
+}
+
+/// What is put right of messages in their own dialect is JSON as before, and nothing is left to be put right.
+fn fits(dialect: Dialect, input: &[u8]) {
+    let fits: &[Fit] = match dialect {
+        Dialect::Chat => &[
+            Fit::Chat { without_marks: true, as_mistral: true },
+            Fit::Chat { without_marks: true, as_mistral: false },
+            Fit::Chat { without_marks: false, as_mistral: true },
+        ],
+        Dialect::Messages => &[Fit::Messages],
+        Dialect::Converse => &[Fit::Converse],
+        _ => &[],
+    };
+    if serde_json::from_slice::<IgnoredAny>(input).is_err() {
+        return;
+    }
+    let Some(messages) = find(input, "messages").map(|range| part(input, range)) else { return };
+    for fit in fits {
+        let Some(right) = fit.messages(messages) else { continue };
+        assert!(serde_json::from_slice::<IgnoredAny>(&right).is_ok(), "{fit:?}: {}", lossy(&right));
+        assert_eq!(fit.messages(&right), None, "{fit:?}: {}", lossy(&right));
     }
 }
 
@@ -173,11 +199,12 @@ fn streamed(upstream: Dialect, client: Dialect, body: &[u8], chunks: &[&[u8]]) -
     Got { out: out.to_vec(), end, failed, has_reason, told }
 }
 
-/// JSON, unless it is deeper than this parser goes: what arrives just within the limit may leave inside of something.
+/// JSON, unless it is more than this parser takes: what arrives just within the limit of depth may leave inside of
+/// something, and half a surrogate of the client's goes along where it stands in what is not read.
 fn parsed(text: &[u8]) -> Option<Value> {
     match serde_json::from_slice(text) {
         Ok(read) => Some(read),
-        Err(error) if error.to_string().starts_with("recursion limit exceeded") => None,
+        Err(_) if serde_json::from_slice::<IgnoredAny>(text).is_ok() => None,
         Err(error) => panic!("{error}: {}", lossy(text)),
     }
 }
