@@ -1,8 +1,10 @@
 //! The edits of a request body, complete (design §5). Everything else leaves byte for byte as it came.
 
+use std::ops::Range;
+
 use bulkhead_dialect::json::view::{find, is_object, part};
 use bulkhead_dialect::json::{Kind, Member, Scan, Segments, Splice};
-use bulkhead_dialect::translate::{Back, models_within, with_model_within};
+use bulkhead_dialect::translate::{Back, developers, models_within, with_model_within};
 use bulkhead_model::rows::JsonMember;
 use bulkhead_model::{Endpoint, ErrorKind};
 use bulkhead_snapshot::Deployment;
@@ -42,6 +44,7 @@ pub(crate) fn edit(call: &Call, routed: &Routed, instead: &[JsonMember], hosted:
     replace_model(call, routed, &mut splice);
     put_instead(call, instead, deployment, &mut splice);
     name_model_within(call, routed, &mut splice);
+    speak_as_system(call, deployment, &mut splice);
     let usage_added = ask_for_usage(call, deployment, &mut splice);
     // Options of a stream are an error without one.
     let skips = |name: &str| {
@@ -111,6 +114,19 @@ fn name_model_within(call: &Call, routed: &Routed, splice: &mut Splice<'_>) {
     if let Some(renamed) = with_model_within(&value, &routed.model) {
         splice.replace(member, renamed);
     }
+}
+
+/// Most providers of chat refuse the role `developer`, as OpenAI's clients call the system.
+fn speak_as_system(call: &Call, deployment: &Deployment, splice: &mut Splice<'_>) {
+    if call.endpoint != Endpoint::ChatCompletions || deployment.provider.developer {
+        return;
+    }
+    let Some(member) = call.scan.find("messages") else { return };
+    let Some(value) = call.body.bytes(member.value.clone(), call.body.len()) else { return };
+    let start = member.value.start;
+    let system =
+        |role: Range<usize>| (start + role.start..start + role.end, Bytes::from_static(br#""system""#));
+    splice.replace_within(member, developers(&value).into_iter().map(system).collect());
 }
 
 /// Drops what the deployment never wants, and what its provider does not know where the configuration says so.

@@ -97,6 +97,7 @@ fn options(
         },
         output_schema: !matches!(into, Some(Dialect::Messages | Dialect::Converse))
             || abilities.is_some_and(|can| can.output_schema),
+        developer: provider.developer,
         cache_control: provider.cache_control,
         reasoning_content: provider.reasoning_content,
         max_completion_tokens: provider.max_completion_tokens

@@ -59,6 +59,15 @@ async fn what_differs_from_litellm_is_known() {
     report.check();
 }
 
+#[test]
+fn every_kind_of_difference_has_its_reason() {
+    let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/litellm-differences.md");
+    let docs = std::fs::read_to_string(docs).unwrap();
+    for name in kinds::Kinds::read().names() {
+        assert!(docs.contains(&format!("\n| {name} | ")), "{name} is not in the docs");
+    }
+}
+
 async fn ask_all(addr: std::net::SocketAddr, provider: &Provider, cases: &[Case]) -> Vec<Outcome> {
     let mut outcomes = Vec::new();
     for case in cases {

@@ -33,9 +33,26 @@ impl Kinds {
         Self(kinds.collect())
     }
 
-    pub(super) fn of(&self, facts: &Facts<'_>) -> &str {
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|kind| &*kind.name)
+    }
+
+    /// The kind of a difference and its line, in which a pattern stands for what it fits.
+    pub(super) fn of(&self, facts: &Facts<'_>) -> (&str, String) {
         let found = self.0.iter().find(|kind| kind.patterns.iter().all(|pattern| facts.fit(pattern)));
-        found.map_or("without a kind", |kind| &kind.name)
+        let pattern = |name: &str, value: &str| {
+            let patterns = found.into_iter().flat_map(|kind| &kind.patterns);
+            let mut patterns = patterns.filter(|(known, _)| known == name);
+            // A place that may be any is told.
+            let fit = patterns.find_map(|(_, pattern)| pattern.split(" or ").find(|one| fits(one, value)));
+            fit.filter(|fit| fit.contains('*') && (name != "place" || *fit != "*"))
+                .unwrap_or(value)
+                .to_owned()
+        };
+        let (place, part) = (pattern("place", facts.place), facts.part);
+        let (theirs, ours) = (pattern("theirs", facts.theirs), pattern("ours", facts.ours));
+        let name = found.map_or("without a kind", |kind| &kind.name);
+        (name, format!("{part} {place}: {theirs} | {ours}"))
     }
 }
 

@@ -55,18 +55,21 @@ const HEADERS: [&str; 8] = [
 
 impl Outcome {
     pub(super) fn of(case: &Case, sent: &[Asked], answer: &Answer) -> Self {
+        // LiteLLM sometimes asks for a list of models first.
+        let sent: Vec<&Asked> = sent.iter().filter(|asked| asked.head.starts_with("POST")).collect();
         let is_answer = answer.status == 200;
-        let got = if !is_answer {
+        let mut got = if !is_answer {
             json!({"status": answer.status, "error": meaning::of_error(answer)})
         } else if case.streams {
             json!({"status": 200, "stream": meaning::of_stream(&case.client, answer)})
         } else {
             json!({"status": 200, "body": answer.json()})
         };
-        let sent = match sent {
+        mask(&mut got);
+        let sent = match sent.as_slice() {
             [] => Value::Null,
             [only] => request(only),
-            several => Value::Array(several.iter().map(request).collect()),
+            several => several.iter().map(|asked| request(asked)).collect(),
         };
         Self { sent, got, is_answer }
     }
@@ -81,8 +84,56 @@ fn request(asked: &Asked) -> Value {
         .map(|(name, value)| (name.to_lowercase(), json!(value.trim())))
         .filter(|(name, _)| HEADERS.contains(&name.as_str()))
         .collect();
-    let body: Value = serde_json::from_str(&asked.body).unwrap_or_else(|_| json!(asked.body));
+    let mut body: Value = serde_json::from_str(&asked.body).unwrap_or_else(|_| json!(asked.body));
+    if path.contains("enerateContent") {
+        in_camel_case(&mut body);
+    }
     json!({"path": path, "query": query, "headers": headers, "body": body})
+}
+
+/// Ids and times that a gateway makes up are another time others.
+fn mask(value: &mut Value) {
+    match value {
+        Value::Object(members) => {
+            for (name, value) in members {
+                let is_id = matches!(name.as_str(), "id" | "responseId") || name.ends_with("_id");
+                let is_time = matches!(name.as_str(), "created" | "created_at" | "completed_at");
+                match value {
+                    Value::String(id) if is_id => "an id".clone_into(id),
+                    Value::Number(_) if is_time => *value = json!("a time"),
+                    other => mask(other),
+                }
+            }
+        }
+        Value::Array(values) => values.iter_mut().for_each(mask),
+        _ => {}
+    }
+}
+
+/// Google reads `inline_data` as it reads `inlineData`.
+fn in_camel_case(value: &mut Value) {
+    match value {
+        Value::Object(members) => {
+            for (name, mut value) in std::mem::take(members) {
+                // What is in here is the client's.
+                if !matches!(name.as_str(), "args" | "response" | "properties") {
+                    in_camel_case(&mut value);
+                }
+                members.insert(camel_case(&name), value);
+            }
+        }
+        Value::Array(values) => values.iter_mut().for_each(in_camel_case),
+        _ => {}
+    }
+}
+
+fn camel_case(name: &str) -> String {
+    let mut words = name.split('_');
+    let first = words.next().unwrap_or_default().to_owned();
+    words.fold(first, |out, word| {
+        let (initial, rest) = word.split_at(word.len().min(1));
+        out + &initial.to_uppercase() + rest
+    })
 }
 
 impl Billed {

@@ -80,10 +80,13 @@ impl Answers {
         };
         let streams = target.contains("tream") || body["stream"] == true;
         let mode = if streams { "stream" } else { "json" };
-        let of = |kind: &str| self.0.get(&(dialect.to_owned(), kind.to_owned(), mode.to_owned()));
-        let Some(bytes) = of(kind).or_else(|| of("text")).or_else(|| of("citations")) else {
+        let of =
+            |dialect: &str, kind: &str| self.0.get(&(dialect.to_owned(), kind.to_owned(), mode.to_owned()));
+        let own = of(dialect, kind).or_else(|| of(dialect, "text"));
+        let Some(recorded) = own.or_else(|| of("chat", kind)).or_else(|| of("chat", "text")) else {
             panic!("no {mode} of {dialect} is recorded");
         };
+        let bytes = named(recorded, &asked_model(target, &body));
         let content_type = match (streams, dialect) {
             (false, _) => "application/json",
             (true, "converse") => "application/vnd.amazon.eventstream",
@@ -94,8 +97,33 @@ impl Answers {
             "HTTP/1.1 200 OK\r\ncontent-type: {content_type}\r\ncontent-length: {}\r\n\r\n",
             bytes.len()
         );
-        [head.as_bytes(), bytes].concat()
+        [head.as_bytes(), &bytes].concat()
     }
+}
+
+fn asked_model(target: &str, body: &Value) -> String {
+    let in_path = target.split("/models/").nth(1).and_then(|rest| rest.split(':').next());
+    body["model"].as_str().or(in_path).unwrap_or_default().to_owned()
+}
+
+/// The answer under the name of the model that was asked: LiteLLM bills what the answer names.
+fn named(recorded: &[u8], model: &str) -> Vec<u8> {
+    let Ok(text) = std::str::from_utf8(recorded) else { return recorded.to_vec() };
+    let mut out = text.to_owned();
+    for member in ["\"model\":", "\"modelVersion\":"] {
+        let mut parts = out.split(member);
+        let first = parts.next().unwrap_or_default().to_owned();
+        out = parts.fold(first, |out, part| {
+            let mut quoted = part.splitn(3, '"');
+            match (quoted.next(), quoted.next(), quoted.next()) {
+                (Some(space), Some(_), Some(rest)) if space.trim().is_empty() => {
+                    format!("{out}{member}{space}\"{model}\"{rest}")
+                }
+                _ => out + member + part,
+            }
+        });
+    }
+    out.into_bytes()
 }
 
 /// Path and query of a request.
@@ -106,6 +134,7 @@ pub(super) fn target(asked: &Asked) -> &str {
 fn dialect(target: &str, body: &Value) -> Option<&'static str> {
     let path = target.split('?').next().unwrap_or_default();
     let endings = [
+        ("/openai/v1/chat/completions", "groq"),
         ("/chat/completions", "chat"),
         ("/v1/messages", "messages"),
         ("/responses", "responses"),

@@ -42,7 +42,7 @@ pub use loss::{Loss, Weight};
 pub use options::{AnswerOptions, Namespaced, Plan, ReasoningStyle, RequestOptions};
 pub use stream::Stream;
 pub use way::{Back, Leaving, Way};
-pub use within::{models_within, with_model_within};
+pub use within::{developers, models_within, with_model_within};
 
 use crate::json::{ScanError, Scanner};
 use loss::Losses;

@@ -17,6 +17,8 @@ pub struct RequestOptions<'a> {
     pub output_schema: bool,
     /// The upstream knows `cache_control` although its dialect does not.
     pub cache_control: bool,
+    /// The upstream's chat knows the role `developer`; another one is told the same as `system`.
+    pub developer: bool,
     /// The upstream wants earlier reasoning back as `reasoning_content`.
     pub reasoning_content: bool,
     /// The limit of output is `max_completion_tokens`, not `max_tokens`.
@@ -37,6 +39,7 @@ impl Default for RequestOptions<'_> {
             max_tokens: 4096,
             reasoning: ReasoningStyle::Fixed,
             output_schema: true,
+            developer: true,
             cache_control: false,
             reasoning_content: false,
             max_completion_tokens: false,

@@ -1,11 +1,14 @@
-//! Google's requests that say the model within, which has to be the one that their path says.
+//! What has to be said anew deep within a request that otherwise leaves as it came: Google's model, which has to be the
+//! one that the path says, and a role that the provider does not know.
+
+use std::ops::Range;
 
 use bulkhead_model::Endpoint;
 use bytes::{Bytes, BytesMut};
 
 use super::json::text;
 use super::write::string;
-use crate::json::view::{elements, members, part};
+use crate::json::view::{elements, find, members, part};
 
 /// The top-level member in which the model may be said.
 pub fn models_within(endpoint: Endpoint) -> Option<&'static str> {
@@ -35,8 +38,17 @@ pub fn with_model_within(value: &[u8], model: &str) -> Option<Bytes> {
     Some(out.freeze())
 }
 
+/// Where chat's messages say the role `developer`: the ranges of those values.
+pub fn developers(messages: &[u8]) -> Vec<Range<usize>> {
+    let roles = elements(messages).filter_map(|element| {
+        let said = find(part(messages, element.clone()), "role")?;
+        Some(element.start + said.start..element.start + said.end)
+    });
+    roles.filter(|role| text(part(messages, role.clone())).as_deref() == Some("developer")).collect()
+}
+
 /// Where names of models stand: the value itself, a member of it, or of its elements.
-fn places(value: &[u8]) -> Vec<std::ops::Range<usize>> {
+fn places(value: &[u8]) -> Vec<Range<usize>> {
     if text(value).is_some() {
         return vec![0..value.len()];
     }
@@ -51,6 +63,20 @@ fn places(value: &[u8]) -> Vec<std::ops::Range<usize>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn developers_are_found_where_roles_are() {
+        for (messages, expected) in [
+            (r#"[{"role": "developer","content":"developer"},{"role":"user"},{"role":"developer"}]"#, 2),
+            (r#"[{"role":"system","content":[{"role":"developer"}]}]"#, 0),
+            (r#"{"role":"developer"}"#, 0),
+            ("[", 0),
+        ] {
+            let found = developers(messages.as_bytes());
+            assert_eq!(found.len(), expected, "{messages}");
+            assert!(found.into_iter().all(|role| &messages[role] == "\"developer\""));
+        }
+    }
 
     #[test]
     fn a_model_is_named_anew_wherever_it_stands() {

@@ -77,6 +77,7 @@ pub(crate) fn request_options(input: &[u8]) -> RequestOptions<'static> {
         output_schema: bit(5),
         cache_control: bit(6),
         reasoning_content: bit(7),
+        developer: bit(12),
         max_completion_tokens: bit(8),
         stream_usage: bit(9),
         gemini_api: bit(10),
