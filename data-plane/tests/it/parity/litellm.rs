@@ -57,7 +57,7 @@ impl LiteLlm {
     }
 
     async fn until_it_answers(&mut self) {
-        let started = std::time::Instant::now();
+        let started = tokio::time::Instant::now();
         loop {
             let answer = call(self.addr, &Request::get("/health/liveliness")).await;
             if answer.is_ok_and(|answer| answer.status == 200) {
