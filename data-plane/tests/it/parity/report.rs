@@ -20,8 +20,8 @@ pub(super) struct Report {
     names: BTreeMap<String, BTreeSet<String>>,
     /// Kind, then the line, then the pairs and their cases that it is true for.
     found: BTreeMap<String, BTreeMap<String, BTreeMap<String, BTreeSet<String>>>>,
-    /// Cases with any difference.
-    differing: BTreeSet<String>,
+    /// Cases with a difference, by part.
+    differing: BTreeMap<String, BTreeSet<String>>,
 }
 
 impl Report {
@@ -30,7 +30,7 @@ impl Report {
         for case in cases {
             names.entry(case.pair()).or_default().insert(case.name.clone());
         }
-        Self { kinds: Kinds::read(), names, found: BTreeMap::new(), differing: BTreeSet::new() }
+        Self { kinds: Kinds::read(), names, found: BTreeMap::new(), differing: BTreeMap::new() }
     }
 
     pub(super) fn compare(&mut self, case: &Case, theirs: &Outcome, ours: &Outcome) {
@@ -55,7 +55,7 @@ impl Report {
             let (kind, line) = self.kinds.of(&facts);
             let pairs = self.found.entry(kind.to_owned()).or_default().entry(line).or_default();
             pairs.entry(case.pair()).or_default().insert(case.name.clone());
-            self.differing.insert(case.id.clone());
+            self.differing.entry(part.to_owned()).or_default().insert(case.id.clone());
         }
     }
 
@@ -77,11 +77,14 @@ impl Report {
 
     fn text(&self) -> String {
         let total: usize = self.names.values().map(BTreeSet::len).sum();
+        let same = |part| total - self.differing.get(part).map_or(0, BTreeSet::len);
         let mut text = format!(
             "# What differs from LiteLLM: place: LiteLLM's value | ours, then the cases. `-` is absent.\n\
-             # {total} cases of {} pairs; {} have no difference.\n",
+             # {total} cases of {} pairs. The same: {} requests, {} answers, {} bills.\n",
             self.names.len(),
-            total - self.differing.len()
+            same("request"),
+            same("answer"),
+            same("billed")
         );
         for (kind, lines) in &self.found {
             let _ = write!(text, "\n## {kind}\n");
