@@ -113,8 +113,8 @@ need_postgres() {
     ls -d /usr/lib/postgresql/*/bin >/dev/null 2>&1 || step "install postgresql" install_postgres
 }
 
-# Python environments, one for each state of a lock file: the providers' SDKs, LiteLLM for its management client, and
-# the schemas of Kubernetes and compose.
+# Python environments, one for each state of a lock file: the providers' SDKs, LiteLLM as a proxy and as a
+# management client, and the schemas of Kubernetes and compose.
 SDK_LOCK=data-plane/tests/sdk/requirements.lock
 LITELLM_LOCK=loadtest/tests/litellm/requirements.lock
 DEPLOY_LOCK=loadtest/tests/deploy/requirements.lock

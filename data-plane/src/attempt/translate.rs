@@ -100,11 +100,11 @@ fn options(
         },
         output_schema: !matches!(into, Some(Dialect::Messages | Dialect::Converse))
             || abilities.is_some_and(|can| can.output_schema),
+        developer: provider.developer,
         cache_control: provider.cache_control,
         reasoning_content: provider.reasoning_content,
         members: Members::default(),
         // Foundry serves other makers' models, too, which know no such role.
-        developer_role: provider.openai_models && provider.auth != Auth::Foundry,
         max_completion_tokens: provider.max_completion_tokens
             || (matches!(provider.auth, Auth::AzureApiKey | Auth::Foundry)
                 && abilities.is_some_and(|can| can.reasoning)),

@@ -30,6 +30,7 @@ mod limits;
 mod managed;
 mod money;
 mod ops;
+mod parity;
 mod principals;
 mod rotation;
 mod routing;

@@ -127,6 +127,9 @@ pub struct Provider {
     /// Its chat takes `max_completion_tokens`, and not every model `max_tokens`.
     #[serde(default)]
     pub max_completion_tokens: bool,
+    /// Its chat knows the role `developer`.
+    #[serde(default)]
+    pub developer: bool,
     /// Its chat takes `cache_control`.
     #[serde(default)]
     pub cache_control: bool,

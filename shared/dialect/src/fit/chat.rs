@@ -1,5 +1,6 @@
 //! Messages of chat.
 
+use super::DEVELOPER;
 use super::call_id::short;
 use super::rewrite::{Change, list, object};
 use crate::json::view::{find, part, text};
@@ -12,6 +13,8 @@ pub(super) struct Wanted {
     pub(super) without_marks: bool,
     /// As Mistral wants them: it refuses every member that it does not know, and ids of another length.
     pub(super) as_mistral: bool,
+    /// Developers speak as the system.
+    pub(super) as_system: bool,
 }
 
 /// The list of messages; `None` where nothing changes.
@@ -28,7 +31,7 @@ impl Wanted {
             b"tool_call_id" => Change::to(self.id(value)),
             b"tool_calls" => Change::to(list(value, |call| Change::to(self.call(call)))),
             b"thinking_blocks" if self.without_marks && !self.as_mistral => proven(value),
-            b"role" if self.as_mistral && value == b"\"developer\"" => Change::Put(b"\"system\"".to_vec()),
+            b"role" if self.as_system && value == DEVELOPER => Change::Put(b"\"system\"".to_vec()),
             b"name" if is_tool => Change::Keep,
             b"role" | b"content" | b"prefix" => Change::Keep,
             _ if self.as_mistral => Change::Drop,

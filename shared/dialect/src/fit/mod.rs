@@ -20,6 +20,7 @@ use crate::translate::{CARRIED, SIGNED_ID};
 
 /// The member that holds a signature; only where there is one is a conversation looked at.
 const SIGNATURE: &[u8] = b"\"signature\"";
+const DEVELOPER: &[u8] = b"\"developer\"";
 
 /// What has to be put right.
 #[derive(Debug, Clone, Copy)]
@@ -30,6 +31,8 @@ pub enum Fit {
         without_marks: bool,
         /// The provider takes what Mistral takes.
         as_mistral: bool,
+        /// The provider does not know the role `developer`, which is in there.
+        as_system: bool,
     },
     /// Thoughts in messages of Anthropic's.
     Messages,
@@ -39,7 +42,7 @@ pub enum Fit {
 
 impl Fit {
     /// What may have to be put right of a body; `None` where it is nothing for sure. It costs a pass over the bytes, of
-    /// chat's two: 40 to 90 µs for a megabyte each.
+    /// chat's two or three: 40 to 90 µs for a megabyte each.
     pub fn of(endpoint: Endpoint, provider: &Provider, body: &Segments) -> Option<Self> {
         let is_signed = || body.contains(SIGNATURE);
         match endpoint {
@@ -47,7 +50,9 @@ impl Fit {
                 let may_have_marks = || body.contains(SIGNED_ID.as_bytes()) || is_signed();
                 let without_marks = !provider.keeps_marks && may_have_marks();
                 let as_mistral = provider.strict_messages;
-                (without_marks || as_mistral).then_some(Self::Chat { without_marks, as_mistral })
+                let as_system = !provider.developer && body.contains(DEVELOPER);
+                let fit = Self::Chat { without_marks, as_mistral, as_system };
+                (without_marks || as_mistral || as_system).then_some(fit)
             }
             Endpoint::Messages | Endpoint::CountTokens => is_signed().then_some(Self::Messages),
             Endpoint::Converse => is_signed().then_some(Self::Converse),
@@ -59,11 +64,11 @@ impl Fit {
     pub fn messages(self, value: &[u8]) -> Option<Bytes> {
         let has_marks = || has_foreign_signature(value);
         match self {
-            Self::Chat { without_marks, as_mistral } => {
+            Self::Chat { without_marks, as_mistral, as_system } => {
                 let has_ids = || memmem::find(value, SIGNED_ID.as_bytes()).is_some();
                 let without_marks = without_marks && (has_ids() || has_marks());
-                (without_marks || as_mistral)
-                    .then(|| chat::messages(value, chat::Wanted { without_marks, as_mistral }))
+                (without_marks || as_mistral || as_system)
+                    .then(|| chat::messages(value, chat::Wanted { without_marks, as_mistral, as_system }))
             }
             Self::Messages => has_marks().then(|| thoughts::messages(value)),
             Self::Converse => has_marks().then(|| thoughts::converse(value)),

@@ -75,7 +75,7 @@ proptest! {
     #[test]
     fn what_was_put_right_needs_nothing_more(messages in prop::collection::vec(some_message(), 0..4)) {
         let text = serde_json::to_vec_pretty(&messages).unwrap();
-        let chat = |without_marks, as_mistral| Fit::Chat { without_marks, as_mistral };
+        let chat = |without_marks, as_mistral| Fit::Chat { without_marks, as_mistral, as_system: as_mistral };
         for fit in [chat(true, false), chat(false, true), chat(true, true), Fit::Messages, Fit::Converse] {
             let Some(fitted) = fit.messages(&text) else { continue };
             let read: Value = serde_json::from_slice(&fitted).unwrap();

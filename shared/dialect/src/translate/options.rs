@@ -21,14 +21,14 @@ pub struct RequestOptions<'a> {
     pub output_schema: bool,
     /// The upstream knows `cache_control` although its dialect does not.
     pub cache_control: bool,
+    /// The upstream's chat knows the role `developer`; another one is told the same as `system`.
+    pub developer: bool,
     /// The upstream wants earlier reasoning back as `reasoning_content`.
     pub reasoning_content: bool,
     /// The limit of output is `max_completion_tokens`, not `max_tokens`.
     pub max_completion_tokens: bool,
     /// What the model makes of members of chat.
     pub members: Members,
-    /// The upstream's chat tells developers from system prompts.
-    pub developer_role: bool,
     /// Ask for the usage of a stream.
     pub stream_usage: bool,
     /// Google's models are asked at the Gemini API, which takes ids of calls and counts whole requests; Vertex does
@@ -45,11 +45,11 @@ impl Default for RequestOptions<'_> {
             max_tokens: 4096,
             reasoning: ReasoningStyle::Fixed,
             output_schema: true,
+            developer: true,
             cache_control: false,
             reasoning_content: false,
             max_completion_tokens: false,
             members: Members::default(),
-            developer_role: true,
             stream_usage: true,
             gemini_api: true,
         }

@@ -1,5 +1,7 @@
 //! Google's requests that say the model within, which has to be the one that their path says.
 
+use std::ops::Range;
+
 use bulkhead_model::Endpoint;
 use bytes::{Bytes, BytesMut};
 
@@ -36,7 +38,7 @@ pub fn with_model_within(value: &[u8], model: &str) -> Option<Bytes> {
 }
 
 /// Where names of models stand: the value itself, a member of it, or of its elements.
-fn places(value: &[u8]) -> Vec<std::ops::Range<usize>> {
+fn places(value: &[u8]) -> Vec<Range<usize>> {
     if text(value).is_some() {
         return std::iter::once(0..value.len()).collect();
     }

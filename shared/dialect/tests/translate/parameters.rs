@@ -237,6 +237,47 @@ fn a_model_that_thinks_is_neither_forced_nor_cooled() {
     assert_eq!(sent["max_tokens"], 4096 + 4096);
 }
 
+/// Claude counts thoughts as output and refuses more of it than it has.
+#[test]
+fn a_model_that_thinks_has_room_for_its_answer() {
+    let limit = |to: Dialect, thinking: Value, max_tokens: u64| {
+        let mut body = json!({"model": "m", "messages": [{"role": "user", "content": "hi"}]});
+        body.as_object_mut().unwrap().extend(thinking.as_object().unwrap().clone());
+        let options = RequestOptions { max_tokens, ..RequestOptions::default() };
+        let body = serde_json::to_vec(&body).unwrap();
+        let done = request(Dialect::Chat, to, &body, &options).unwrap();
+        let sent: Value = serde_json::from_slice(&done.body).unwrap();
+        if to == Dialect::Messages { sent["max_tokens"].clone() } else { sent["inferenceConfig"].clone() }
+    };
+    let budget = |tokens: u64| json!({"thinking": {"type": "enabled", "budget_tokens": tokens}});
+    for (thinking, max_tokens, expected) in [
+        (json!({"reasoning_effort": "low"}), 64_000, 1024 + 4096),
+        (json!({"reasoning_effort": "high"}), 4096, 4096 + 4096),
+        (budget(62_000), 64_000, 64_000),
+        (budget(64_000), 64_000, 64_000 + 4096),
+    ] {
+        assert_eq!(limit(Dialect::Messages, thinking.clone(), max_tokens), expected, "{thinking}");
+        let inference = json!({"maxTokens": expected});
+        assert_eq!(limit(Dialect::Converse, thinking.clone(), max_tokens), inference, "{thinking}");
+    }
+    assert_eq!(limit(Dialect::Messages, json!({}), 64_000), 64_000);
+    assert_eq!(limit(Dialect::Converse, json!({}), 64_000), Value::Null);
+}
+
+/// Clients of responses have developers; most providers of chat have not.
+#[test]
+fn a_developer_is_the_system_where_the_provider_knows_none() {
+    let body = json!({"model": "m", "input": [
+        {"role": "developer", "content": "Be brief."}, {"role": "user", "content": "hi"}]});
+    let body = serde_json::to_vec(&body).unwrap();
+    for (developer, role) in [(true, "developer"), (false, "system")] {
+        let options = RequestOptions { developer, ..RequestOptions::default() };
+        let done = request(Dialect::Responses, Dialect::Chat, &body, &options).unwrap();
+        let sent: Value = serde_json::from_slice(&done.body).unwrap();
+        assert_eq!(sent["messages"][0], json!({"role": role, "content": "Be brief."}));
+    }
+}
+
 /// Agents send long names of end users, and OpenAI takes short ones.
 #[test]
 fn a_long_name_of_a_user_is_cut() {

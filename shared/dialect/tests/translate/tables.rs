@@ -259,6 +259,7 @@ fn the_provider_table_in_what_leaves() {
         let options = RequestOptions {
             cache_control: row.cache_control,
             reasoning_content: row.reasoning_content,
+            developer: row.developer,
             max_completion_tokens: row.max_completion_tokens,
             stream_usage: row.stream_usage,
             members: Members::of(row, "m"),

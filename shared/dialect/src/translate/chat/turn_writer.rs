@@ -22,7 +22,7 @@ pub(super) fn write_turn(
     let mut writer = Turns { at: turn.at, options, losses };
     match turn.role {
         Role::System => writer.plain("system", &turn.parts, messages),
-        Role::Developer if options.developer_role => writer.plain("developer", &turn.parts, messages),
+        Role::Developer if options.developer => writer.plain("developer", &turn.parts, messages),
         Role::Developer => writer.plain("system", &turn.parts, messages),
         Role::Assistant => writer.assistant(&turn.parts, messages),
         Role::User => writer.user(&turn.parts, messages),

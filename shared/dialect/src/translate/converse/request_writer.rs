@@ -26,7 +26,7 @@ pub(crate) fn write_request(
     write::object(&mut out, |body| {
         write_system(request, body, losses);
         body.array("messages", |items| write_messages(request, items, losses));
-        write_inference(request, &own, body, losses);
+        write_inference(request, &own, options, body, losses);
         let tools = write_tools(request, options, &own, body, losses);
         own.write(tools, body);
         write_output(request, options, body, losses);
@@ -89,8 +89,16 @@ fn write_messages(request: &Request<'_>, items: &mut Items<'_>, losses: &mut Los
     }
 }
 
-fn write_inference(request: &Request<'_>, own: &ModelFields<'_>, body: &mut Fields<'_>, losses: &mut Losses) {
+fn write_inference(
+    request: &Request<'_>,
+    own: &ModelFields<'_>,
+    options: &RequestOptions<'_>,
+    body: &mut Fields<'_>,
+    losses: &mut Losses,
+) {
     let mut values = Vec::new();
+    // Bedrock's own default may be less than what the model thinks.
+    let limit = own.thinking().limit(options).filter(|_| request.setting(Knob::MaxTokens).is_none());
     for setting in &request.settings {
         match (setting.knob, setting.knob.name_in(Dialect::Converse)) {
             (_, Some(_)) if !own.thinking().allows(setting) && setting.is_idle() => {}
@@ -107,10 +115,13 @@ fn write_inference(request: &Request<'_>, own: &ModelFields<'_>, body: &mut Fiel
     if !blank.is_empty() {
         losses.asked("stop", "");
     }
-    if values.is_empty() && stops.is_empty() {
+    if limit.is_none() && values.is_empty() && stops.is_empty() {
         return;
     }
     body.object("inferenceConfig", |config| {
+        if let Some(limit) = limit {
+            config.number("maxTokens", limit);
+        }
         values.into_iter().for_each(|(name, value)| config.raw(name, value));
         if !stops.is_empty() {
             config.array("stopSequences", |items| stops.iter().for_each(|stop| items.text(stop)));

@@ -11,6 +11,8 @@ use crate::json::view::whole_number;
 
 /// The smallest budget that Anthropic takes.
 const LEAST_BUDGET: u64 = 1024;
+/// What LiteLLM leaves for the answer beside thoughts.
+const ROOM: u64 = 4096;
 
 /// Writes the options, the limit of output first.
 pub(super) fn write_options(
@@ -22,8 +24,7 @@ pub(super) fn write_options(
 ) {
     match limit(request) {
         Some(limit) => body.raw("max_tokens", limit),
-        // Thoughts count as output.
-        None => body.number("max_tokens", options.max_tokens.saturating_add(thinking.budget())),
+        None => body.number("max_tokens", thinking.limit(options).unwrap_or(options.max_tokens)),
     }
     for setting in &request.settings {
         match setting.knob.name_in(Dialect::Messages) {
@@ -152,8 +153,13 @@ impl Thinking {
         }
     }
 
-    fn budget(&self) -> u64 {
-        if let Self::Budget(tokens) = self { *tokens } else { 0 }
+    /// The limit of output where nobody names one: thoughts count as output, and a model refuses more than it has.
+    pub(crate) fn limit(&self, options: &RequestOptions<'_>) -> Option<u64> {
+        let Self::Budget(tokens) = self else { return None };
+        let limit = tokens.saturating_add(ROOM);
+        // A model that is not known has the default, which is no limit of its own.
+        let knows_limit = options.max_tokens > ROOM.max(*tokens);
+        Some(if knows_limit { limit.min(options.max_tokens) } else { limit })
     }
 
     pub(crate) fn effort(&self) -> Option<&'static str> {

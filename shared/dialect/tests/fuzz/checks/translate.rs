@@ -30,9 +30,9 @@ pub(crate) fn request_of(from: Dialect, input: &[u8]) {
 fn fits(dialect: Dialect, input: &[u8]) {
     let fits: &[Fit] = match dialect {
         Dialect::Chat => &[
-            Fit::Chat { without_marks: true, as_mistral: true },
-            Fit::Chat { without_marks: true, as_mistral: false },
-            Fit::Chat { without_marks: false, as_mistral: true },
+            Fit::Chat { without_marks: true, as_mistral: true, as_system: true },
+            Fit::Chat { without_marks: true, as_mistral: false, as_system: false },
+            Fit::Chat { without_marks: false, as_mistral: true, as_system: false },
         ],
         Dialect::Messages => &[Fit::Messages],
         Dialect::Converse => &[Fit::Converse],
@@ -105,9 +105,9 @@ pub(crate) fn request_options(input: &[u8]) -> RequestOptions<'static> {
         output_schema: bit(5),
         cache_control: bit(6),
         reasoning_content: bit(7),
+        developer: bit(12),
         max_completion_tokens: bit(8),
         members: members(bits >> 13 & 3),
-        developer_role: bit(12),
         stream_usage: bit(9),
         gemini_api: bit(10),
     }
