@@ -84,13 +84,16 @@ async fn fifty_bodies_of_100_mb_pass_within_the_memory_for_bodies_which_is_given
     assert_eq!(gateway.post(CHAT, MASTER, sized(1000)).await.status, 200);
     let before = memory(&gateway, "VmRSS");
     let body = Arc::new(sized(100 * MB));
+    let mut clients = Vec::new();
+    for _ in 0..50 {
+        clients.push(gateway.client().await);
+    }
+    gateway.until_metric("bulkhead_connections", &[], 50.0).await;
     let mut senders = JoinSet::new();
-    for number in 0..50 {
-        let (client, body) = (gateway.client().await, body.clone());
-        senders.spawn(send_shared(client, body, number % 2 == 1));
+    for (number, client) in clients.into_iter().enumerate() {
+        senders.spawn(send_shared(client, body.clone(), number % 2 == 1));
     }
     // A small one does not wait for the large ones.
-    gateway.until_metric("bulkhead_connections", &[], 50.0).await;
     let started = SystemTime::now();
     assert_eq!(gateway.post(CHAT, MASTER, sized(1000)).await.status, 200);
     assert!(started.elapsed().unwrap() < Duration::from_secs(5), "{started:?}");

@@ -113,10 +113,11 @@ fn lines(text: &str) -> BTreeSet<&str> {
     text.lines().collect()
 }
 
-/// A value as one line, cut.
+/// A value as one line, cut, and without the traces of LiteLLM's stack, which say where it is installed.
 fn shown(value: Option<Value>) -> String {
     let Some(value) = value else { return "-".to_owned() };
     let text = value.to_string();
+    let text = text.split("\\nTraceback").next().unwrap_or(&text);
     let cut: String = text.chars().take(WIDTH).collect();
     if cut.len() < text.len() { format!("{cut}… ({} characters)", text.chars().count()) } else { cut }
 }
