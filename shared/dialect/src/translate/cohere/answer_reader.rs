@@ -11,6 +11,15 @@ use crate::json::view::whole_number;
 use crate::relay::StreamFailure;
 use crate::usage::UsageMeter;
 
+/// Citations in the order of the blocks that they are of: where one says no block there is one of text, the last.
+fn by_block(message: &[u8], last_text: Option<u64>) -> Vec<(u64, &[u8])> {
+    let place = |citation| get(citation, "content_index").and_then(whole_number).or(last_text);
+    let all = get(message, "citations").into_iter().flat_map(items);
+    let mut placed: Vec<_> = all.filter_map(|citation| Some((place(citation)?, citation))).collect();
+    placed.sort_by_key(|(place, _)| *place);
+    placed
+}
+
 /// Reads one answer.
 #[derive(Default)]
 pub(crate) struct Reader {
@@ -67,15 +76,13 @@ impl Reader {
         sink(Event::Start(read_start(body)));
         said(get_text(message, "tool_plan"), Delta::Thinking, sink);
         let content = get(message, "content").unwrap_or_default();
-        let texts = || (0u64..).zip(items(content)).filter(|(_, block)| get(block, "text").is_some());
-        let last = texts().last().map(|(at, _)| at);
+        let texts = (0u64..).zip(items(content)).filter(|(_, block)| get(block, "text").is_some());
+        let citations = by_block(message, texts.last().map(|(at, _)| at));
+        let mut citations = citations.iter().peekable();
         for (at, block) in (0u64..).zip(items(content)) {
             read_content(block, sink);
-            for citation in get(message, "citations").into_iter().flat_map(items) {
-                // Where it says no block there is one of text.
-                if get(citation, "content_index").and_then(whole_number).or(last) == Some(at) {
-                    read_citations(citation, sink);
-                }
+            while let Some((_, citation)) = citations.next_if(|(place, _)| *place <= at) {
+                read_citations(citation, sink);
             }
             sink(Event::BlockEnd);
         }
