@@ -124,14 +124,14 @@ pub(crate) async fn run(worker: &Worker, prepared: Prepared<'_>) -> Outcome<Resp
         Ok(answer) => return Ok(answer),
         Err(refused) => refused,
     };
-    if let Some(proven) = &mut proven {
-        if proven.signs_again(&refused.0, &refused.1) {
-            // In a box, as it is seldom.
-            refused = match Box::pin(exchange(worker, &prepared, Some(proven))).await? {
-                Ok(answer) => return Ok(answer),
-                Err(refused) => refused,
-            };
-        }
+    if let Some(proven) = &mut proven
+        && proven.signs_again(&refused.0, &refused.1)
+    {
+        // In a box, as it is seldom.
+        refused = match Box::pin(exchange(worker, &prepared, Some(proven))).await? {
+            Ok(answer) => return Ok(answer),
+            Err(refused) => refused,
+        };
     }
     let (head, text) = refused;
     let mut fault = refusal(head.status.as_u16(), &text, deployment, settings.expose_upstream_auth);
