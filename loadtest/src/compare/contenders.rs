@@ -10,7 +10,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 
 use super::figures::{DIRECT, HAPROXY};
-use super::traffic::{MODELS, Model};
+use super::traffic::{ANTHROPIC, MODELS, Model};
 use crate::cpu;
 
 /// The virtual key of the gateway's configuration.
@@ -174,10 +174,14 @@ impl Bench<'_> {
         // Of its own, also where two are started one after the other.
         let state = tempfile::tempdir_in(self.dir)?.keep();
         let deployment = |model: &Model| {
+            let (path, priced_as) = match model.provider {
+                ANTHROPIC => ("", "claude-haiku-4-5"),
+                _ => ("/v1", "gpt-4o-mini"),
+            };
             format!(
-                "  - model_name: {}\n    litellm_params: {{model: openai/{}, api_base: 'http://{provider}/v1', \
-                 api_key: sk-upstream-compare}}\n    model_info: {{base_model: gpt-4o-mini}}\n",
-                model.alias, model.name,
+                "  - model_name: {}\n    litellm_params: {{model: {}/{}, api_base: 'http://{provider}{path}', \
+                 api_key: sk-upstream-compare}}\n    model_info: {{base_model: {priced_as}}}\n",
+                model.alias, model.provider, model.name,
             )
         };
         let models: String = MODELS.iter().map(deployment).collect();

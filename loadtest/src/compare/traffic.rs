@@ -15,17 +15,28 @@ pub(super) const PATH: &str = "/v1/chat/completions";
 pub(super) struct Model {
     pub(super) alias: &'static str,
     pub(super) name: &'static str,
+    /// The provider's dialect, by the name of a provider; clients speak chat.
+    pub(super) provider: &'static str,
     pub(super) expect: Expect,
 }
 
-pub(super) const PLAIN: Model = Model { alias: "plain", name: "ok", expect: Expect::Body };
-pub(super) const STREAM: Model = Model { alias: "stream", name: "chunks-20", expect: Expect::Stream };
+const OPENAI: &str = "openai";
+pub(super) const ANTHROPIC: &str = "anthropic";
+
+pub(super) const PLAIN: Model = Model { alias: "plain", name: "ok", provider: OPENAI, expect: Expect::Body };
+pub(super) const STREAM: Model =
+    Model { alias: "stream", name: "chunks-20", provider: OPENAI, expect: Expect::Stream };
 pub(super) const PACED: Model =
-    Model { alias: "paced", name: "stamped-100+slow-chunk-10", expect: Expect::Stamped };
-pub(super) const SILENT: Model = Model { alias: "silent", name: "stall-after-1", expect: Expect::Stream };
+    Model { alias: "paced", name: "stamped-100+slow-chunk-10", provider: OPENAI, expect: Expect::Stamped };
+pub(super) const SILENT: Model =
+    Model { alias: "silent", name: "stall-after-1", provider: OPENAI, expect: Expect::Stream };
+/// The same at a provider of another dialect.
+pub(super) const PLAIN_TRANSLATED: Model = Model { alias: "plain-translated", provider: ANTHROPIC, ..PLAIN };
+pub(super) const STREAM_TRANSLATED: Model =
+    Model { alias: "stream-translated", provider: ANTHROPIC, ..STREAM };
 
 /// All that a gateway has to know.
-pub(super) const MODELS: [Model; 4] = [PLAIN, STREAM, PACED, SILENT];
+pub(super) const MODELS: [Model; 6] = [PLAIN, STREAM, PACED, SILENT, PLAIN_TRANSLATED, STREAM_TRANSLATED];
 
 /// Bytes of an ordinary prompt.
 pub(super) const PROMPT: usize = 200;

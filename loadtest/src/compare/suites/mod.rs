@@ -7,6 +7,7 @@ mod events;
 mod latency;
 mod memory;
 mod requests;
+mod translation;
 
 use clap::ValueEnum;
 
@@ -31,11 +32,13 @@ pub enum Suite {
     Bodies,
     /// 20,000 bad keys a second beside valid traffic.
     BadKeys,
+    /// Requests and streams that are translated, beside the same in their own dialect: CPU a request.
+    Translation,
 }
 
 impl Suite {
     /// All, in the order of the tables.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Requests,
         Self::Latency,
         Self::Capacity,
@@ -43,6 +46,7 @@ impl Suite {
         Self::Memory,
         Self::Bodies,
         Self::BadKeys,
+        Self::Translation,
     ];
 
     /// Its name on the command line and in JSON.
@@ -55,6 +59,7 @@ impl Suite {
             Self::Memory => "memory",
             Self::Bodies => "bodies",
             Self::BadKeys => "bad-keys",
+            Self::Translation => "translation",
         }
     }
 
@@ -67,6 +72,7 @@ impl Suite {
             Self::Memory => memory::TITLE,
             Self::Bodies => bodies::TITLE,
             Self::BadKeys => bad_keys::TITLE,
+            Self::Translation => translation::TITLE,
         }
     }
 
@@ -79,6 +85,7 @@ impl Suite {
             Self::Memory => memory::COLUMNS,
             Self::Bodies => bodies::COLUMNS,
             Self::BadKeys => bad_keys::COLUMNS,
+            Self::Translation => translation::COLUMNS,
         }
     }
 
@@ -91,6 +98,7 @@ impl Suite {
             Self::Memory => memory::LINES,
             Self::Bodies => bodies::LINES,
             Self::BadKeys => bad_keys::LINES,
+            Self::Translation => translation::LINES,
         }
     }
 
@@ -103,6 +111,7 @@ impl Suite {
             Self::Memory => memory::measure(round, samples),
             Self::Bodies => bodies::measure(round, samples),
             Self::BadKeys => bad_keys::measure(round, samples),
+            Self::Translation => translation::measure(round, samples),
         }
     }
 }
